@@ -1,0 +1,174 @@
+//! The verbs that change scores and keep everybody listed.
+
+use super::{Cache, Candidates, Shape};
+use crate::kernels::Mass;
+use crate::stage::StageError;
+
+impl Candidates<'_> {
+    /// Divides every score by a temperature.
+    ///
+    /// Costs nothing until a verb reads scores: see [`Candidates`] on how the division is pending.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Argument`] unless `temperature` is above 0 and finite.
+    pub fn divide(&mut self, temperature: f32) -> Result<(), StageError> {
+        if !(temperature > 0.0 && temperature < f32::INFINITY) {
+            return Err(StageError::Argument {
+                argument: "temperature",
+                value: f64::from(temperature),
+                domain: "above 0 and finite",
+            });
+        }
+        if self.divisor != 1.0 {
+            // fl(fl(x / a) / b) is not fl(x / ab): the first division is carried out.
+            self.own_values();
+            self.cache.best = None;
+        }
+        self.divisor = temperature;
+        self.cache.mass = None;
+        // The best value stays the best; its score is another, and may now overflow.
+        let blocks = self.cache.blocks;
+        if let Some(best) = self.cache.best.take() {
+            let score = self.score_of(best.value);
+            if score.is_finite() {
+                self.cache.best = Some(super::Best { score, ..best });
+            }
+        }
+        self.cache.blocks = blocks && self.cache.best.is_some();
+        Ok(())
+    }
+
+    /// Replaces the score of each token in `ids` by `f(id, score)`, in the order given, once per
+    /// occurrence. Removed tokens are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::UnknownToken`] for an id outside the vocabulary; edits before it stay.
+    pub fn edit(
+        &mut self,
+        ids: impl IntoIterator<Item = u32>,
+        mut f: impl FnMut(u32, f32) -> f32,
+    ) -> Result<(), StageError> {
+        let mut ids = ids.into_iter().peekable();
+        if ids.peek().is_none() {
+            return Ok(());
+        }
+        let received = self.begin_edit();
+        let mut outcome = Ok(());
+        for id in ids {
+            if id as usize >= self.vocab_size() {
+                outcome = Err(StageError::UnknownToken { id, vocab_size: self.vocab_size() });
+                break;
+            }
+            if let Some(slot) = self.slot_of(id) {
+                let value = &mut self.buffers.values[slot];
+                *value = f(id, *value);
+            }
+        }
+        self.end_edit(received);
+        outcome
+    }
+
+    /// Replaces every listed score by `f(id, score)`, ids ascending.
+    pub fn map(&mut self, mut f: impl FnMut(u32, f32) -> f32) {
+        let received = self.begin_edit();
+        for slot in 0..self.buffers.values.len() {
+            let id = self.id_at(slot);
+            let value = &mut self.buffers.values[slot];
+            *value = f(id, *value);
+        }
+        self.end_edit(received);
+    }
+
+    /// Gives a listed token this score, whatever it had: the way back from a ban.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::UnknownToken`], or [`StageError::Removed`] if a cut took it away.
+    pub fn restore(&mut self, id: u32, score: f32) -> Result<(), StageError> {
+        if id as usize >= self.vocab_size() {
+            return Err(StageError::UnknownToken { id, vocab_size: self.vocab_size() });
+        }
+        if self.slot_of(id).is_none() {
+            return Err(StageError::Removed { id });
+        }
+        self.edit([id], |_, _| score)
+    }
+
+    /// Bans every token whose bit in `allowed` is 0: bit `id % 32` of word `id / 32`. Tokens past
+    /// the end of the mask are banned.
+    pub fn mask(&mut self, allowed: &[u32]) {
+        self.map(|id, score| {
+            let word = allowed.get(id as usize / 32).copied().unwrap_or(0);
+            if word >> (id % 32) & 1 == 1 { score } else { f32::NEG_INFINITY }
+        });
+    }
+
+    /// Makes `buffers.values` hold the scores, so that they may be written.
+    fn own_values(&mut self) {
+        let divisor = self.divisor;
+        if self.shape == Shape::Row {
+            self.buffers.values.clear();
+            if divisor == 1.0 {
+                self.buffers.values.extend_from_slice(self.row);
+            } else {
+                self.buffers.values.extend(self.row.iter().map(|&x| x / divisor));
+            }
+            self.shape = Shape::Dense;
+        } else if divisor != 1.0 {
+            for value in &mut self.buffers.values {
+                *value /= divisor;
+            }
+        }
+        self.divisor = 1.0;
+    }
+
+    /// Makes the scores writable. When somebody watches, keeps a copy of them, so that the account
+    /// of what the edit banned is about what it received, whatever it did in between.
+    fn begin_edit(&mut self) -> Option<Received> {
+        let watched = self.buffers.probe.is_on();
+        let received = if watched { self.received() } else { None };
+        self.own_values();
+        if watched {
+            let super::Buffers { values, spare, .. } = &mut *self.buffers;
+            spare.clear();
+            spare.extend_from_slice(values);
+        }
+        received
+    }
+
+    fn received(&mut self) -> Option<Received> {
+        let best = self.best().ok()?.score;
+        Some(Received { best, mass: self.mass().ok()? })
+    }
+
+    fn end_edit(&mut self, received: Option<Received>) {
+        self.cache = Cache::default();
+        if !self.buffers.probe.is_on() {
+            return;
+        }
+        let mut banned = 0;
+        for slot in 0..self.len() {
+            let (old, new) = (self.buffers.spare[slot], self.buffers.values[slot]);
+            let id = self.id_at(slot);
+            if new > f32::NEG_INFINITY {
+                self.buffers.probe.unmark(id);
+            } else if old > f32::NEG_INFINITY && new == f32::NEG_INFINITY {
+                self.buffers.probe.mark(id);
+                let best = received.map_or(old, |received| received.best);
+                banned += Mass::of_weight(crate::kernels::weight(best - old)).0;
+            }
+        }
+        if let Some(received) = received {
+            self.buffers.probe.lose(Mass(banned), received.mass);
+        }
+    }
+}
+
+/// The best score and the mass before an edit, if the scores had any.
+#[derive(Debug, Clone, Copy)]
+struct Received {
+    best: f32,
+    mass: Mass,
+}

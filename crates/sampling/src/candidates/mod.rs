@@ -1,0 +1,191 @@
+//! Who is still in the running for the next token, and at what score.
+
+mod cut;
+mod edit;
+mod probe;
+mod read;
+
+use alloc::vec::Vec;
+
+pub use cut::{Edge, MassRule};
+pub(crate) use probe::{Census, Probe};
+
+use crate::draws::Draws;
+use crate::kernels::Mass;
+use crate::kernels::passes::{Gaps, blocks_for};
+use crate::kernels::selection::{SelectionScratch, key, value_of};
+
+/// The buffers a [`Candidates`] works in, sized for a vocabulary once.
+#[derive(Debug)]
+pub(crate) struct Buffers {
+    /// Scores before the pending temperature: the edited row, or the list's values.
+    values: Vec<f32>,
+    /// The list's token ids, ascending.
+    ids: Vec<u32>,
+    block_max: Vec<f32>,
+    weights: Vec<f32>,
+    /// The next `values` while a cut reads the present ones.
+    spare: Vec<f32>,
+    pairs: Vec<(f32, u64)>,
+    selection: SelectionScratch,
+    pub(crate) probe: Probe,
+}
+
+impl Buffers {
+    pub(crate) fn for_vocabulary(size: usize) -> Self {
+        Self {
+            values: Vec::with_capacity(size),
+            ids: Vec::with_capacity(size),
+            block_max: Vec::with_capacity(blocks_for(size)),
+            weights: Vec::with_capacity(size),
+            spare: Vec::with_capacity(size),
+            pairs: Vec::with_capacity(size),
+            selection: SelectionScratch::for_vocabulary(size),
+            probe: Probe::for_vocabulary(size),
+        }
+    }
+}
+
+/// How the candidates are held. No verb shows which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// The caller's row, untouched: slot = token id.
+    Row,
+    /// An edited copy of the row: slot = token id.
+    Dense,
+    /// The survivors of a cut, ids ascending.
+    List,
+}
+
+/// The best candidate's value, and its score after the pending temperature.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Best {
+    value: f32,
+    score: f32,
+}
+
+/// Statistics that one verb computed and the next may use.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cache {
+    best: Option<Best>,
+    /// Whether `block_max` describes the values as they are.
+    blocks: bool,
+    mass: Option<Mass>,
+}
+
+/// The candidates of one step: token ids with scores, offered as verbs.
+///
+/// A token is in one of three states: *scored*; *banned*, that is listed at −∞, which a later
+/// edit may revive ([`Candidates::restore`]); or *removed* by a cut and no longer listed, which is
+/// final within the step.
+///
+/// # Scores
+///
+/// The score of a token whose value is `x` under the temperature `T` is `fl(x / T)`, always. The
+/// division is not stored until an edit needs it, but no verb can tell: reading, cutting and
+/// drawing see the divided score, bit for bit.
+///
+/// # Order
+///
+/// Score descending; between equal scores the value before the temperature descending, since a
+/// division may merge distinct logits; then the token id as the tie policy says. As division by
+/// a positive number never swaps two values, that is the order of the undivided values: a
+/// temperature can not change who is first. −0.0 and +0.0 are equal. An edit that follows a
+/// temperature stores the divided scores, and from there on they are the undivided values.
+///
+/// # NaN and infinities
+///
+/// Edits pass NaN and +∞ on. The first verb that needs an order or a mass refuses them with
+/// [`StageError::NotFinite`](crate::StageError::NotFinite), which names the token.
+#[derive(Debug)]
+pub struct Candidates<'w> {
+    row: &'w [f32],
+    buffers: &'w mut Buffers,
+    shape: Shape,
+    divisor: f32,
+    draws: Draws,
+    cache: Cache,
+}
+
+impl<'w> Candidates<'w> {
+    /// All tokens of `row`, scored by their logits. The row is borrowed and never written.
+    pub(crate) fn of_row(row: &'w [f32], draws: Draws, buffers: &'w mut Buffers) -> Self {
+        Self { row, buffers, shape: Shape::Row, divisor: 1.0, draws, cache: Cache::default() }
+    }
+
+    /// Lists all tokens of the row again, untouched.
+    pub(crate) fn start_again(&mut self) {
+        (self.shape, self.divisor, self.cache) = (Shape::Row, 1.0, Cache::default());
+    }
+
+    /// Tokens in the vocabulary: ids are below this.
+    pub fn vocab_size(&self) -> usize {
+        self.row.len()
+    }
+
+    /// Tokens still listed, banned ones included.
+    pub fn len(&self) -> usize {
+        self.values().len()
+    }
+
+    /// Whether no token is listed. A cut never leaves it so.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn probe(&mut self) -> &mut Probe {
+        &mut self.buffers.probe
+    }
+
+    fn values(&self) -> &[f32] {
+        match self.shape {
+            Shape::Row => self.row,
+            Shape::Dense | Shape::List => &self.buffers.values,
+        }
+    }
+
+    fn id_at(&self, slot: usize) -> u32 {
+        match self.shape {
+            Shape::Row | Shape::Dense => slot as u32,
+            Shape::List => self.buffers.ids[slot],
+        }
+    }
+
+    /// Where a token is listed; `None` when it was removed or is no token.
+    fn slot_of(&self, id: u32) -> Option<usize> {
+        match self.shape {
+            Shape::Row | Shape::Dense => ((id as usize) < self.row.len()).then_some(id as usize),
+            Shape::List => self.buffers.ids.binary_search(&id).ok(),
+        }
+    }
+
+    #[inline(always)]
+    fn score_of(&self, value: f32) -> f32 {
+        // x / 1 is x, bit for bit: no branch is needed.
+        value / self.divisor
+    }
+
+    /// The lowest value whose score passes `test`, a test that holds from some score upwards.
+    ///
+    /// Division is monotone, so a comparison of scores becomes one of stored values, and a pass
+    /// over the row needs no division. −∞ when everything passes; NaN when nothing does.
+    fn lowest_value(&self, test: impl Fn(f32) -> bool) -> f32 {
+        let (mut low, mut high) = (key(f32::NEG_INFINITY), key(f32::INFINITY));
+        if !test(self.score_of(f32::INFINITY)) {
+            return f32::NAN;
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if test(self.score_of(value_of(middle))) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        value_of(low)
+    }
+
+    fn gaps(&self, best: Best) -> Gaps {
+        Gaps { best: best.score, divisor: self.divisor }
+    }
+}

@@ -1,0 +1,246 @@
+//! The verbs that look and change nothing.
+//!
+//! They take `&mut self` because what they find is kept for the next verb.
+
+use alloc::vec::Vec;
+
+use super::{Best, Cache, Candidates, Shape};
+use crate::draws::Purpose;
+use crate::kernels::{Mass, exp, ln, passes};
+use crate::stage::StageError;
+use crate::ties::{ArgmaxTies, TiePolicy};
+
+impl Candidates<'_> {
+    /// The score of a token: −∞ when it is banned, `None` when it was removed or is no token.
+    pub fn get(&self, id: u32) -> Option<f32> {
+        self.slot_of(id).map(|slot| self.score_of(self.values()[slot]))
+    }
+
+    /// Calls `visit(id, score)` for every listed token, ids ascending, banned ones included.
+    pub fn for_each(&self, mut visit: impl FnMut(u32, f32)) {
+        for (slot, &value) in self.values().iter().enumerate() {
+            visit(self.id_at(slot), self.score_of(value));
+        }
+    }
+
+    /// The best score.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::NotFinite`] if any listed score is NaN or +∞, [`StageError::AllMasked`] if
+    /// all are −∞, [`StageError::Empty`] if there are none.
+    pub fn max(&mut self) -> Result<f32, StageError> {
+        self.best().map(|best| best.score)
+    }
+
+    /// How many tokens could be chosen: listed and not banned.
+    pub fn eligible(&self) -> usize {
+        self.values().iter().filter(|&&v| self.score_of(v) > f32::NEG_INFINITY).count()
+    }
+
+    /// The mass of all candidates, in units of the best one's weight.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`].
+    pub fn mass(&mut self) -> Result<Mass, StageError> {
+        let best = self.best()?;
+        if let Some(mass) = self.cache.mass {
+            return Ok(mass);
+        }
+        let mass = passes::mass(self.values(), self.gaps(best));
+        self.cache.mass = Some(mass);
+        Ok(mass)
+    }
+
+    /// The sum of `f(weight)` over all candidates, in the same unit, exact and independent of
+    /// order like the mass itself. `f` takes a weight in `0..=1` to a number in `0..=1`; with
+    /// `|w| w * w` and [`Mass::share_of`] it gives the collision probability.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`].
+    pub fn mass_by(&mut self, f: impl Fn(f32) -> f32) -> Result<Mass, StageError> {
+        let best = self.best()?;
+        Ok(passes::mass_by(self.values(), self.gaps(best), f))
+    }
+
+    /// The weight of a score in the unit of [`Candidates::mass`]: `exp(score − best)`, 0 when
+    /// banned.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`].
+    pub fn weight(&mut self, score: f32) -> Result<f32, StageError> {
+        Ok(crate::kernels::weight(self.best()?.score - score))
+    }
+
+    /// The natural logarithm of the sum of `exp(score)`: subtract it from a score for the
+    /// log-probability.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`].
+    pub fn log_norm(&mut self) -> Result<f64, StageError> {
+        let best = self.best()?;
+        Ok(f64::from(best.score) + ln(self.mass()?.as_f64()))
+    }
+
+    /// The Shannon entropy in nats, at least 0. Banned tokens contribute nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`].
+    pub fn entropy(&mut self) -> Result<f64, StageError> {
+        let best = self.best()?;
+        let (mass, spread) = passes::mass_and_spread(self.values(), self.gaps(best));
+        self.cache.mass = Some(mass);
+        Ok(ln(mass.as_f64()) + spread.share_of(mass))
+    }
+
+    /// The probability of a token: its share of the mass; 0 when it is banned or removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`].
+    pub fn probability(&mut self, id: u32) -> Result<f64, StageError> {
+        let log_norm = self.log_norm()?;
+        Ok(self.get(id).map_or(0.0, |score| exp(f64::from(score) - log_norm)))
+    }
+
+    /// The place of a token in the order, from 1, equals by lower id; `None` when it is not
+    /// listed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`].
+    pub fn rank(&mut self, id: u32) -> Result<Option<usize>, StageError> {
+        self.best()?;
+        let Some(slot) = self.slot_of(id) else { return Ok(None) };
+        let values = self.values();
+        let value = values[slot];
+        let (above, _) = passes::count_around(values, value);
+        let (_, equal_before) = passes::count_around(&values[..slot], value);
+        Ok(Some(1 + above + equal_before))
+    }
+
+    /// The best token, the first of the order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`], and [`StageError::Tie`] under [`ArgmaxTies::Error`].
+    pub fn argmax(&mut self, ties: ArgmaxTies) -> Result<u32, StageError> {
+        let best = self.best()?;
+        let blocks = self.cache.blocks.then_some(self.buffers.block_max.as_slice());
+        let mut series = (ties == ArgmaxTies::Random).then(|| self.draws.series(Purpose::Tie));
+        let (mut first, mut last, mut tied) = (None, 0, 0_usize);
+        let mut lucky = (0, 0);
+        passes::visit_from(self.values(), blocks, best.value, |slot, _| {
+            let id = self.id_at(slot);
+            first.get_or_insert(id);
+            last = id;
+            tied += 1;
+            if let Some(series) = &mut series {
+                lucky = lucky.max((series.bits(u64::from(id)), id));
+            }
+        });
+        match ties {
+            ArgmaxTies::Error if tied > 1 => {
+                Err(StageError::Tie { score: best.score, tied, room: 1 })
+            }
+            ArgmaxTies::LowestId | ArgmaxTies::Error => first.ok_or(StageError::Empty),
+            ArgmaxTies::HighestId => Ok(last),
+            ArgmaxTies::Random => Ok(lucky.1),
+        }
+    }
+
+    /// The token at which the running mass, ids ascending, first exceeds `u` of the whole: the
+    /// inverse CDF at `u`. A token of no mass is never returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`], and [`StageError::Argument`] unless `0 ≤ u < 1`.
+    pub fn pick(&mut self, u: f64) -> Result<u32, StageError> {
+        if !(0.0..1.0).contains(&u) {
+            return Err(StageError::Argument { argument: "u", value: u, domain: "in 0..1" });
+        }
+        let best = self.best()?;
+        let total = self.mass()?;
+        // 53 bits of u against a mass of up to 64: the product is exact in 128.
+        let scaled = (u * 9_007_199_254_740_992.0) as u128;
+        let mut left = ((scaled * u128::from(total.0)) >> 53) as u64;
+        let gaps = self.gaps(best);
+        let values = self.values();
+        for (c, chunk) in values.chunks(passes::CHUNK).enumerate() {
+            let mass = passes::mass(chunk, gaps).0;
+            if left >= mass {
+                left -= mass;
+                continue;
+            }
+            for (i, &value) in chunk.iter().enumerate() {
+                let own = Mass::of_weight(gaps.weight_of(value)).0;
+                if left < own {
+                    return Ok(self.id_at(c * passes::CHUNK + i));
+                }
+                left -= own;
+            }
+        }
+        Err(StageError::Empty)
+    }
+
+    /// Fills `out` with the `n` best tokens and their log-probabilities, best first, equals by
+    /// lower id. Only for candidates that no verb has changed yet: they are listed again after.
+    pub(crate) fn untouched_top(
+        &mut self,
+        n: usize,
+        out: &mut Vec<(u32, f64)>,
+    ) -> Result<(), StageError> {
+        out.clear();
+        if n == 0 {
+            return Ok(());
+        }
+        let norm = self.log_norm()?;
+        let cache = self.cache;
+        self.keep_top(n, TiePolicy::LowestId)?;
+        self.for_each(|id, score| out.push((id, f64::from(score) - norm)));
+        // Ids ascend already, and the key below is total: an unstable sort is enough.
+        out.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        self.shape = Shape::Row;
+        self.cache = cache;
+        Ok(())
+    }
+
+    /// The best candidate; every verb that needs an order or a mass comes through here, so this
+    /// is where NaN, +∞ and a fully masked set are refused.
+    pub(super) fn best(&mut self) -> Result<Best, StageError> {
+        if let Some(best) = self.cache.best {
+            return Ok(best);
+        }
+        let values = match self.shape {
+            Shape::Row => self.row,
+            Shape::Dense | Shape::List => &self.buffers.values,
+        };
+        if values.is_empty() {
+            return Err(StageError::Empty);
+        }
+        let scan = passes::scan(values, &mut self.buffers.block_max);
+        if scan.nan || !(scan.max / self.divisor).is_finite() {
+            return Err(self.refusal(scan.max));
+        }
+        let best = Best { value: scan.max, score: self.score_of(scan.max) };
+        self.cache = Cache { best: Some(best), blocks: true, mass: None };
+        Ok(best)
+    }
+
+    fn refusal(&self, max: f32) -> StageError {
+        let bad = |&(_, &v): &(usize, &f32)| {
+            let score = self.score_of(v);
+            score.is_nan() || score == f32::INFINITY
+        };
+        if let Some((slot, &value)) = self.values().iter().enumerate().find(bad) {
+            return StageError::NotFinite { id: self.id_at(slot), score: self.score_of(value) };
+        }
+        debug_assert_eq!(self.score_of(max), f32::NEG_INFINITY);
+        StageError::AllMasked { candidates: self.len() }
+    }
+}

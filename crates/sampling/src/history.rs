@@ -1,0 +1,124 @@
+//! The tokens so far, with the counts that penalties need.
+
+use alloc::vec::Vec;
+
+/// How often a token occurred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// The token.
+    pub id: u32,
+    /// Occurrences in the prompt.
+    pub prompt: u32,
+    /// Occurrences among the generated tokens.
+    pub generated: u32,
+}
+
+/// The tokens of one sequence: the prompt, then what was generated.
+///
+/// The caller owns it, one per sequence, and tells it of each accepted token. Counts are kept as
+/// tokens come, so that a penalty costs what it touches and not the length of the text.
+///
+/// ```
+/// use taper_sampling::History;
+/// let mut history = History::new(&[5, 7]);
+/// history.accept(5);
+/// assert_eq!(history.tokens(), [5, 7, 5]);
+/// assert_eq!(history.generated(), [5]);
+/// history.truncate_generated(0);
+/// assert_eq!(history.tokens(), [5, 7]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct History {
+    tokens: Vec<u32>,
+    prompt_len: usize,
+    /// Ascending by id.
+    counts: Vec<Count>,
+}
+
+impl History {
+    pub(crate) const EMPTY: Self = Self { tokens: Vec::new(), prompt_len: 0, counts: Vec::new() };
+
+    /// A sequence that has only its prompt.
+    pub fn new(prompt: &[u32]) -> Self {
+        let mut history =
+            Self { tokens: prompt.to_vec(), prompt_len: prompt.len(), counts: Vec::new() };
+        for &id in prompt {
+            history.count_mut(id).prompt += 1;
+        }
+        history
+    }
+
+    /// All tokens, the prompt's first.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// The prompt.
+    pub fn prompt(&self) -> &[u32] {
+        &self.tokens[..self.prompt_len]
+    }
+
+    /// The tokens after the prompt.
+    pub fn generated(&self) -> &[u32] {
+        &self.tokens[self.prompt_len..]
+    }
+
+    /// The distinct tokens with their counts, ids ascending.
+    pub fn counts(&self) -> &[Count] {
+        &self.counts
+    }
+
+    /// Appends a generated token.
+    pub fn accept(&mut self, id: u32) {
+        self.tokens.push(id);
+        self.count_mut(id).generated += 1;
+    }
+
+    /// Forgets generated tokens until `len` are left; the counts are as if they had never come.
+    /// Nothing happens when fewer were generated.
+    pub fn truncate_generated(&mut self, len: usize) {
+        while self.generated().len() > len
+            && let Some(id) = self.tokens.pop()
+        {
+            self.count_mut(id).generated -= 1;
+            if let Ok(at) = self.find(id)
+                && self.counts[at].prompt + self.counts[at].generated == 0
+            {
+                self.counts.remove(at);
+            }
+        }
+    }
+
+    fn find(&self, id: u32) -> Result<usize, usize> {
+        self.counts.binary_search_by_key(&id, |count| count.id)
+    }
+
+    fn count_mut(&mut self, id: u32) -> &mut Count {
+        let at = match self.find(id) {
+            Ok(at) => at,
+            Err(at) => {
+                self.counts.insert(at, Count { id, prompt: 0, generated: 0 });
+                at
+            }
+        };
+        &mut self.counts[at]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rolling_back_restores_the_counts() {
+        let mut history = History::new(&[3, 1, 3]);
+        let before = history.clone();
+        for id in [9, 1, 9, 0] {
+            history.accept(id);
+        }
+        assert_eq!(history.counts()[0], Count { id: 0, prompt: 0, generated: 1 });
+        assert_eq!(history.counts()[1], Count { id: 1, prompt: 1, generated: 1 });
+        history.truncate_generated(0);
+        assert_eq!(history, before);
+    }
+}

@@ -1,0 +1,181 @@
+//! Weighted selection without a sort: the value at which a sum, taken from the top, reaches a
+//! target.
+//!
+//! Top-k is this with a measure of one per candidate, top-p with the candidate's mass. Values
+//! are mapped to integers in their own order and dealt into buckets, measures are summed per
+//! bucket, and only the bucket in which the target falls is kept; a level divides the range of
+//! values by [`BUCKETS`], so three levels exhaust an `f32` whatever the row looks like.
+
+use alloc::vec::Vec;
+
+/// Buckets a level deals into: 16 KiB of sums, half a first-level cache.
+const BUCKETS: usize = 2048;
+/// Few enough to sort outright.
+const SMALL: usize = 128;
+
+/// Buffers that [`boundary`] reuses.
+#[derive(Debug, Default)]
+pub(crate) struct SelectionScratch {
+    sums: Vec<u64>,
+    band: Vec<(u32, u64)>,
+}
+
+impl SelectionScratch {
+    pub(crate) fn for_vocabulary(size: usize) -> Self {
+        Self { sums: alloc::vec![0; BUCKETS], band: Vec::with_capacity(size) }
+    }
+}
+
+/// Where the target was reached.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Boundary {
+    /// The value whose class reaches the target.
+    pub(crate) value: f32,
+    /// The measure of everything strictly above it; less than the target.
+    pub(crate) above: u64,
+}
+
+/// An integer that orders as the float does, with −0.0 and +0.0 alike. NaN has no place here.
+#[inline(always)]
+pub(crate) fn key(x: f32) -> u32 {
+    // Adding +0.0 turns −0.0 into +0.0 and changes nothing else.
+    let bits = (x + 0.0).to_bits();
+    let mask = ((bits as i32) >> 31) as u32 | 0x8000_0000;
+    bits ^ mask
+}
+
+pub(crate) fn value_of(key: u32) -> f32 {
+    let bits = if key & 0x8000_0000 == 0 { !key } else { key & 0x7fff_ffff };
+    f32::from_bits(bits)
+}
+
+/// The largest value `v` such that the measure of all items at or above `v` is at least `target`.
+///
+/// `items` yields `(value, measure)` and may be walked several times. Values are not NaN;
+/// `1 ≤ target ≤` the sum of all measures; `target` must be reached by items of non-zero measure.
+pub(crate) fn boundary<I>(
+    items: impl Fn() -> I,
+    target: u64,
+    scratch: &mut SelectionScratch,
+) -> Boundary
+where
+    I: Iterator<Item = (f32, u64)>,
+{
+    let SelectionScratch { sums, band } = scratch;
+    let (mut low, mut high) = (u32::MAX, 0_u32);
+    for (value, _) in items() {
+        let k = key(value);
+        low = low.min(k);
+        high = high.max(k);
+    }
+    let deal = Deal::over(low, high);
+    sums.fill(0);
+    for (value, measure) in items() {
+        sums[deal.bucket(key(value))] += measure;
+    }
+    let (bucket, mut above) = find_bucket(sums, target);
+    band.clear();
+    band.extend(
+        items()
+            .map(|(value, measure)| (key(value), measure))
+            .filter(|&(k, _)| deal.bucket(k) == bucket),
+    );
+    while band.len() > SMALL {
+        let (low, high) = range(band);
+        if low == high {
+            break;
+        }
+        let deal = Deal::over(low, high);
+        sums.fill(0);
+        for &(k, measure) in &*band {
+            sums[deal.bucket(k)] += measure;
+        }
+        let (bucket, passed) = find_bucket(sums, target - above);
+        above += passed;
+        band.retain(|&(k, _)| deal.bucket(k) == bucket);
+    }
+    band.sort_unstable_by_key(|&(k, _)| core::cmp::Reverse(k));
+    let mut index = 0;
+    loop {
+        let class = band[index].0;
+        let measure: u64 =
+            band[index..].iter().take_while(|&&(k, _)| k == class).map(|&(_, m)| m).sum();
+        if above + measure >= target {
+            return Boundary { value: value_of(class), above };
+        }
+        above += measure;
+        index += band[index..].iter().take_while(|&&(k, _)| k == class).count();
+    }
+}
+
+/// A monotone map from keys to buckets, the highest key in bucket 0.
+#[derive(Debug, Clone, Copy)]
+struct Deal {
+    high: u32,
+    shift: u32,
+}
+
+impl Deal {
+    fn over(low: u32, high: u32) -> Self {
+        let span = high - low;
+        let bits = 32 - span.leading_zeros();
+        Self { high, shift: bits.saturating_sub(BUCKETS.trailing_zeros()) }
+    }
+
+    #[inline(always)]
+    fn bucket(self, key: u32) -> usize {
+        ((self.high - key) >> self.shift) as usize
+    }
+}
+
+fn range(band: &[(u32, u64)]) -> (u32, u32) {
+    band.iter().fold((u32::MAX, 0), |(low, high), &(k, _)| (low.min(k), high.max(k)))
+}
+
+/// The bucket in which the running sum reaches `target`, and the sum before it.
+fn find_bucket(sums: &[u64], target: u64) -> (usize, u64) {
+    let mut above = 0;
+    for (bucket, &sum) in sums.iter().enumerate() {
+        if above + sum >= target {
+            return (bucket, above);
+        }
+        above += sum;
+    }
+    unreachable!("the target is at most the sum of all measures")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn key_orders_as_the_float_and_joins_the_zeros() {
+        let values = [f32::NEG_INFINITY, -1e30, -1.0, -1e-40, 0.0, 1e-40, 1.0, 1e30, f32::INFINITY];
+        assert!(values.windows(2).all(|w| key(w[0]) < key(w[1])));
+        assert!(values.iter().all(|&v| value_of(key(v)) == v));
+        assert_eq!(key(0.0), key(-0.0));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_sort(
+            raw in prop::collection::vec((-6_i32..6, 0_i32..3, 0_u64..4), 1..600),
+            part in 0.0_f64..1.0,
+        ) {
+            let items: Vec<(f32, u64)> =
+                raw.iter().map(|&(a, e, m)| (a as f32 * [1.0, 1e-3, 1e20][e as usize], m)).collect();
+            let total: u64 = items.iter().map(|i| i.1).sum();
+            prop_assume!(total > 0);
+            let target = ((total as f64 * part) as u64).max(1);
+            let mut scratch = SelectionScratch::for_vocabulary(items.len());
+            let got = boundary(|| items.iter().copied(), target, &mut scratch);
+            let mut sorted = items.clone();
+            sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let at_or_above = |v: f32| items.iter().filter(|i| i.0 >= v).map(|i| i.1).sum::<u64>();
+            let want = sorted.iter().map(|i| i.0).find(|&v| at_or_above(v) >= target).unwrap();
+            prop_assert_eq!(got.value, want);
+            prop_assert_eq!(got.above, items.iter().filter(|i| i.0 > want).map(|i| i.1).sum::<u64>());
+        }
+    }
+}

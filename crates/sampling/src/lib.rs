@@ -1,0 +1,103 @@
+//! Turns a row of logits into a token, and says why.
+//!
+//! A language model ends in a row of numbers, one per token of its vocabulary. What is made of the
+//! row, that is which tokens are considered, at what odds, and which one comes out, is *decoding*, and
+//! engines that give its knobs the same names give them different meanings. This crate is the step
+//! from the row to the token as a library of its own: slices in, a token and its reasons out. It
+//! knows no model, no tokenizer, no clock and no file, and it has no global state.
+//!
+//! ```
+//! use taper_sampling::*;
+//!
+//! let pipeline = Pipeline::draw()
+//!     .then(Temperature::new(0.8)?)
+//!     .then(TopK::new(50)?)
+//!     .then(TopP::new(0.9)?);
+//!
+//! let logits = [2.0, 7.5, 7.5, 1.0]; // from your model
+//! let mut workspace = Workspace::new(logits.len());
+//! let step = Step::new(DrawKey::new(7)).ask(Ask::everything());
+//! let chosen = pipeline.select(&logits, &step, &mut workspace)?;
+//!
+//! assert!(chosen.token == 1 || chosen.token == 2);
+//! for stage in chosen.trace.unwrap().stages() {
+//!     println!("{} left {} of {}", stage.stage, stage.after, stage.before);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The parts
+//!
+//! | | |
+//! |---|---|
+//! | [`Pipeline`] | stages in order and a selector; immutable, shared by any number of sequences |
+//! | [`Stage`] | one step: an edit of scores or a cut; yours are as good as ours |
+//! | [`Candidates`] | who is still in the running: the verbs that stages are written in |
+//! | [`Step`], [`Ask`] | which position of which sequence, and what to report of it |
+//! | [`Selection`] | the token, and what was asked for |
+//! | [`Trace`] | per stage: survivors, mass removed, entropy, ties |
+//! | [`History`], [`Memory`] | what belongs to a sequence: its tokens, and what stages remember |
+//! | [`Draws`] | randomness as a function of seed, stream, step and purpose |
+//! | [`Workspace`] | the buffers, built once for a vocabulary |
+//! | [`reference`] | every rule once more, naive and sorted |
+//!
+//! # The stages
+//!
+//! - Reshaping: [`Temperature`].
+//! - Cuts: [`TopK`], [`TopP`], [`MinP`].
+//! - Penalties and bans: [`RepetitionPenalty`], [`NoRepeatNgram`].
+//! - Selectors: [`Greedy`], [`Draw`].
+//!
+//! # Promises
+//!
+//! 1. `top_k = 1` under [`TiePolicy::LowestId`] leaves exactly the greedy choice, at any temperature.
+//! 2. A removed or banned token is never selected, and the kept set is never empty.
+//! 3. NaN and +∞ never become a token, and neither does a row of nothing but −∞: each is a typed
+//!    error that names the token and the stage.
+//! 4. The same logits and key give the same token on every CPU: exact integer sums, and an
+//!    exponential and a logarithm of plain arithmetic.
+//! 5. A draw depends on its own seed, stream and step, and on nothing else.
+//! 6. Once a workspace is built, a step allocates nothing.
+//! 7. A change of any number that a fixed seed yields is called *value-breaking* in the changelog.
+//!
+//! # Features
+//!
+//! - `std` (default): detects the CPU's vector unit through the standard library. Without it the
+//!   crate needs `alloc` alone.
+#![forbid(unsafe_code)]
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod ask;
+mod candidates;
+mod draws;
+mod history;
+mod kernels;
+mod memory;
+mod pipeline;
+pub mod reference;
+mod selection;
+mod selectors;
+mod stage;
+mod stages;
+mod ties;
+mod trace;
+mod workspace;
+
+pub use ask::{Ask, Step};
+pub use candidates::{Candidates, Edge, MassRule};
+pub use draws::{DrawKey, Draws, Purpose, Series};
+pub use history::{Count, History};
+pub use kernels::{Mass, exp, ln, weight};
+pub use memory::{Accepted, Logged, Memory, StageMemory};
+pub use pipeline::{Pipeline, SelectError};
+pub use selection::Selection;
+pub use selectors::{Draw, Greedy, Selector};
+pub use stage::{Stage, StageError, StageFn, StepContext, stage_fn};
+pub use stages::*;
+pub use ties::{ArgmaxTies, TiePolicy};
+pub use trace::{StageTrace, Trace};
+pub use workspace::Workspace;

@@ -1,0 +1,286 @@
+//! Stages in order, and a selector at the end.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::ask::{Ask, Step};
+use crate::candidates::{Candidates, Census};
+use crate::draws::Draws;
+use crate::kernels::{exp, passes};
+use crate::memory::Memory;
+use crate::selection::Selection;
+use crate::selectors::{Draw, Greedy, Selector};
+use crate::stage::{Stage, StageError, StepContext};
+use crate::trace::Trace;
+use crate::workspace::Workspace;
+
+/// An ordered list of stages and the selector that follows them.
+///
+/// Immutable, `Send + Sync`, and shared by any number of sequences: what belongs to one sequence
+/// (history, memory, key) comes with each [`Step`].
+///
+/// ```
+/// use taper_sampling::*;
+///
+/// let pipeline = Pipeline::draw()
+///     .then(Temperature::new(0.8)?)
+///     .then(TopK::new(50)?)
+///     .then(TopP::new(0.9)?);
+/// assert_eq!(pipeline.to_string(), "temperature → top_k → top_p → draw");
+///
+/// let logits = [1.0, 3.5, 0.2, 3.1];
+/// let mut workspace = Workspace::new(logits.len());
+/// let token = pipeline.select(&logits, &Step::new(DrawKey::new(7)), &mut workspace)?.token;
+/// assert!(token == 1 || token == 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Pipeline {
+    stages: Vec<Box<dyn Stage>>,
+    selector: Box<dyn Selector>,
+}
+
+/// Why a step yielded no token.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// A stage, or the selector, refused.
+    #[error("{stage}: {source}")]
+    Stage {
+        /// Its name.
+        stage: String,
+        /// Why.
+        source: StageError,
+    },
+    /// The row is not as long as the workspace was built for.
+    #[error("the row has {row} logits but the workspace was built for {workspace}")]
+    RowLength {
+        /// Logits in the row.
+        row: usize,
+        /// Logits the workspace holds.
+        workspace: usize,
+    },
+}
+
+impl Pipeline {
+    /// No stages yet, and the best candidate at the end, the lowest id among equals.
+    pub fn greedy() -> Self {
+        Self::selecting(Greedy::default())
+    }
+
+    /// No stages yet, and a draw at the end.
+    pub fn draw() -> Self {
+        Self::selecting(Draw)
+    }
+
+    /// No stages yet, and this selector at the end.
+    pub fn selecting(selector: impl Selector + 'static) -> Self {
+        Self { stages: Vec::new(), selector: Box::new(selector) }
+    }
+
+    /// Appends a stage.
+    #[must_use]
+    pub fn then(mut self, stage: impl Stage + 'static) -> Self {
+        self.stages.push(Box::new(stage));
+        self
+    }
+
+    /// Appends a stage chosen at run time.
+    pub fn push(&mut self, stage: Box<dyn Stage>) {
+        self.stages.push(stage);
+    }
+
+    /// The stages in order.
+    pub fn stages(&self) -> &[Box<dyn Stage>] {
+        &self.stages
+    }
+
+    /// The selector.
+    pub fn selector(&self) -> &dyn Selector {
+        &*self.selector
+    }
+
+    /// A fresh memory for a new sequence.
+    pub fn new_memory(&self) -> Memory {
+        let mut slots: Vec<_> = self.stages.iter().map(|stage| stage.new_memory()).collect();
+        slots.push(self.selector.new_memory());
+        Memory::from_slots(slots)
+    }
+
+    /// The candidates that the stages leave of a row, scores as the selector would see them.
+    ///
+    /// # Errors
+    ///
+    /// [`SelectError::RowLength`], and [`SelectError::Stage`] naming the stage that refused.
+    pub fn process<'w>(
+        &self,
+        logits: &'w [f32],
+        step: &Step<'_>,
+        workspace: &'w mut Workspace,
+    ) -> Result<Candidates<'w>, SelectError> {
+        check_length(logits, workspace)?;
+        let buffers = &mut workspace.buffers;
+        buffers.probe.start_step(false);
+        let mut candidates = Candidates::of_row(logits, Draws::new(step.key), buffers);
+        self.run(&mut candidates, step)?;
+        Ok(candidates)
+    }
+
+    /// One token from a row of logits.
+    ///
+    /// The row is read only. Nothing is allocated once the workspace has served one step with
+    /// the same [`Ask`].
+    ///
+    /// # Errors
+    ///
+    /// [`SelectError::RowLength`], and [`SelectError::Stage`] naming the stage or selector that
+    /// refused. No token is made up in either case.
+    pub fn select<'w>(
+        &self,
+        logits: &'w [f32],
+        step: &Step<'_>,
+        workspace: &'w mut Workspace,
+    ) -> Result<Selection<'w>, SelectError> {
+        check_length(logits, workspace)?;
+        let Workspace { buffers, trace, top, .. } = workspace;
+        let (ask, draws) = (step.ask, Draws::new(step.key));
+        buffers.probe.start_step(false);
+        let mut candidates = Candidates::of_row(logits, draws, buffers);
+        let raw = RawRow::read(&mut candidates, ask, top);
+        self.run(&mut candidates, step)?;
+        let token = self.choose(&mut candidates, step)?;
+        if ask.trace {
+            candidates.start_again();
+            self.run_traced(&mut candidates, step, token, trace)?;
+        }
+        let wants_probability = ask.probability || !step.memory.is_empty();
+        let selector_failed = |source| failed(self.selector.name(), source);
+        Ok(Selection {
+            token,
+            logprob: raw.norm.map(|norm| f64::from(logits[token as usize]) - norm),
+            rank: raw.norm.map(|_| rank_in(logits, token)),
+            entropy: raw.entropy,
+            probability: if wants_probability {
+                Some(candidates.probability(token).map_err(selector_failed)?)
+            } else {
+                None
+            },
+            kept: ask.kept.then(|| candidates.eligible()),
+            top,
+            trace: ask.trace.then_some(trace),
+            candidates,
+        })
+    }
+
+    fn run(&self, candidates: &mut Candidates<'_>, step: &Step<'_>) -> Result<(), SelectError> {
+        for (index, stage) in self.stages.iter().enumerate() {
+            stage
+                .apply(candidates, &Self::context(step, index))
+                .map_err(|source| failed(stage.name(), source))?;
+        }
+        Ok(())
+    }
+
+    /// Runs the stages once more, now that the winner is known, with an account at every stage.
+    ///
+    /// A pipeline is a function of row, history, memory and key, so the second run repeats the
+    /// first; that spares the bare step any bookkeeping.
+    fn run_traced(
+        &self,
+        candidates: &mut Candidates<'_>,
+        step: &Step<'_>,
+        winner: u32,
+        trace: &mut Trace,
+    ) -> Result<(), SelectError> {
+        trace.clear();
+        candidates.probe().start_step(true);
+        candidates.probe().start_stage(0);
+        let mut census = candidates.census();
+        for (index, stage) in self.stages.iter().enumerate() {
+            candidates.probe().start_stage(index);
+            let entry = trace.next(stage.name());
+            entry.received(&census);
+            (entry.rank_before, entry.probability_before) = standing(candidates, winner, &census);
+            stage
+                .apply(candidates, &Self::context(step, index))
+                .map_err(|source| failed(stage.name(), source))?;
+            census = candidates.census();
+            entry.left(&census);
+            entry.removed_mass = candidates.probe().removed_mass();
+            entry.ties = candidates.probe().ties();
+        }
+        Ok(())
+    }
+
+    fn choose(&self, candidates: &mut Candidates<'_>, step: &Step<'_>) -> Result<u32, SelectError> {
+        self.selector
+            .select(candidates, &Self::context(step, self.stages.len()))
+            .map_err(|source| failed(self.selector.name(), source))
+    }
+
+    fn context<'s>(step: &Step<'s>, slot: usize) -> StepContext<'s> {
+        StepContext::new(step.history, Draws::new(step.key), step.memory.slot(slot))
+    }
+}
+
+impl fmt::Display for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for stage in &self.stages {
+            write!(f, "{} → ", stage.name())?;
+        }
+        f.write_str(self.selector.name())
+    }
+}
+
+fn failed(stage: &str, source: StageError) -> SelectError {
+    SelectError::Stage { stage: stage.to_string(), source }
+}
+
+fn check_length(logits: &[f32], workspace: &Workspace) -> Result<(), SelectError> {
+    if logits.len() == workspace.vocab_size() {
+        Ok(())
+    } else {
+        Err(SelectError::RowLength { row: logits.len(), workspace: workspace.vocab_size() })
+    }
+}
+
+/// The winner's rank and probability among the candidates; `(0, NaN)` where there is no order.
+fn standing(candidates: &mut Candidates<'_>, token: u32, census: &Census) -> (usize, f64) {
+    let (Some((best, mass)), Some(score)) = (census.norm, candidates.get(token)) else {
+        return (0, f64::NAN);
+    };
+    let rank = candidates.rank(token).ok().flatten().unwrap_or(0);
+    (rank, exp(f64::from(score) - f64::from(best)) / mass.as_f64())
+}
+
+/// What was asked of the untouched row.
+struct RawRow {
+    norm: Option<f64>,
+    entropy: Option<f64>,
+}
+
+impl RawRow {
+    /// A row with NaN or +∞ has no distribution to report; whether a token can still be chosen
+    /// is for the stages to say.
+    fn read(candidates: &mut Candidates<'_>, ask: Ask, top: &mut Vec<(u32, f64)>) -> Self {
+        top.clear();
+        let mut raw = Self { norm: None, entropy: None };
+        if ask.logprob {
+            raw.entropy = candidates.entropy().ok();
+            raw.norm = candidates.log_norm().ok();
+        }
+        if ask.top_logprobs > 0 && candidates.untouched_top(ask.top_logprobs, top).is_err() {
+            top.clear();
+        }
+        raw
+    }
+}
+
+fn rank_in(logits: &[f32], token: u32) -> usize {
+    let value = logits[token as usize];
+    let (above, _) = passes::count_around(logits, value);
+    let (_, equal_before) = passes::count_around(&logits[..token as usize], value);
+    1 + above + equal_before
+}

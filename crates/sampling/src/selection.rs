@@ -1,0 +1,48 @@
+//! The outcome of a step.
+
+use crate::candidates::Candidates;
+use crate::memory::Accepted;
+use crate::trace::Trace;
+
+/// The token, and what was asked for. Borrows the workspace of the step.
+#[derive(Debug)]
+pub struct Selection<'w> {
+    /// The token.
+    pub token: u32,
+    /// Its log-probability (nats) in the untouched row. `None` if not asked for, or if the row has
+    /// none because it holds NaN or +∞.
+    pub logprob: Option<f64>,
+    /// Its place in the untouched row, from 1, equals by lower id. `None` like `logprob`.
+    pub rank: Option<usize>,
+    /// The entropy (nats) of the untouched row. `None` like `logprob`.
+    pub entropy: Option<f64>,
+    /// Its share of the distribution the selector saw, chosen greedily or not.
+    pub probability: Option<f64>,
+    /// How many tokens the selector could have chosen: neither removed nor banned.
+    pub kept: Option<usize>,
+    /// The best tokens of the untouched row with their log-probabilities, best first.
+    pub top: &'w [(u32, f64)],
+    /// What each stage did.
+    pub trace: Option<&'w Trace>,
+    pub(crate) candidates: Candidates<'w>,
+}
+
+impl<'w> Selection<'w> {
+    /// What the selector saw: the kept set with its scores, its log-normaliser
+    /// ([`Candidates::log_norm`]), probabilities.
+    pub fn candidates(&mut self) -> &mut Candidates<'w> {
+        &mut self.candidates
+    }
+
+    /// The index of the stage that removed or banned a token; `None` if it was still in the
+    /// running, or if no trace was asked for.
+    pub fn removed_by(&mut self, token: u32) -> Option<usize> {
+        self.trace?;
+        self.candidates.probe().stage_of(token)
+    }
+
+    /// What to tell the sequence's [`Memory`](crate::Memory).
+    pub fn accepted(&self) -> Accepted {
+        Accepted { token: self.token, probability: self.probability.unwrap_or(f64::NAN) }
+    }
+}

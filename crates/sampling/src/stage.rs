@@ -1,0 +1,177 @@
+//! The seam: what a stage is, what it is given, how it fails.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use core::any::Any;
+use core::fmt;
+
+use crate::candidates::Candidates;
+use crate::draws::Draws;
+use crate::history::History;
+use crate::memory::StageMemory;
+
+/// One step from logits to a token: an edit of scores, a cut, or both.
+///
+/// A stage is a small program over the verbs of [`Candidates`]. The verbs own the fast paths, the
+/// tie rules and the trace, so a stage written in another crate has all that the ones here have.
+/// It is immutable and shared between sequences; what it must remember of one goes into a
+/// [`StageMemory`].
+pub trait Stage: fmt::Debug + Send + Sync {
+    /// The name by which traces and errors call it, `snake_case`, as its engine spells it.
+    fn name(&self) -> &str;
+
+    /// Acts on the candidates.
+    ///
+    /// # Errors
+    ///
+    /// Whatever a verb refuses, or [`StageError::Other`].
+    fn apply(
+        &self,
+        candidates: &mut Candidates<'_>,
+        step: &StepContext<'_>,
+    ) -> Result<(), StageError>;
+
+    /// A fresh memory for a new sequence, if the stage keeps one.
+    fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
+        None
+    }
+}
+
+/// What a stage may know of the step besides the candidates.
+#[derive(Debug, Clone, Copy)]
+pub struct StepContext<'s> {
+    history: &'s History,
+    draws: Draws,
+    memory: Option<&'s dyn StageMemory>,
+}
+
+impl<'s> StepContext<'s> {
+    pub(crate) fn new(
+        history: &'s History,
+        draws: Draws,
+        memory: Option<&'s dyn StageMemory>,
+    ) -> Self {
+        Self { history, draws, memory }
+    }
+
+    /// The tokens so far.
+    pub fn history(&self) -> &'s History {
+        self.history
+    }
+
+    /// The random numbers of this step.
+    pub fn draws(&self) -> Draws {
+        self.draws
+    }
+
+    /// This stage's own memory of the sequence, if it keeps one of type `M`.
+    pub fn memory<M: StageMemory>(&self) -> Option<&'s M> {
+        let memory: &dyn Any = self.memory?;
+        memory.downcast_ref()
+    }
+}
+
+/// Why a stage, or the selector, could not do its work.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StageError {
+    /// A score is NaN or +∞ where an order or a mass is needed.
+    #[error("the score of token {id} is {score}; scores must be finite or -inf")]
+    NotFinite {
+        /// The first such token.
+        id: u32,
+        /// Its score.
+        score: f32,
+    },
+    /// Every listed token is banned (at −∞).
+    #[error("all {candidates} candidates are masked (-inf); at least one must be allowed")]
+    AllMasked {
+        /// How many are listed.
+        candidates: usize,
+    },
+    /// A cut would have left nothing, or there was nothing to begin with.
+    #[error("no candidate is left; a cut must keep at least one")]
+    Empty,
+    /// [`TiePolicy::Error`](crate::TiePolicy::Error) met a tie.
+    #[error(
+        "{tied} candidates tie at score {score} for {room} places; choose another tie policy to break it"
+    )]
+    Tie {
+        /// The score they share.
+        score: f32,
+        /// How many share it.
+        tied: usize,
+        /// How many of them the cut has room for.
+        room: usize,
+    },
+    /// A token id outside the vocabulary.
+    #[error("token {id} is outside the vocabulary of {vocab_size}")]
+    UnknownToken {
+        /// The id.
+        id: u32,
+        /// The vocabulary's size.
+        vocab_size: usize,
+    },
+    /// A score was given to a token that an earlier cut removed.
+    #[error("token {id} was removed by an earlier cut and can not be revived")]
+    Removed {
+        /// The token.
+        id: u32,
+    },
+    /// A verb was called with an argument outside its domain.
+    #[error("{argument} is {value}; it must be {domain}")]
+    Argument {
+        /// The argument's name.
+        argument: &'static str,
+        /// What it was.
+        value: f64,
+        /// What it may be.
+        domain: &'static str,
+    },
+    /// A failure of a stage written elsewhere.
+    #[error("{0}")]
+    Other(Cow<'static, str>),
+}
+
+/// A stage made of a closure.
+///
+/// ```
+/// use taper_sampling::stage_fn;
+/// let no_evens = stage_fn("no_evens", |candidates, _| candidates.keep_if(|id, _| id % 2 == 1));
+/// ```
+pub fn stage_fn<F>(name: &'static str, apply: F) -> StageFn<F>
+where
+    F: Fn(&mut Candidates<'_>, &StepContext<'_>) -> Result<(), StageError> + Send + Sync,
+{
+    StageFn { name, apply }
+}
+
+/// The stage that [`stage_fn`] makes.
+#[derive(Clone)]
+pub struct StageFn<F> {
+    name: &'static str,
+    apply: F,
+}
+
+impl<F> fmt::Debug for StageFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StageFn({})", self.name)
+    }
+}
+
+impl<F> Stage for StageFn<F>
+where
+    F: Fn(&mut Candidates<'_>, &StepContext<'_>) -> Result<(), StageError> + Send + Sync,
+{
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn apply(
+        &self,
+        candidates: &mut Candidates<'_>,
+        step: &StepContext<'_>,
+    ) -> Result<(), StageError> {
+        (self.apply)(candidates, step)
+    }
+}

@@ -1,0 +1,92 @@
+//! Min-p: every candidate at least a fraction as likely as the best.
+
+use crate::candidates::{Candidates, Edge};
+use crate::kernels::ln;
+use crate::stage::{Stage, StageError, StepContext};
+
+/// Keeps the candidates whose probability is at least `min_p` times the best one's.
+///
+/// In scores: `s ≥ fl(max + fl(ln min_p))`, so no exponential is taken. `min_p = 0` keeps
+/// everything, `min_p = 1` the best and its equals.
+///
+/// # Ties
+///
+/// None to break: equal scores stay or go together, and equality with the floor is kept.
+///
+/// # NaN and infinities
+///
+/// NaN and +∞ are refused. Banned candidates are removed, unless `min_p = 0`.
+///
+/// # Differences
+///
+/// Hugging Face and vLLM compare probabilities, llama.cpp scores, as here; they differ within a
+/// rounding of the floor. mistral.rs drops equality. vLLM runs it before top-k and top-p, the
+/// others after.
+///
+/// # Complexity
+///
+/// One pass, two when the maximum is not known yet.
+///
+/// # Example
+///
+/// ```
+/// # use taper_sampling::*;
+/// let logits = [0.0, 0.5_f32.ln(), 0.01_f32.ln()];
+/// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
+/// let pipeline = Pipeline::draw().then(MinP::new(0.5)?);
+/// assert_eq!(pipeline.select(&logits, &step, &mut Workspace::new(3))?.kept, Some(2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Source
+///
+/// Nguyen et al., *Turning Up the Heat: Min-p Sampling*, arXiv 2407.01082; Hugging Face
+/// transformers 5.23, `MinPLogitsWarper`; llama.cpp `llama_sampler_min_p`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MinP {
+    log_min_p: f32,
+    min_tokens_to_keep: usize,
+}
+
+/// Why a [`MinP`] was refused.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum MinPError {
+    /// `min_p < 0`, `min_p > 1` or NaN.
+    #[error("min_p is {0}; it must be in 0..=1")]
+    OutOfRange(f64),
+}
+
+impl MinP {
+    /// Keeps what is at least `min_p` times as likely as the best.
+    ///
+    /// # Errors
+    ///
+    /// [`MinPError::OutOfRange`] unless `0 ≤ min_p ≤ 1`.
+    pub fn new(min_p: f64) -> Result<Self, MinPError> {
+        if !(0.0..=1.0).contains(&min_p) {
+            return Err(MinPError::OutOfRange(min_p));
+        }
+        Ok(Self { log_min_p: ln(min_p) as f32, min_tokens_to_keep: 1 })
+    }
+
+    /// Never keeps fewer candidates than this.
+    #[must_use]
+    pub fn min_tokens_to_keep(self, min_tokens_to_keep: usize) -> Self {
+        Self { min_tokens_to_keep, ..self }
+    }
+}
+
+impl Stage for MinP {
+    fn name(&self) -> &'static str {
+        "min_p"
+    }
+
+    fn apply(
+        &self,
+        candidates: &mut Candidates<'_>,
+        _: &StepContext<'_>,
+    ) -> Result<(), StageError> {
+        let floor = candidates.max()? + self.log_min_p;
+        candidates.keep_from(floor, Edge::Keep, self.min_tokens_to_keep)
+    }
+}

@@ -1,0 +1,91 @@
+//! Temperature: flattens or sharpens the whole distribution.
+
+use crate::candidates::Candidates;
+use crate::stage::{Stage, StageError, StepContext};
+
+/// Divides every score by `T`: `s' = fl(s / T)`.
+///
+/// For `T → 0` the distribution tends to the argmax, for `T → ∞` to the uniform one; `T = 1`
+/// changes nothing. `T = 0` is not a temperature: use [`Greedy`](crate::Greedy).
+///
+/// # Ties
+///
+/// Division may round two different logits to one score. The order remembers which was larger,
+/// so no temperature changes who is first; [`TiePolicy::KeepAll`](crate::TiePolicy::KeepAll), which
+/// compares scores as Hugging Face does, sees a tie.
+///
+/// # NaN and infinities
+///
+/// Passed on. A finite score that a small `T` lifts to +∞ is refused by the next cut or selector;
+/// one it pushes to −∞ is banned.
+///
+/// # Differences
+///
+/// Hugging Face and vLLM divide before the cuts, llama.cpp after them, which keeps different
+/// tokens. Hugging Face refuses 0; vLLM takes anything below 10⁻⁵ for greedy; llama.cpp keeps the
+/// first maximum for `T ≤ 0`.
+///
+/// # Complexity
+///
+/// None of its own: the division happens in whichever pass reads the scores.
+///
+/// # Example
+///
+/// ```
+/// # use taper_sampling::*;
+/// let pipeline = Pipeline::draw().then(Temperature::new(0.5)?);
+/// let mut workspace = Workspace::new(2);
+/// let step = Step::new(DrawKey::new(0)).ask(Ask { probability: true, ..Ask::token() });
+/// let chosen = pipeline.select(&[1.0, 0.0], &step, &mut workspace)?;
+/// let of_first = 1.0 / (1.0 + (-2.0_f64).exp());
+/// let p = chosen.probability.unwrap();
+/// assert!((p - of_first).abs() < 1e-6 || (p - (1.0 - of_first)).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Source
+///
+/// Hugging Face transformers 5.23, `TemperatureLogitsWarper`; llama.cpp `llama_sampler_temp`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Temperature {
+    temperature: f32,
+}
+
+/// Why a [`Temperature`] was refused.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum TemperatureError {
+    /// `temperature ≤ 0`, NaN, infinite, or so small that it is 0 in `f32`.
+    #[error(
+        "temperature is {0}; it must be above 0 and finite (for the most likely token, decode greedily)"
+    )]
+    OutOfRange(f64),
+}
+
+impl Temperature {
+    /// A temperature, rounded to `f32` as the engines do.
+    ///
+    /// # Errors
+    ///
+    /// [`TemperatureError::OutOfRange`], also when the rounded value is 0 or infinite.
+    pub fn new(temperature: f64) -> Result<Self, TemperatureError> {
+        let rounded = temperature as f32;
+        if !(rounded > 0.0 && rounded < f32::INFINITY) {
+            return Err(TemperatureError::OutOfRange(temperature));
+        }
+        Ok(Self { temperature: rounded })
+    }
+}
+
+impl Stage for Temperature {
+    fn name(&self) -> &'static str {
+        "temperature"
+    }
+
+    fn apply(
+        &self,
+        candidates: &mut Candidates<'_>,
+        _: &StepContext<'_>,
+    ) -> Result<(), StageError> {
+        candidates.divide(self.temperature)
+    }
+}

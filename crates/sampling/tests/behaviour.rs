@@ -1,0 +1,193 @@
+//! What a step refuses, what its trace says, and that it allocates nothing.
+
+use taper_sampling::*;
+
+const INF: f32 = f32::INFINITY;
+
+fn key() -> DrawKey {
+    DrawKey::new(7)
+}
+
+fn refusal(pipeline: &Pipeline, row: &[f32]) -> String {
+    let mut workspace = Workspace::new(row.len());
+    let outcome =
+        pipeline.select(row, &Step::new(key()), &mut workspace).map(|chosen| chosen.token);
+    outcome.expect_err("the row must be refused").to_string()
+}
+
+#[test]
+fn bad_rows_are_refused_by_name() {
+    let greedy = Pipeline::greedy();
+    let cut = || Pipeline::draw().then(TopK::new(2).unwrap());
+    let all_banned = stage_fn("ban", |c: &mut Candidates<'_>, _: &StepContext<'_>| {
+        c.map(|_, _| f32::NEG_INFINITY);
+        Ok(())
+    });
+    let none =
+        stage_fn("none", |c: &mut Candidates<'_>, _: &StepContext<'_>| c.keep_if(|_, _| false));
+    let must = "scores must be finite or -inf";
+    let cases: [(Pipeline, &[f32], String); 9] = [
+        (Pipeline::greedy(), &[1.0, f32::NAN], format!("greedy: the score of token 1 is NaN; {must}")),
+        (Pipeline::draw(), &[INF, 1.0], format!("draw: the score of token 0 is inf; {must}")),
+        (cut(), &[1.0, 2.0, f32::NAN], format!("top_k: the score of token 2 is NaN; {must}")),
+        (
+            Pipeline::draw().then(Temperature::new(1e-38).unwrap()),
+            &[1.0, 9.0],
+            format!("draw: the score of token 1 is inf; {must}"),
+        ),
+        (
+            greedy,
+            &[-INF, -INF],
+            "greedy: all 2 candidates are masked (-inf); at least one must be allowed".into(),
+        ),
+        (
+            Pipeline::draw().then(all_banned).then(TopP::new(0.5).unwrap()),
+            &[1.0, 2.0, 3.0],
+            "top_p: all 3 candidates are masked (-inf); at least one must be allowed".into(),
+        ),
+        (cut().then(none), &[1.0; 4], "none: no candidate is left; a cut must keep at least one".into()),
+        (Pipeline::greedy(), &[], "greedy: no candidate is left; a cut must keep at least one".into()),
+        (
+            Pipeline::draw().then(TopK::new(2).unwrap().ties(TiePolicy::Error)),
+            &[1.0, 3.0, 1.0],
+            "top_k: 2 candidates tie at score 1 for 1 places; choose another tie policy to break it".into(),
+        ),
+    ];
+    for (pipeline, row, want) in cases {
+        assert_eq!(refusal(&pipeline, row), want);
+    }
+    let mut workspace = Workspace::new(3);
+    let wrong =
+        Pipeline::greedy().select(&[0.0; 2], &Step::new(key()), &mut workspace).unwrap_err();
+    assert_eq!(wrong.to_string(), "the row has 2 logits but the workspace was built for 3");
+}
+
+#[test]
+fn knobs_out_of_range_are_refused_by_name() {
+    let temperature =
+        |t| Temperature::new(t).unwrap_err().to_string().split(';').next().unwrap().to_owned();
+    for (t, want) in
+        [(0.0, "0"), (-1.0, "-1"), (f64::NAN, "NaN"), (f64::INFINITY, "inf"), (1e-60, "0.000")]
+    {
+        assert!(
+            temperature(t).starts_with(&format!("temperature is {want}")),
+            "{}",
+            temperature(t)
+        );
+    }
+    assert_eq!(TopK::new(0), Err(TopKError::Zero));
+    for p in [-0.1, 1.5, f64::NAN] {
+        assert!(TopP::new(p).unwrap_err().to_string().ends_with("it must be in 0..=1"));
+        assert!(MinP::new(p).unwrap_err().to_string().ends_with("it must be in 0..=1"));
+    }
+    for r in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-60] {
+        assert!(RepetitionPenalty::new(r).is_err());
+    }
+    assert_eq!(NoRepeatNgram::new(0), Err(NoRepeatNgramError::Zero));
+    let outside = Pipeline::greedy().then(RepetitionPenalty::new(2.0).unwrap());
+    let history = History::new(&[9]);
+    let step = Step::new(key()).history(&history);
+    let error = outside.select(&[0.0; 3], &step, &mut Workspace::new(3)).unwrap_err();
+    assert_eq!(error.to_string(), "repetition_penalty: token 9 is outside the vocabulary of 3");
+}
+
+#[test]
+fn a_trace_says_who_removed_whom() {
+    // Probabilities 0.4, 0.3, 0.15, 0.1, 0.05 after token 5 is banned.
+    let mut row: Vec<f32> = [0.4_f32, 0.3, 0.15, 0.1, 0.05].iter().map(|p| p.ln()).collect();
+    row.push(3.0);
+    let ban =
+        stage_fn("ban", |c: &mut Candidates<'_>, _: &StepContext<'_>| c.edit([5], |_, _| -INF));
+    let pipeline =
+        Pipeline::draw().then(ban).then(TopK::new(4).unwrap()).then(TopP::new(0.7).unwrap());
+    let mut workspace = Workspace::new(row.len());
+    let step = Step::new(key()).ask(Ask { top_logprobs: 2, ..Ask::everything() });
+    let mut chosen = pipeline.select(&row, &step, &mut workspace).unwrap();
+
+    assert_eq!(chosen.kept, Some(2));
+    assert_eq!(chosen.top.iter().map(|t| t.0).collect::<Vec<_>>(), [5, 0]);
+    let stages = chosen.trace.unwrap().stages();
+    let counts: Vec<_> =
+        stages.iter().map(|s| (s.stage.as_str(), s.before, s.after, s.ties)).collect();
+    assert_eq!(counts, [("ban", 6, 5, 0), ("top_k", 5, 4, 0), ("top_p", 4, 2, 0)]);
+    let e3 = 3.0_f64.exp();
+    let removed = [e3 / (1.0 + e3), 0.05, 0.25 / 0.95];
+    for (stage, want) in stages.iter().zip(removed) {
+        assert!((stage.removed_mass - want).abs() < 1e-6, "{stage:?}");
+    }
+    let entropy = -[0.4_f64, 0.3, 0.15, 0.1, 0.05].iter().map(|p| p * p.ln()).sum::<f64>();
+    assert!((stages[0].entropy_after - entropy).abs() < 1e-6);
+    let token = chosen.token;
+    assert_eq!(stages[0].rank_before, token as usize + 2);
+    let fates: Vec<_> = (0..6).map(|id| chosen.removed_by(id)).collect();
+    assert_eq!(fates, [None, None, Some(2), Some(2), Some(1), Some(0)]);
+    let share = [0.4, 0.3][token as usize] / 0.7;
+    assert!((chosen.probability.unwrap() - share).abs() < 1e-6);
+    assert!(
+        (chosen.logprob.unwrap() - (f64::from(row[token as usize]) - (1.0 + e3).ln())).abs() < 1e-6
+    );
+}
+
+#[test]
+fn ties_are_counted_when_they_matter() {
+    let ties = |k, policy| {
+        let pipeline = Pipeline::draw().then(TopK::new(k).unwrap().ties(policy));
+        let step = Step::new(key()).ask(Ask::everything());
+        let mut workspace = Workspace::new(5);
+        let chosen = pipeline.select(&[3.0, 2.0, 2.0, 2.0, 0.0], &step, &mut workspace).unwrap();
+        (chosen.kept.unwrap(), chosen.trace.unwrap().stages()[0].ties)
+    };
+    assert_eq!(ties(2, TiePolicy::LowestId), (2, 3));
+    assert_eq!(ties(2, TiePolicy::KeepAll), (4, 3));
+    // The whole class fits: no policy had to decide.
+    assert_eq!(ties(4, TiePolicy::LowestId), (4, 0));
+    assert_eq!(ties(1, TiePolicy::KeepAll), (1, 0));
+}
+
+/// A division merges two logits; the order still knows which was larger.
+#[test]
+fn a_temperature_does_not_change_who_is_first() {
+    const LOW: u32 = 0x3ff3_3334; // about 1.9
+    let row = [f32::from_bits(LOW), f32::from_bits(LOW + 1)];
+    assert_eq!(row[0] / 1.5, row[1] / 1.5, "the premise");
+    let hot = || Pipeline::draw().then(Temperature::new(1.5).unwrap());
+    let kept = |ties| {
+        let pipeline = hot().then(TopK::new(1).unwrap().ties(ties));
+        let mut workspace = Workspace::new(2);
+        let left = pipeline.process(&row, &Step::new(key()), &mut workspace).unwrap();
+        (left.len(), left.get(1).is_some())
+    };
+    assert_eq!(kept(TiePolicy::LowestId), (1, true));
+    assert_eq!(kept(TiePolicy::KeepAll), (2, true), "scores tie, as Hugging Face sees them");
+}
+
+/// Promise 6, on a peaked row, a flat one under `KeepAll`, and one of nothing but ties.
+#[test]
+fn a_step_allocates_nothing() {
+    let vocab = 5_000_u32;
+    let rows: [Vec<f32>; 3] = [
+        (0..vocab).map(|i| ((i * 7919) % vocab) as f32 * 0.01).collect(),
+        (0..vocab).map(|i| ((i * 7919) % 64) as f32 * 0.01).collect(),
+        vec![1.0; vocab as usize],
+    ];
+    let history = History::new(&[1, 2, 3, 1, 2]);
+    let step = Step::new(key()).history(&history).ask(Ask { top_logprobs: 5, ..Ask::everything() });
+    let mut workspace = Workspace::new(vocab as usize);
+    for ties in [TiePolicy::KeepAll, TiePolicy::Random, TiePolicy::HighestId] {
+        let pipeline = Pipeline::draw()
+            .then(RepetitionPenalty::new(1.2).unwrap())
+            .then(NoRepeatNgram::new(3).unwrap())
+            .then(Temperature::new(0.8).unwrap())
+            .then(TopK::new(2_000).unwrap().ties(ties))
+            .then(TopP::new(0.95).unwrap().ties(ties))
+            .then(MinP::new(0.01).unwrap());
+        // The first step with this ask may size the trace.
+        pipeline.select(&rows[0], &step, &mut workspace).unwrap();
+        for row in &rows {
+            let counted = allocation_counter::measure(|| {
+                pipeline.select(row, &step, &mut workspace).unwrap();
+            });
+            assert_eq!(counted.count_total, 0, "{ties:?}");
+        }
+    }
+}
