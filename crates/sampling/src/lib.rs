@@ -39,7 +39,7 @@
 //! | [`History`], [`Memory`] | what belongs to a sequence: its tokens, and what stages remember |
 //! | [`Draws`] | randomness as a function of seed, stream, step and purpose |
 //! | [`Workspace`] | the buffers, built once for a vocabulary |
-//! | [`reference`] | every rule once more, naive and sorted |
+//! | [`mod@reference`] | every rule once more, naive and sorted |
 //!
 //! # The stages
 //!
@@ -64,6 +64,8 @@
 //!
 //! - `std` (default): detects the CPU's vector unit through the standard library. Without it the
 //!   crate needs `alloc` alone.
+//! - `serde`: [`GenerationConfig`](https://huggingface.co/docs/transformers/main_classes/text_generation)
+//!   under Hugging Face's names, and the presets built from it.
 #![forbid(unsafe_code)]
 #![no_std]
 
@@ -74,10 +76,14 @@ extern crate std;
 mod ask;
 mod candidates;
 mod draws;
+#[cfg(feature = "serde")]
+mod generation_config;
 mod history;
 mod kernels;
 mod memory;
 mod pipeline;
+#[cfg(feature = "serde")]
+pub mod presets;
 pub mod reference;
 mod selection;
 mod selectors;
@@ -90,6 +96,8 @@ mod workspace;
 pub use ask::{Ask, Step};
 pub use candidates::{Candidates, Edge, MassRule};
 pub use draws::{DrawKey, Draws, Purpose, Series};
+#[cfg(feature = "serde")]
+pub use generation_config::{GenerationConfig, OneOrMany};
 pub use history::{Count, History};
 pub use kernels::{Mass, exp, ln, weight};
 pub use memory::{Accepted, Logged, Memory, StageMemory};

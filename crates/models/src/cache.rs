@@ -1,0 +1,181 @@
+//! The state of a decoder: keys and values in blocks that forked rows share until they diverge.
+
+mod block;
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor};
+
+use self::block::{BLOCK, Block};
+pub(crate) use self::block::{CacheLayout, KeyValues};
+use crate::error::StateError;
+use crate::language_model::{RowId, State};
+
+/// The rows of one state.
+///
+/// Blocks hold a fixed number of positions, so a row grows without moving what it holds. They are
+/// counted by reference: a fork copies pointers, and the only block that is ever copied is the last
+/// one of a row, half full and shared, at the moment when one of its owners writes to it.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    layout: Arc<CacheLayout>,
+    rows: BTreeMap<RowId, Row>,
+    next_id: u64,
+}
+
+/// One row; cloning it is what forking means.
+///
+/// Between calls it has exactly the blocks that `len` positions need. While a call runs it may have
+/// more, and what is written behind `len` becomes part of the row when [`Row::commit`] says so.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Row {
+    len: usize,
+    blocks: Vec<Arc<Block>>,
+}
+
+impl Cache {
+    pub(crate) fn new(layout: Arc<CacheLayout>) -> Self {
+        Self { layout, rows: BTreeMap::new(), next_id: 0 }
+    }
+
+    pub(crate) fn layout(&self) -> &Arc<CacheLayout> {
+        &self.layout
+    }
+
+    pub(crate) fn row(&self, row: RowId) -> std::result::Result<&Row, StateError> {
+        self.rows.get(&row).ok_or(StateError::UnknownRow { row })
+    }
+
+    pub(crate) fn row_mut(&mut self, row: RowId) -> std::result::Result<&mut Row, StateError> {
+        self.rows.get_mut(&row).ok_or(StateError::UnknownRow { row })
+    }
+
+    fn insert(&mut self, row: Row) -> RowId {
+        let id = RowId::new(self.next_id);
+        self.next_id += 1;
+        self.rows.insert(id, row);
+        id
+    }
+}
+
+impl State for Cache {
+    fn new_row(&mut self) -> RowId {
+        self.insert(Row::default())
+    }
+
+    fn fork(&mut self, row: RowId) -> std::result::Result<RowId, StateError> {
+        let copy = self.row(row)?.clone();
+        Ok(self.insert(copy))
+    }
+
+    fn reorder(&mut self, parents: &[RowId]) -> std::result::Result<Vec<RowId>, StateError> {
+        let rows = parents.iter().map(|parent| self.row(*parent).cloned());
+        let rows = rows.collect::<std::result::Result<Vec<_>, _>>()?;
+        self.rows.clear();
+        Ok(rows.into_iter().map(|row| self.insert(row)).collect())
+    }
+
+    fn truncate(&mut self, row: RowId, len: usize) -> std::result::Result<(), StateError> {
+        let held = self.row(row)?.len;
+        if len > held {
+            return Err(StateError::TooShort { row, held, len });
+        }
+        self.row_mut(row)?.commit(len);
+        Ok(())
+    }
+
+    fn drop_row(&mut self, row: RowId) -> std::result::Result<(), StateError> {
+        let dropped = self.rows.remove(&row);
+        dropped.map(drop).ok_or(StateError::UnknownRow { row })
+    }
+
+    fn len(&self, row: RowId) -> std::result::Result<usize, StateError> {
+        Ok(self.row(row)?.len)
+    }
+
+    fn bytes(&self) -> usize {
+        let blocks = self.rows.values().flat_map(|row| &row.blocks);
+        let distinct: HashSet<_> = blocks.map(Arc::as_ptr).collect();
+        distinct.len() * self.layout.block_bytes()
+    }
+}
+
+impl Row {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Makes room for `added` positions that this row alone can write to.
+    pub(crate) fn reserve(&mut self, added: usize, layout: &CacheLayout) -> Result<()> {
+        if !self.len.is_multiple_of(BLOCK)
+            && let Some(last) = self.blocks.last_mut()
+            && Arc::get_mut(last).is_none()
+        {
+            *last = Arc::new(last.duplicate()?);
+        }
+        while self.blocks.len() * BLOCK < self.len + added {
+            self.blocks.push(Arc::new(Block::new(layout)?));
+        }
+        Ok(())
+    }
+
+    /// Stores keys and values, each `[kv_heads, n, head_dim]`, of one layer from `position` on.
+    ///
+    /// The positions must lie behind the row's length, in what [`reserve`](Self::reserve) made.
+    pub(crate) fn write(
+        &self,
+        layer: usize,
+        position: usize,
+        keys: &Tensor,
+        values: &Tensor,
+    ) -> Result<()> {
+        let mut written = 0;
+        for (block, part) in self.parts(position..position + keys.dim(1)?) {
+            let slot = block.layer(layer);
+            let piece = |of: &Tensor| of.narrow(1, written, part.len())?.contiguous();
+            slot.keys.slice_set(&piece(keys)?, 1, part.start)?;
+            slot.values.slice_set(&piece(values)?, 1, part.start)?;
+            written += part.len();
+        }
+        Ok(())
+    }
+
+    /// Views of keys and values of one layer at `positions`, block by block: each
+    /// `[kv_heads, n, head_dim]`.
+    pub(crate) fn read(&self, layer: usize, positions: Range<usize>) -> Result<Vec<KeyValues>> {
+        self.parts(positions)
+            .map(|(block, part)| {
+                let slot = block.layer(layer);
+                Ok(KeyValues {
+                    keys: slot.keys.narrow(1, part.start, part.len())?,
+                    values: slot.values.narrow(1, part.start, part.len())?,
+                })
+            })
+            .collect()
+    }
+
+    /// From now on the row holds `len` positions, which may be fewer than before.
+    pub(crate) fn commit(&mut self, len: usize) {
+        self.len = len;
+        self.blocks.truncate(len.div_ceil(BLOCK));
+    }
+
+    /// Gives back what [`reserve`](Self::reserve) made.
+    pub(crate) fn roll_back(&mut self) {
+        self.commit(self.len);
+    }
+
+    /// The blocks that cover `positions`, each with the part of it that does.
+    fn parts(&self, positions: Range<usize>) -> impl Iterator<Item = (&Block, Range<usize>)> {
+        let first = positions.start / BLOCK;
+        let blocks = self.blocks.iter().enumerate().skip(first);
+        blocks.map_while(move |(index, block)| {
+            let start = positions.start.max(index * BLOCK);
+            let end = positions.end.min((index + 1) * BLOCK);
+            let offset = index * BLOCK;
+            (start < end).then(|| (&**block, start - offset..end - offset))
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! A block: the keys and values of a fixed number of positions, in all layers.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use crate::spec::DecoderSpec;
+
+/// Positions in a block. Small enough that a short row is cheap and a copy on divergence costs
+/// little, large enough that a long row needs few matrix products.
+pub(super) const BLOCK: usize = 64;
+
+/// The shape of what one position leaves behind. States of one model share one layout, which is
+/// also how the model knows them.
+#[derive(Debug)]
+pub(crate) struct CacheLayout {
+    /// Key heads and their width, per layer.
+    layers: Vec<(usize, usize)>,
+    dtype: DType,
+    device: Device,
+}
+
+impl CacheLayout {
+    pub(crate) fn new(spec: &DecoderSpec, dtype: DType, device: &Device) -> Self {
+        let layers = spec.layers.iter().map(|layer| &layer.attention);
+        Self {
+            layers: layers.map(|attention| (attention.kv_heads, attention.head_dim)).collect(),
+            dtype,
+            device: device.clone(),
+        }
+    }
+
+    pub(super) fn block_bytes(&self) -> usize {
+        let numbers: usize = self.layers.iter().map(|(heads, dim)| heads * dim).sum();
+        2 * BLOCK * numbers * self.dtype.size_in_bytes()
+    }
+}
+
+/// Keys and values of one layer, each `[kv_heads, positions, head_dim]`.
+#[derive(Debug)]
+pub(crate) struct KeyValues {
+    pub(crate) keys: Tensor,
+    pub(crate) values: Tensor,
+}
+
+#[derive(Debug)]
+pub(super) struct Block(Vec<KeyValues>);
+
+impl Block {
+    pub(super) fn new(layout: &CacheLayout) -> Result<Self> {
+        let empty = |&(heads, dim): &(usize, usize)| {
+            let zeros = || Tensor::zeros((heads, BLOCK, dim), layout.dtype, &layout.device);
+            Ok(KeyValues { keys: zeros()?, values: zeros()? })
+        };
+        layout.layers.iter().map(empty).collect::<Result<_>>().map(Self)
+    }
+
+    pub(super) fn layer(&self, index: usize) -> &KeyValues {
+        &self.0[index]
+    }
+
+    /// A copy of the numbers. (`Tensor::clone` would share them, and blocks are written in place.)
+    pub(super) fn duplicate(&self) -> Result<Self> {
+        let copy = |layer: &KeyValues| {
+            Ok(KeyValues { keys: layer.keys.copy()?, values: layer.values.copy()? })
+        };
+        self.0.iter().map(copy).collect::<Result<_>>().map(Self)
+    }
+}

@@ -1,0 +1,192 @@
+//! Decoding: the decoder as a [`LanguageModel`].
+
+use std::any::Any;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use candle_core::{Device, Error, Tensor};
+
+use super::Decoder;
+use super::attend::{Cached, Segment};
+use super::cpu::Floats;
+use super::kernels::Kernels;
+use crate::cache::Cache;
+use crate::error::{ModelError, StateError};
+use crate::language_model::{Capabilities, LanguageModel, Outputs, State, Want, Work};
+
+/// Most tokens that are computed at once; longer work is done in several passes. It bounds the
+/// scores, which would otherwise take the square of a prompt's length.
+const TOKENS_PER_PASS: usize = 256;
+
+impl LanguageModel for Decoder {
+    fn family(&self) -> &str {
+        &self.spec.family
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.spec.vocab_size
+    }
+
+    fn context_length(&self) -> usize {
+        self.spec.context_length
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
+    fn new_state(&self) -> Box<dyn State> {
+        Box::new(Cache::new(Arc::clone(&self.cache_layout)))
+    }
+
+    fn forward(
+        &self,
+        state: &mut dyn State,
+        work: &[Work<'_>],
+        outputs: &mut Outputs,
+    ) -> Result<(), ModelError> {
+        let cache = (state as &mut dyn Any)
+            .downcast_mut::<Cache>()
+            .filter(|cache| Arc::ptr_eq(cache.layout(), &self.cache_layout))
+            .ok_or(ModelError::ForeignState)?;
+        self.check(cache, work)?;
+        outputs.reset(self.spec.vocab_size, work);
+        let result = self.compute(cache, work, outputs);
+        for piece in work {
+            let row = cache.row_mut(piece.row)?;
+            match result {
+                Ok(()) => row.commit(row.len() + piece.tokens.len()),
+                Err(_) => row.roll_back(),
+            }
+        }
+        result
+    }
+}
+
+impl Decoder {
+    fn check(&self, cache: &Cache, work: &[Work<'_>]) -> Result<(), ModelError> {
+        let (vocab_size, limit) = (self.spec.vocab_size, self.spec.context_length);
+        let mut rows = HashSet::new();
+        for &Work { row, tokens, .. } in work {
+            let held = cache.row(row)?.len();
+            if !rows.insert(row) {
+                return Err(ModelError::RepeatedRow { row });
+            }
+            if tokens.is_empty() {
+                return Err(ModelError::EmptyWork { row });
+            }
+            if let Some(&token) = tokens.iter().find(|token| **token as usize >= vocab_size) {
+                return Err(ModelError::TokenOutOfRange { token, vocab_size });
+            }
+            if tokens.len() > limit - held {
+                return Err(ModelError::ContextOverflow { row, held, added: tokens.len(), limit });
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves keys and values behind the rows' ends and the logits in `outputs`.
+    fn compute(
+        &self,
+        cache: &mut Cache,
+        work: &[Work<'_>],
+        outputs: &mut Outputs,
+    ) -> Result<(), ModelError> {
+        for piece in work {
+            let row = cache.row_mut(piece.row)?;
+            row.reserve(piece.tokens.len(), &self.cache_layout)?;
+        }
+        for segments in passes(cache, work)? {
+            self.pass(cache, work, &segments, outputs)?;
+        }
+        Ok(())
+    }
+
+    fn pass(
+        &self,
+        cache: &Cache,
+        work: &[Work<'_>],
+        segments: &[Segment],
+        outputs: &mut Outputs,
+    ) -> candle_core::Result<()> {
+        let (mut ids, mut positions, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+        for segment in segments {
+            let piece = &work[segment.work];
+            ids.extend_from_slice(&piece.tokens[segment.tokens.clone()]);
+            positions.extend((segment.position..).take(segment.tokens.len()));
+            let end = ids.len() as u32;
+            wanted.extend(end - segment.wanted(piece) as u32..end);
+        }
+        let ids = Tensor::new(ids, &self.device)?;
+        let mut attend = Cached::new(cache, segments);
+        let hidden = self.hidden(&ids, &positions, &mut attend)?;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let hidden = hidden.index_select(&Tensor::new(wanted, &self.device)?, 0)?;
+        let logits = self.logits(&hidden, Kernels::Fused)?;
+        let logits = logits.to_device(&Device::Cpu)?;
+        let logits = Floats::of(&logits).ok_or_else(|| Error::msg("logits are not f32"))?;
+        let rows = logits.contiguous().ok_or_else(|| Error::msg("logits are not in rows"))?;
+        distribute(rows, work, segments, self.spec.vocab_size, outputs);
+        Ok(())
+    }
+}
+
+impl Segment {
+    /// Of how many of its last tokens the logits are wanted.
+    fn wanted(&self, piece: &Work<'_>) -> usize {
+        match piece.want {
+            Want::All => self.tokens.len(),
+            Want::Last => usize::from(self.tokens.end == piece.tokens.len()),
+        }
+    }
+}
+
+/// Cuts the work into passes of at most [`TOKENS_PER_PASS`] tokens, in order.
+fn passes(cache: &Cache, work: &[Work<'_>]) -> Result<Vec<Vec<Segment>>, StateError> {
+    let (mut passes, mut pass, mut room) = (Vec::new(), Vec::new(), TOKENS_PER_PASS);
+    for (index, piece) in work.iter().enumerate() {
+        let held = cache.row(piece.row)?.len();
+        let mut start = 0;
+        while start < piece.tokens.len() {
+            let end = piece.tokens.len().min(start + room);
+            pass.push(Segment {
+                work: index,
+                row: piece.row,
+                tokens: start..end,
+                position: held + start,
+            });
+            room -= end - start;
+            start = end;
+            if room == 0 {
+                passes.push(std::mem::take(&mut pass));
+                room = TOKENS_PER_PASS;
+            }
+        }
+    }
+    if !pass.is_empty() {
+        passes.push(pass);
+    }
+    Ok(passes)
+}
+
+/// Copies the rows of a pass, one per wanted token, to where the caller looks for them.
+fn distribute(
+    mut rows: &[f32],
+    work: &[Work<'_>],
+    segments: &[Segment],
+    vocab_size: usize,
+    outputs: &mut Outputs,
+) {
+    for segment in segments {
+        let piece = &work[segment.work];
+        let (own, rest) = rows.split_at(segment.wanted(piece) * vocab_size);
+        let offset = match piece.want {
+            Want::All => segment.tokens.start * vocab_size,
+            Want::Last => 0,
+        };
+        outputs.logits_mut(segment.work)[offset..][..own.len()].copy_from_slice(own);
+        rows = rest;
+    }
+}

@@ -1,0 +1,96 @@
+//! The operations that exist twice: fused for decoding, and plain for training.
+//!
+//! candle's fused kernels are several times faster and have no gradient.
+
+use candle_core::{D, DType, Device, Result, Tensor};
+use candle_nn::{ops, rotary_emb};
+
+use super::cpu;
+
+/// Which of the two to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kernels {
+    Fused,
+    Differentiable,
+}
+
+impl Kernels {
+    /// `x W^T`, for `x` of shape `[n, inputs]` and `weight` of shape `[outputs, inputs]`.
+    pub(super) fn linear(self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        if self == Self::Fused
+            && let Some(product) = cpu::linear(x, weight)?
+        {
+            return Ok(product);
+        }
+        x.matmul(&weight.t()?)
+    }
+
+    /// `x / sqrt(mean(x^2) + eps) * weight` over the last dimension, in `f32`.
+    pub(super) fn rms_norm(self, x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+        let x = x.to_dtype(DType::F32)?;
+        match self {
+            Self::Fused => ops::rms_norm(&x, weight, eps as f32),
+            Self::Differentiable => {
+                let mean_square = x.sqr()?.mean_keepdim(D::Minus1)?;
+                x.broadcast_div(&(mean_square + eps)?.sqrt()?)?.broadcast_mul(weight)
+            }
+        }
+    }
+
+    /// Softmax over the last dimension, in `f32`.
+    pub(super) fn softmax(self, scores: &Tensor) -> Result<Tensor> {
+        let scores = scores.to_dtype(DType::F32)?;
+        match self {
+            Self::Fused => ops::softmax_last_dim(&scores),
+            Self::Differentiable => {
+                // The result does not depend on the shift, so no gradient has to flow through it.
+                let shift = scores.max_keepdim(D::Minus1)?.detach();
+                let weights = scores.broadcast_sub(&shift)?.exp()?;
+                weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)
+            }
+        }
+    }
+
+    /// Rotates every pair of `x` (`[n, heads, head_dim]`) by the angles of its position, in `f32`.
+    pub(super) fn rotate(self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
+        let x = x.to_dtype(DType::F32)?;
+        match self {
+            Self::Fused => {
+                rotary_emb::rope_thd(&x.unsqueeze(0)?, &angles.cos, &angles.sin)?.squeeze(0)
+            }
+            Self::Differentiable => {
+                let half = x.dim(D::Minus1)? / 2;
+                let (first, second) = (x.narrow(2, 0, half)?, x.narrow(2, half, half)?);
+                let (cos, sin) = (angles.cos.unsqueeze(1)?, angles.sin.unsqueeze(1)?);
+                let rotated_first = (first.broadcast_mul(&cos)? - second.broadcast_mul(&sin)?)?;
+                let rotated_second = (second.broadcast_mul(&cos)? + first.broadcast_mul(&sin)?)?;
+                Tensor::cat(&[rotated_first, rotated_second], 2)
+            }
+        }
+    }
+}
+
+/// Cosines and sines of one rotation at `n` positions, each `[n, head_dim / 2]` in `f32`.
+#[derive(Debug)]
+pub(super) struct Angles {
+    cos: Tensor,
+    sin: Tensor,
+}
+
+impl Angles {
+    /// Computed per call: a table for a context of 128 Ki positions would weigh more than the
+    /// layers of a small model, and a decoding step needs one row of it.
+    pub(super) fn new(frequencies: &[f32], positions: &[usize], device: &Device) -> Result<Self> {
+        let angles = || {
+            (positions.iter())
+                .flat_map(|&position| frequencies.iter().map(move |f| position as f32 * f))
+        };
+        let table = |values: Vec<f32>| {
+            Tensor::from_vec(values, (positions.len(), frequencies.len()), device)
+        };
+        Ok(Self {
+            cos: table(angles().map(f32::cos).collect())?,
+            sin: table(angles().map(f32::sin).collect())?,
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! What can go wrong while a model computes and while its state is managed.
+
+use crate::language_model::RowId;
+
+/// Why a [`forward`](crate::LanguageModel::forward) call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A token id is not in the vocabulary.
+    #[error("token id {token} is out of range: the vocabulary has the ids 0 to {}", vocab_size - 1)]
+    TokenOutOfRange {
+        /// The id.
+        token: u32,
+        /// Number of ids.
+        vocab_size: usize,
+    },
+    /// A piece of work has no tokens.
+    #[error("row {} was given no tokens; give it at least one", row.get())]
+    EmptyWork {
+        /// The row that it is for.
+        row: RowId,
+    },
+    /// A row would outgrow the context.
+    #[error(
+        "row {} would hold {} tokens ({held} and {added} more); the context holds {limit}",
+        row.get(), held + added
+    )]
+    ContextOverflow {
+        /// The row.
+        row: RowId,
+        /// Tokens that it holds.
+        held: usize,
+        /// Tokens that it was given.
+        added: usize,
+        /// Tokens that it can hold.
+        limit: usize,
+    },
+    /// Two pieces of work are for one row, so that their order would matter.
+    #[error("row {} is named twice in one call", row.get())]
+    RepeatedRow {
+        /// The row.
+        row: RowId,
+    },
+    /// The state was made by another model.
+    #[error("the state belongs to another model; use one made by this model's `new_state`")]
+    ForeignState,
+    /// The state refused.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The tensor library failed.
+    #[error("tensor library: {0}")]
+    Backend(#[from] candle_core::Error),
+    /// An engine outside this crate failed.
+    #[error("{0}")]
+    Engine(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why an operation on a [`State`](crate::State) failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// No row has this id, or it was dropped.
+    #[error("there is no row {}: it was dropped, or belongs to another state", row.get())]
+    UnknownRow {
+        /// The id.
+        row: RowId,
+    },
+    /// A row cannot be cut to a length that it has not reached.
+    #[error("row {} holds {held} tokens and cannot be cut to {len}", row.get())]
+    TooShort {
+        /// The row.
+        row: RowId,
+        /// Tokens that it holds.
+        held: usize,
+        /// Tokens that should have been kept.
+        len: usize,
+    },
+    /// The engine cannot do this.
+    #[error("this model's state cannot {operation}")]
+    Unsupported {
+        /// The operation, such as `fork`.
+        operation: &'static str,
+    },
+}

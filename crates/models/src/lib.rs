@@ -1,0 +1,61 @@
+//! A folder of weights in, logits out.
+//!
+//! [`load`] reads a Hugging Face folder into a [`LanguageModel`]. The model computes; what it
+//! remembers is a [`State`], a set of rows that can be forked, cut back, reordered and dropped, and
+//! that share what they have in common. This crate knows nothing of sampling: what comes out is a
+//! row of `f32` per position that was asked for.
+//!
+//! ```no_run
+//! use taper_models::{LoadOptions, Outputs, Want, Work, load};
+//!
+//! let loaded = load("path/to/model", &LoadOptions::default())?;
+//! let mut state = loaded.model.new_state();
+//! let row = state.new_row();
+//! let mut outputs = Outputs::new();
+//! let work = [Work { row, tokens: &[1, 15043, 3186], want: Want::Last }];
+//! loaded.model.forward(&mut *state, &work, &mut outputs)?;
+//! assert_eq!(outputs.last(0).len(), loaded.model.vocab_size());
+//!
+//! let branch = state.fork(row)?; // both continue from here, each on its own
+//! # let _ = branch;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The parts
+//!
+//! - [`DecoderSpec`] says what a model is made of; [`families`] reads one from a `config.json`.
+//! - [`Decoder`] is a spec with its weights. It decodes, as a [`LanguageModel`], and it trains: its
+//!   [differentiable mode](Decoder::forward_train) starts from [`random`] weights.
+//! - [`LanguageModel`] is object safe and open: implement it to drive another engine.
+//!
+//! # Features
+//!
+//! - `builtin` (default): a small model that comes with the crate, and the grammar it was trained on.
+//! - `cuda`: NVIDIA GPUs, through candle.
+
+#[cfg(feature = "builtin")]
+pub mod builtin;
+mod cache;
+mod config;
+mod decoder;
+mod device;
+mod error;
+pub mod families;
+mod language_model;
+mod load;
+pub mod random;
+pub mod spec;
+mod weights;
+
+pub use candle_core;
+pub use config::ConfigError;
+pub use decoder::Decoder;
+pub use device::{DeviceChoice, DeviceError, Dtype};
+pub use error::{ModelError, StateError};
+pub use language_model::{Capabilities, LanguageModel, Outputs, RowId, State, Want, Work};
+#[cfg(feature = "builtin")]
+pub use load::load_builtin;
+pub use load::{LoadError, LoadOptions, LoadedModel, load};
+pub use spec::DecoderSpec;
+pub use tokenizers;
+pub use weights::TensorSource;

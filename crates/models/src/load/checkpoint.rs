@@ -1,0 +1,124 @@
+//! The weights of a folder: one safetensors file, or several that an index names.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Component, Path, PathBuf};
+
+use candle_core::safetensors::MmapedSafetensors;
+#[cfg(feature = "builtin")]
+use candle_core::safetensors::SliceSafetensors;
+use candle_core::{Device, Tensor};
+use serde::Deserialize;
+
+use super::{LoadError, read};
+use crate::weights::TensorSource;
+
+/// Mapped files and which tensor is in which.
+pub(super) struct Checkpoint {
+    files: Vec<MmapedSafetensors>,
+    file_of: HashMap<String, usize>,
+}
+
+/// What `model.safetensors.index.json` says.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: HashMap<String, String>,
+}
+
+impl Checkpoint {
+    pub(super) fn open(folder: &Path) -> Result<Self, LoadError> {
+        let single = folder.join("model.safetensors");
+        let index = folder.join("model.safetensors.index.json");
+        let paths = if single.exists() {
+            vec![single]
+        } else if let Some(bytes) = read(&index)? {
+            shards(&bytes, &index)?
+        } else {
+            return Err(LoadError::NoWeights(folder.to_owned()));
+        };
+        let mut checkpoint = Self { files: Vec::new(), file_of: HashMap::new() };
+        for path in paths {
+            checkpoint.add(&path)?;
+        }
+        Ok(checkpoint)
+    }
+
+    fn add(&mut self, path: &Path) -> Result<(), LoadError> {
+        let file = map(path).map_err(|error| corrupt(path, error))?;
+        let number = self.files.len();
+        let names = file.tensors().into_iter().map(|(name, _)| (name, number));
+        self.file_of.extend(names);
+        self.files.push(file);
+        Ok(())
+    }
+}
+
+impl TensorSource for Checkpoint {
+    fn tensor(&self, name: &str, device: &Device) -> candle_core::Result<Option<Tensor>> {
+        let file = self.file_of.get(name).map(|number| &self.files[*number]);
+        file.map(|file| file.load(name, device)).transpose()
+    }
+}
+
+/// The files that an index names, each once.
+fn shards(index: &[u8], path: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let wrong = |reason: String| LoadError::Index { path: path.to_owned(), reason };
+    let index: Index = serde_json::from_slice(index)
+        .map_err(|error| wrong(format!("not an index of tensors: {error}")))?;
+    let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    let shard = |name: &String| {
+        // An index comes with the model, from anywhere: it may not reach out of its folder.
+        let components: Vec<_> = Path::new(name).components().collect();
+        if !matches!(components[..], [Component::Normal(_)]) {
+            return Err(wrong(format!("`{name}` is not the name of a file in this folder")));
+        }
+        let shard = path.with_file_name(name);
+        if !shard.exists() {
+            return Err(wrong(format!("it names `{name}`, which is not there")));
+        }
+        Ok(shard)
+    };
+    names.iter().map(shard).collect()
+}
+
+#[allow(unsafe_code)]
+fn map(path: &Path) -> candle_core::Result<MmapedSafetensors> {
+    // SAFETY: a mapped file must not change while it is mapped. This one is mapped for as long as
+    // the model loads, everything is copied out of it, and `load` tells its callers not to write to
+    // the file meanwhile.
+    unsafe { MmapedSafetensors::new(path) }
+}
+
+fn corrupt(path: &Path, error: candle_core::Error) -> LoadError {
+    LoadError::Corrupt { path: path.to_owned(), reason: reason(error) }
+}
+
+/// The innermost cause: the path is in our own message, and a backtrace would take many lines.
+fn reason(error: candle_core::Error) -> String {
+    use candle_core::Error::{SafeTensor, WithBacktrace, WithPath};
+    match error {
+        WithPath { inner, .. } | WithBacktrace { inner, .. } => reason(*inner),
+        SafeTensor(inner) => inner.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// A safetensors file in memory.
+#[cfg(feature = "builtin")]
+pub(super) struct InMemory<'a>(SliceSafetensors<'a>);
+
+#[cfg(feature = "builtin")]
+impl<'a> InMemory<'a> {
+    /// `name` stands for a path in messages.
+    pub(super) fn parse(bytes: &'a [u8], name: &Path) -> Result<Self, LoadError> {
+        let parsed = SliceSafetensors::new(bytes);
+        parsed.map(Self).map_err(|error| corrupt(name, error))
+    }
+}
+
+#[cfg(feature = "builtin")]
+impl TensorSource for InMemory<'_> {
+    fn tensor(&self, name: &str, device: &Device) -> candle_core::Result<Option<Tensor>> {
+        let known = self.0.get(name).is_ok();
+        known.then(|| self.0.load(name, device)).transpose()
+    }
+}

@@ -1,0 +1,103 @@
+//! What can go wrong while a model is loaded.
+
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+use crate::device::DeviceError;
+
+/// Why a model could not be loaded. Each displays as one line that says what, where, and what would
+/// be right.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Nothing is at the path.
+    #[error("{}: no such folder", .0.display())]
+    NotFound(PathBuf),
+    /// Something other than a folder is at the path.
+    #[error(
+        "{}: not a folder; expected one that holds config.json and model.safetensors",
+        .0.display()
+    )]
+    NotAFolder(PathBuf),
+    /// The folder has no config.
+    #[error("{}: no config.json in this folder", .0.display())]
+    NoConfig(PathBuf),
+    /// The config does not describe a model that this crate can build.
+    #[error("{}: {source}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ConfigError,
+    },
+    /// The folder has no weights.
+    #[error(
+        "{}: no weights in this folder; expected model.safetensors or model.safetensors.index.json",
+        .0.display()
+    )]
+    NoWeights(PathBuf),
+    /// A file of weights is cut short or is something else.
+    #[error("{}: truncated, or not a safetensors file ({reason})", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The index of a sharded checkpoint cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The weights lack a tensor that the config asks for.
+    #[error("tensor `{name}` is missing from the weights; expected it with shape {expected:?}")]
+    MissingTensor {
+        /// Name of the tensor.
+        name: String,
+        /// The shape that it should have.
+        expected: Vec<usize>,
+    },
+    /// A tensor of the weights is shaped otherwise than the config says.
+    #[error("tensor `{name}` has shape {got:?}; expected {expected:?}")]
+    WrongShape {
+        /// Name of the tensor.
+        name: String,
+        /// The shape that it has.
+        got: Vec<usize>,
+        /// The shape that it should have.
+        expected: Vec<usize>,
+    },
+    /// The tokenizer cannot be read.
+    #[error("{}: not a tokenizer ({reason})", path.display())]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The generation config is not JSON.
+    #[error("{}: not valid JSON: {reason}", path.display())]
+    GenerationConfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file is there and cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The device cannot be had.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The tensor library failed.
+    #[error("tensor library: {0}")]
+    Backend(#[from] candle_core::Error),
+}

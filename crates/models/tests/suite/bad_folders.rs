@@ -1,0 +1,183 @@
+//! Folders that are not models: each is refused in one line that says what, where, and what would be
+//! right.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use taper_models::{LoadError, LoadOptions, load};
+use tempfile::TempDir;
+
+use crate::golden::folder;
+
+/// A copy of a good folder, to be spoiled.
+fn copy_of(name: &str) -> TempDir {
+    let copy = TempDir::new().unwrap();
+    for file in fs::read_dir(folder(name)).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    copy
+}
+
+fn edit_config(folder: &Path, edit: impl FnOnce(&mut Value)) {
+    let path = folder.join("config.json");
+    let mut config = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    edit(&mut config);
+    fs::write(path, config.to_string()).unwrap();
+}
+
+fn set(key: &'static str, value: Value) -> impl FnOnce(&Path) {
+    move |folder| edit_config(folder, |config| config[key] = value)
+}
+
+fn remove(file: &'static str) -> impl FnOnce(&Path) {
+    move |folder| fs::remove_file(folder.join(file)).unwrap()
+}
+
+fn write(file: &'static str, contents: &'static str) -> impl FnOnce(&Path) {
+    move |folder| fs::write(folder.join(file), contents).unwrap()
+}
+
+fn cut_weights(len: usize) -> impl FnOnce(&Path) {
+    move |folder| {
+        let path = folder.join("model.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(path, &bytes[..len]).unwrap();
+    }
+}
+
+fn index(contents: &'static str) -> impl FnOnce(&Path) {
+    move |folder| {
+        remove("model.safetensors")(folder);
+        write("model.safetensors.index.json", contents)(folder);
+    }
+}
+
+/// The refusal of a spoiled copy of `llama`, with `FOLDER` for where it was.
+fn refusal(spoil: Box<dyn FnOnce(&Path)>) -> (LoadError, String) {
+    let copy = copy_of("llama");
+    spoil(copy.path());
+    let error = load(copy.path(), &LoadOptions::default()).unwrap_err();
+    let message = error.to_string().replace(copy.path().to_str().unwrap(), "FOLDER");
+    (error, message)
+}
+
+macro_rules! refusals {
+    ($($spoil:expr, $variant:pat, $message:literal;)*) => {$(
+        let (error, message) = refusal(Box::new($spoil));
+        assert!(matches!(error, $variant), "{error:?}");
+        assert_eq!(message, $message);
+    )*};
+}
+
+#[test]
+fn folders_and_files() {
+    refusals! {
+        |folder| fs::remove_dir_all(folder).unwrap(), LoadError::NotFound(_),
+            "FOLDER: no such folder";
+        remove("config.json"), LoadError::NoConfig(_),
+            "FOLDER: no config.json in this folder";
+        remove("model.safetensors"), LoadError::NoWeights(_),
+            "FOLDER: no weights in this folder; expected model.safetensors or \
+             model.safetensors.index.json";
+        write("tokenizer.json", "{}"), LoadError::Tokenizer { .. },
+            "FOLDER/tokenizer.json: not a tokenizer (Model missing. at line 1 column 2)";
+        write("generation_config.json", "{"), LoadError::GenerationConfig { .. },
+            "FOLDER/generation_config.json: not valid JSON: EOF while parsing an object at line 1 \
+             column 1";
+    }
+    let file = folder("llama").join("config.json");
+    let error = load(&file, &LoadOptions::default()).unwrap_err();
+    assert!(matches!(error, LoadError::NotAFolder(path) if path == file));
+}
+
+#[test]
+fn configs() {
+    refusals! {
+        write("config.json", "{\"model_type\":"), LoadError::Config { .. },
+            "FOLDER/config.json: not valid JSON: EOF while parsing a value at line 1 column 14";
+        write("config.json", "[]"), LoadError::Config { .. },
+            "FOLDER/config.json: expected a JSON object at the top";
+        write("config.json", "{}"), LoadError::Config { .. },
+            "FOLDER/config.json: `model_type` is missing";
+        set("model_type", json!("mamba")), LoadError::Config { .. },
+            "FOLDER/config.json: model_type `mamba` is not supported; supported: llama, mistral, \
+             qwen2, qwen3, smollm3";
+        set("hidden_size", Value::Null), LoadError::Config { .. },
+            "FOLDER/config.json: `hidden_size` is missing";
+        set("num_key_value_heads", json!(4)), LoadError::Config { .. },
+            "FOLDER/config.json: `num_attention_heads` 6 is not a multiple of \
+             `num_key_value_heads` 4";
+        |folder| edit_config(folder, |config| {
+            config["head_dim"] = Value::Null;
+            config["hidden_size"] = json!(47);
+        }), LoadError::Config { .. },
+            "FOLDER/config.json: `hidden_size` 47 is not a multiple of `num_attention_heads` 6, \
+             and there is no `head_dim`";
+        set("hidden_act", json!("gelu")), LoadError::Config { .. },
+            "FOLDER/config.json: `hidden_act` is \"gelu\"; expected \"silu\"";
+        set("rope_scaling", json!({"rope_type": "yarn"})), LoadError::Config { .. },
+            "FOLDER/config.json: `rope_type` is `yarn`; expected one of default, linear, llama3";
+        set("rope_scaling", json!({"type": "linear"})), LoadError::Config { .. },
+            "FOLDER/config.json: `factor` is missing";
+        set("head_dim", json!(7)), LoadError::Config { .. },
+            "FOLDER/config.json: `head_dim` is 7; expected an even number, since the rotation \
+             works on pairs";
+    }
+}
+
+#[test]
+fn hostile_numbers() {
+    for (key, value) in [
+        ("hidden_size", json!(0)),
+        ("hidden_size", json!(-48)),
+        ("hidden_size", json!(48.5)),
+        ("hidden_size", json!("48")),
+        ("vocab_size", json!(u64::MAX)),
+        ("num_hidden_layers", json!(1_000_000)),
+        ("num_attention_heads", json!(1u64 << 40)),
+        ("rms_norm_eps", json!(-1e-6)),
+        ("rope_theta", json!(0)),
+        ("tie_word_embeddings", json!(1)),
+        ("rope_scaling", json!([])),
+    ] {
+        let shown = value.to_string();
+        let (error, message) = refusal(Box::new(set(key, value)));
+        assert!(matches!(error, LoadError::Config { .. }), "{message}");
+        let start = format!("FOLDER/config.json: `{key}` is {shown}; expected ");
+        assert!(message.starts_with(&start), "{message}");
+    }
+}
+
+#[test]
+fn weights() {
+    refusals! {
+        cut_weights(0), LoadError::Corrupt { .. },
+            "FOLDER/model.safetensors: truncated, or not a safetensors file (header too small)";
+        cut_weights(500), LoadError::Corrupt { .. },
+            "FOLDER/model.safetensors: truncated, or not a safetensors file (invalid header length)";
+        cut_weights(200_000), LoadError::Corrupt { .. },
+            "FOLDER/model.safetensors: truncated, or not a safetensors file (incomplete metadata, \
+             file not fully covered)";
+        set("num_hidden_layers", json!(4)), LoadError::MissingTensor { .. },
+            "tensor `model.layers.3.input_layernorm.weight` is missing from the weights; expected \
+             it with shape [48]";
+        set("intermediate_size", json!(96)), LoadError::WrongShape { .. },
+            "tensor `model.layers.0.mlp.gate_proj.weight` has shape [80, 48]; expected [96, 48]";
+    }
+}
+
+#[test]
+fn indices() {
+    refusals! {
+        index("{}"), LoadError::Index { .. },
+            "FOLDER/model.safetensors.index.json: not an index of tensors: missing field \
+             `weight_map` at line 1 column 2";
+        index(r#"{"weight_map": {"a": "part-1.safetensors"}}"#), LoadError::Index { .. },
+            "FOLDER/model.safetensors.index.json: it names `part-1.safetensors`, which is not there";
+        index(r#"{"weight_map": {"a": "../part.safetensors"}}"#), LoadError::Index { .. },
+            "FOLDER/model.safetensors.index.json: `../part.safetensors` is not the name of a file \
+             in this folder";
+    }
+}

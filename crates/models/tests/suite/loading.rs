@@ -1,0 +1,83 @@
+//! What comes out of a good folder.
+
+use std::collections::HashMap;
+use std::fs;
+
+use serde_json::json;
+use taper_models::candle_core::{Device, Tensor, safetensors};
+use taper_models::{LoadOptions, LoadedModel, Outputs, Want, Work, load};
+use tempfile::TempDir;
+
+use crate::golden::{distance, expected, folder};
+
+fn logits_last(loaded: &LoadedModel, tokens: &[u32]) -> Vec<f32> {
+    let mut state = loaded.model.new_state();
+    let row = state.new_row();
+    let work = [Work { row, tokens, want: Want::Last }];
+    let mut outputs = Outputs::new();
+    loaded.model.forward(&mut *state, &work, &mut outputs).unwrap();
+    outputs.last(0).to_vec()
+}
+
+#[test]
+fn a_folder_brings_its_tokenizer_and_configs() {
+    let loaded = load(folder("llama"), &LoadOptions::default()).unwrap();
+    assert_eq!(loaded.name, "llama");
+    assert_eq!(loaded.model.family(), "llama");
+    assert_eq!(loaded.model.vocab_size(), 288);
+    assert_eq!(loaded.model.context_length(), 512);
+    assert_eq!(loaded.config["eos_token_id"], json!(2));
+    assert_eq!(loaded.generation_config.unwrap()["eos_token_id"], json!([2, 7]));
+    let tokenizer = loaded.tokenizer.unwrap();
+    assert_eq!(tokenizer.token_to_id("<eos>"), Some(2));
+}
+
+#[test]
+fn only_config_and_weights_are_needed() {
+    let bare = TempDir::new().unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        fs::copy(folder("llama").join(file), bare.path().join(file)).unwrap();
+    }
+    let loaded = load(bare.path(), &LoadOptions::default()).unwrap();
+    assert!(loaded.tokenizer.is_none());
+    assert!(loaded.generation_config.is_none());
+}
+
+#[test]
+fn shards_are_read_through_their_index() {
+    let sharded = TempDir::new().unwrap();
+    let source = folder("llama");
+    fs::copy(source.join("config.json"), sharded.path().join("config.json")).unwrap();
+    let weights = safetensors::load(source.join("model.safetensors"), &Device::Cpu).unwrap();
+    let mut shards: [HashMap<String, Tensor>; 2] = Default::default();
+    let mut weight_map = serde_json::Map::new();
+    for (number, (name, tensor)) in weights.into_iter().enumerate() {
+        let file = format!("model-{}.safetensors", number % 2);
+        weight_map.insert(name.clone(), json!(file));
+        shards[number % 2].insert(name, tensor);
+    }
+    for (number, shard) in shards.iter().enumerate() {
+        let file = sharded.path().join(format!("model-{number}.safetensors"));
+        safetensors::save(shard, file).unwrap();
+    }
+    let index = json!({ "metadata": {}, "weight_map": weight_map });
+    let index_path = sharded.path().join("model.safetensors.index.json");
+    fs::write(index_path, index.to_string()).unwrap();
+
+    let loaded = load(sharded.path(), &LoadOptions::default()).unwrap();
+    let case = &expected("llama").cases[2];
+    let d = distance(&logits_last(&loaded, &case.prompt), &case.logits_last);
+    assert!(d < 2e-4, "{d}");
+}
+
+#[test]
+#[cfg(feature = "builtin")]
+fn the_builtin_model_loads_and_fits_its_tokenizer() {
+    let loaded = taper_models::load_builtin(&LoadOptions::default()).unwrap();
+    assert_eq!(loaded.name, "builtin");
+    let tokenizer = loaded.tokenizer.as_ref().unwrap();
+    assert!(tokenizer.get_vocab_size(true) <= loaded.model.vocab_size());
+    let ids = tokenizer.encode("The old lighthouse", true).unwrap();
+    let logits = logits_last(&loaded, ids.get_ids());
+    assert!(logits.iter().all(|logit| logit.is_finite()));
+}

@@ -1,0 +1,9 @@
+//! One binary for all integration tests: each one links the tensor library.
+
+mod bad_folders;
+mod families;
+mod golden;
+mod loading;
+mod refusals;
+mod rows;
+mod training;

@@ -1,0 +1,205 @@
+//! Whatever is done to the rows of a state, each row computes what its tokens alone would.
+
+use proptest::prelude::*;
+use taper_models::candle_core::{DType, Device};
+use taper_models::{
+    Decoder, DecoderSpec, LanguageModel, Outputs, RowId, State, Want, Work, random,
+};
+
+use crate::golden::distance;
+
+const VOCAB: u32 = 32;
+const CONTEXT: usize = 400;
+
+/// A small random llama; its blocks of cache hold 64 positions, its passes 256 tokens.
+pub(crate) fn tiny() -> Decoder {
+    let config = serde_json::json!({
+        "model_type": "llama", "vocab_size": VOCAB, "hidden_size": 16, "intermediate_size": 24,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "max_position_embeddings": CONTEXT,
+    });
+    let spec = DecoderSpec::from_config(&config).unwrap();
+    let weights = random::init(&spec, 11, 1.5).unwrap();
+    Decoder::new(&spec, &weights, DType::F32, &Device::Cpu).unwrap()
+}
+
+fn fresh(model: &Decoder, tokens: &[u32]) -> Vec<f32> {
+    let mut state = model.new_state();
+    let row = state.new_row();
+    let mut outputs = Outputs::new();
+    let work = [Work { row, tokens, want: Want::Last }];
+    model.forward(&mut *state, &work, &mut outputs).unwrap();
+    outputs.logits(0).to_vec()
+}
+
+/// One thing done to a state. Rows are picked by number modulo how many there are.
+#[derive(Debug, Clone)]
+enum Step {
+    New,
+    Fork(usize),
+    /// The same number of tokens to some of the rows, in one call.
+    Append(Vec<usize>, usize),
+    Truncate(usize, usize),
+    Drop(usize),
+    Reorder(Vec<usize>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pick = 0..1000usize;
+    prop_oneof![
+        1 => Just(Step::New),
+        2 => pick.clone().prop_map(Step::Fork),
+        6 => (prop::collection::vec(pick.clone(), 1..4), 1..80usize)
+            .prop_map(|(rows, count)| Step::Append(rows, count)),
+        2 => (pick.clone(), pick.clone()).prop_map(|(row, len)| Step::Truncate(row, len)),
+        1 => pick.clone().prop_map(Step::Drop),
+        1 => prop::collection::vec(pick, 1..4).prop_map(Step::Reorder),
+    ]
+}
+
+/// A state beside the tokens that each of its rows should hold.
+struct Twin<'a> {
+    model: &'a Decoder,
+    state: Box<dyn State>,
+    rows: Vec<(RowId, Vec<u32>)>,
+    next_token: u32,
+}
+
+impl Twin<'_> {
+    fn apply(&mut self, step: Step) {
+        let count = self.rows.len();
+        match step {
+            Step::New => self.rows.push((self.state.new_row(), Vec::new())),
+            _ if count == 0 => {}
+            Step::Fork(row) => {
+                let (row, tokens) = &self.rows[row % count];
+                let copy = (self.state.fork(*row).unwrap(), tokens.clone());
+                self.rows.push(copy);
+            }
+            Step::Append(rows, added) => self.append(&rows, added),
+            Step::Truncate(row, len) => {
+                let (row, tokens) = &mut self.rows[row % count];
+                tokens.truncate(len % (tokens.len() + 1));
+                self.state.truncate(*row, tokens.len()).unwrap();
+            }
+            Step::Drop(row) => {
+                let (row, _) = self.rows.swap_remove(row % count);
+                self.state.drop_row(row).unwrap();
+            }
+            Step::Reorder(parents) => {
+                let parents: Vec<_> = parents.iter().map(|row| &self.rows[row % count]).collect();
+                let ids: Vec<RowId> = parents.iter().map(|(row, _)| *row).collect();
+                let tokens = parents.iter().map(|(_, tokens)| tokens.clone());
+                self.rows = self.state.reorder(&ids).unwrap().into_iter().zip(tokens).collect();
+            }
+        }
+    }
+
+    /// Gives each row other tokens and compares what follows with a fresh run.
+    fn append(&mut self, rows: &[usize], added: usize) {
+        let mut picked: Vec<usize> = rows.iter().map(|row| row % self.rows.len()).collect();
+        picked.sort_unstable();
+        picked.dedup();
+        picked.retain(|row| self.rows[*row].1.len() + added <= CONTEXT);
+        for &row in &picked {
+            let start = self.next_token;
+            self.next_token = self.next_token.wrapping_add(7 * added as u32 + 1);
+            self.rows[row].1.extend((0..added as u32).map(|i| start.wrapping_add(7 * i) % VOCAB));
+        }
+        let work: Vec<Work<'_>> = (picked.iter().map(|row| &self.rows[*row]))
+            .map(|(row, tokens)| Work {
+                row: *row,
+                tokens: &tokens[tokens.len() - added..],
+                want: Want::Last,
+            })
+            .collect();
+        let mut outputs = Outputs::new();
+        self.model.forward(&mut *self.state, &work, &mut outputs).unwrap();
+        for (index, row) in picked.iter().enumerate() {
+            let d = distance(outputs.logits(index), &fresh(self.model, &self.rows[*row].1));
+            assert!(d < 1e-4, "row {row}: {d}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_history_equals_a_fresh_prefill(steps in prop::collection::vec(step(), 1..24)) {
+        let model = tiny();
+        let mut twin = Twin {
+            model: &model,
+            state: model.new_state(),
+            rows: Vec::new(),
+            next_token: 1,
+        };
+        twin.apply(Step::New);
+        for step in steps {
+            twin.apply(step);
+        }
+        for (row, tokens) in &twin.rows {
+            prop_assert_eq!(twin.state.len(*row).unwrap(), tokens.len());
+        }
+        // A last token for every row at once shows what each of them holds now.
+        let all: Vec<usize> = (0..twin.rows.len()).collect();
+        if !all.is_empty() {
+            twin.append(&all, 1);
+        }
+    }
+}
+
+#[test]
+fn a_long_prompt_is_the_same_in_one_call_or_many() {
+    let model = tiny();
+    let tokens: Vec<u32> = (0..CONTEXT as u32).map(|i| i * 11 % VOCAB).collect();
+    let mut state = model.new_state();
+    let row = state.new_row();
+    let mut outputs = Outputs::new();
+    for tokens in tokens.chunks(97) {
+        let work = [Work { row, tokens, want: Want::Last }];
+        model.forward(&mut *state, &work, &mut outputs).unwrap();
+    }
+    assert!(distance(outputs.last(0), &fresh(&model, &tokens)) < 1e-4);
+}
+
+#[test]
+fn training_and_decoding_agree() {
+    let model = tiny();
+    let tokens: Vec<u32> = (0..90).map(|i| i * 5 % VOCAB).collect();
+    let ids = taper_models::candle_core::Tensor::new(vec![tokens.clone()], &Device::Cpu).unwrap();
+    let trained = model.forward_train(&ids).unwrap().flatten_all().unwrap();
+    let mut state = model.new_state();
+    let row = state.new_row();
+    let mut outputs = Outputs::new();
+    let work = [Work { row, tokens: &tokens, want: Want::All }];
+    model.forward(&mut *state, &work, &mut outputs).unwrap();
+    assert!(distance(outputs.logits(0), &trained.to_vec1::<f32>().unwrap()) < 1e-4);
+}
+
+#[test]
+fn forks_share_memory_until_they_diverge() {
+    let model = tiny();
+    let mut state = model.new_state();
+    let row = state.new_row();
+    assert_eq!(state.bytes(), 0);
+    let mut outputs = Outputs::new();
+    let mut append = |state: &mut dyn State, row, tokens: &[u32]| {
+        let work = [Work { row, tokens, want: Want::Last }];
+        model.forward(state, &work, &mut outputs).unwrap();
+    };
+    append(&mut *state, row, &[3; 100]);
+    // Keys and values, 64 positions, 2 layers of 2 heads of 4 numbers of 4 bytes.
+    let block = 2 * 64 * 2 * 2 * 4 * 4;
+    assert_eq!(state.bytes(), 2 * block);
+    let fork = state.fork(row).unwrap();
+    assert_eq!(state.bytes(), 2 * block);
+    append(&mut *state, fork, &[4]);
+    assert_eq!(state.bytes(), 3 * block);
+    append(&mut *state, row, &[5]);
+    assert_eq!(state.bytes(), 3 * block);
+    state.truncate(row, 64).unwrap();
+    assert_eq!(state.bytes(), 2 * block);
+    state.drop_row(fork).unwrap();
+    assert_eq!(state.bytes(), block);
+}

@@ -1,0 +1,90 @@
+//! How the program ends when it does not end well.
+
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ErrorKind as ArgumentError};
+
+/// What ended the program early, by exit code.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A bad flag, config or file: exit code 2.
+    Usage(String),
+    /// A failure while running: exit code 1.
+    Run(String),
+    /// Ctrl-C: exit code 130, and nothing to say.
+    Cancelled,
+    /// Whoever read the output went away. That is how `taper … | head` ends: no failure.
+    NobodyReads,
+    /// `--help` and the like, which clap prints itself.
+    Help(clap::Error),
+}
+
+impl Failure {
+    pub(super) fn usage(what: impl Display) -> Self {
+        Self::Usage(what.to_string())
+    }
+
+    pub(super) fn report(self) -> ExitCode {
+        match self {
+            Self::Usage(what) => complain(&what, 2),
+            Self::Run(what) => complain(&what, 1),
+            Self::Cancelled => ExitCode::from(130),
+            Self::NobodyReads => ExitCode::SUCCESS,
+            Self::Help(help) => {
+                // If it can not be printed there is nobody to tell.
+                let _ = help.print();
+                ExitCode::from(help.exit_code() as u8)
+            }
+        }
+    }
+}
+
+/// One line on stderr; a message that brings line breaks along is joined.
+fn complain(what: &str, code: u8) -> ExitCode {
+    let line = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    let _ = writeln!(std::io::stderr(), "error: {line}");
+    ExitCode::from(code)
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Self::NobodyReads,
+            _ => Self::Run(format!("the output can not be written: {error}")),
+        }
+    }
+}
+
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        match error.kind() {
+            ArgumentError::DisplayHelp
+            | ArgumentError::DisplayVersion
+            | ArgumentError::DisplayHelpOnMissingArgumentOrSubcommand => Self::Help(error),
+            ArgumentError::UnknownArgument => Self::Usage(unknown(&error)),
+            _ => Self::Usage(essence(&error)),
+        }
+    }
+}
+
+/// An argument that there is not, and the one that was perhaps meant.
+fn unknown(error: &clap::Error) -> String {
+    let context = |kind| error.get(kind).map(ToString::to_string);
+    let given = context(ContextKind::InvalidArg).unwrap_or_default();
+    let similar = context(ContextKind::SuggestedArg)
+        .map_or_else(String::new, |flag| format!("; there is a similar one: '{flag}'"));
+    format!("unexpected argument '{given}'{similar}; --help lists the flags")
+}
+
+/// What clap says over several lines, without the usage and the pointer to the help.
+fn essence(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim);
+    let told =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let told: Vec<&str> = told.filter(|line| !line.is_empty()).collect();
+    let told = told.join(" ").replace(" tip: ", "; ");
+    told.strip_prefix("error: ").unwrap_or(&told).to_owned()
+}

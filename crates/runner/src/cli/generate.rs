@@ -1,0 +1,239 @@
+//! `taper generate`.
+
+use std::io::Write;
+use std::path::Path;
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use taper_runner::models::{LoadError, LoadOptions, LoadedModel, load};
+use taper_runner::sampling::{Ask, GenerationConfig};
+use taper_runner::{
+    Generation, OnError, Outcome, Request, RequestError, Step, model_config, tokenize,
+};
+
+use super::args::{Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs};
+use super::failure::Failure;
+use super::text::{Plain, summary};
+use super::trace::Traced;
+
+/// Alternatives that `--trace` shows if `--top-logprobs` does not say otherwise.
+const TRACED_ALTERNATIVES: usize = 5;
+
+pub(super) fn run(args: &GenerateArgs) -> Result<(), Failure> {
+    let cancelled = watch_for_ctrl_c()?;
+    if args.prompt.is_none() && args.prompt_ids.is_none() {
+        return Err(Failure::usage("the prompt is missing; give a text, or --prompt-ids 1,2,3"));
+    }
+    if args.prompt.as_deref() == Some("") {
+        return Err(Failure::usage(RequestError::EmptyPrompt));
+    }
+    if !asks(&args.output) && args.output.top_logprobs.is_some() {
+        let what = "--top-logprobs: only --trace and --format json show it; add one of them";
+        return Err(Failure::usage(what));
+    }
+    let began = Instant::now();
+    let loaded = load_model(&args.model)?;
+    let load_s = began.elapsed().as_secs_f64();
+    let user = args.config();
+    let request = request(args, &loaded)?;
+    let mut generation =
+        Generation::new(&loaded, request).map_err(|error| blame(&error, &user, args))?;
+    note_what_has_no_effect(&user, &generation);
+
+    let mut output = Output::of(&args.output);
+    let ended = drive(&mut generation, &mut output, args, &loaded, cancelled);
+    if matches!(ended, Err(Failure::NobodyReads)) {
+        return ended;
+    }
+    let mut outcome = generation.into_outcome();
+    outcome.timing.load_s = Some(load_s);
+    output.end(&outcome)?;
+    ended
+}
+
+/// Takes the steps as they come, until there are no more, something fails, or Ctrl-C.
+fn drive(
+    generation: &mut Generation<'_>,
+    output: &mut Output,
+    args: &GenerateArgs,
+    loaded: &LoadedModel,
+    cancelled: &AtomicBool,
+) -> Result<(), Failure> {
+    output.begin(generation, args.prompt.as_deref(), loaded)?;
+    loop {
+        if cancelled.load(Ordering::Relaxed) {
+            return Err(Failure::Cancelled);
+        }
+        match generation.next() {
+            None => return Ok(()),
+            Some(Err(error)) => return Err(Failure::Run(error.to_string())),
+            Some(Ok(step)) => output.step(&step)?,
+        }
+    }
+}
+
+/// The first Ctrl-C asks the loop to end after the present token, the second ends the program.
+fn watch_for_ctrl_c() -> Result<&'static AtomicBool, Failure> {
+    static CANCELLED: AtomicBool = AtomicBool::new(false);
+    ctrlc::set_handler(|| {
+        if CANCELLED.swap(true, Ordering::Relaxed) {
+            process::exit(130);
+        }
+    })
+    .map_err(|error| Failure::Run(format!("Ctrl-C can not be watched for: {error}")))?;
+    Ok(&CANCELLED)
+}
+
+fn load_model(args: &ModelArgs) -> Result<LoadedModel, Failure> {
+    let options = LoadOptions { device: args.device, dtype: args.dtype };
+    let loaded =
+        if args.model == "builtin" { load_builtin(&options)? } else { load(&args.model, &options) };
+    loaded.map_err(|error| {
+        let what = error.to_string();
+        Failure::Usage(match error {
+            LoadError::Device(_) => format!("--device {}: {what}", args.device),
+            _ if what.starts_with(&args.model) => format!("--model: {what}"),
+            _ => format!("--model {}: {what}", args.model),
+        })
+    })
+}
+
+type Loaded = Result<LoadedModel, LoadError>;
+
+#[cfg(feature = "builtin")]
+#[expect(clippy::unnecessary_wraps, reason = "a build without the model has none to give")]
+fn load_builtin(options: &LoadOptions) -> Result<Loaded, Failure> {
+    Ok(taper_runner::models::load_builtin(options))
+}
+
+#[cfg(not(feature = "builtin"))]
+fn load_builtin(_: &LoadOptions) -> Result<Loaded, Failure> {
+    let what = "this build has no builtin model; give a folder, or build with `--features builtin`";
+    Err(Failure::usage(format!("--model builtin: {what}")))
+}
+
+fn request(args: &GenerateArgs, loaded: &LoadedModel) -> Result<Request, Failure> {
+    let prompt = match (&args.prompt_ids, &args.prompt) {
+        (Some(ids), _) => ids.0.clone(),
+        (None, text) => tokenize(loaded.tokenizer.as_ref(), text.as_deref().unwrap_or_default())
+            .map_err(Failure::usage)?,
+    };
+    let file = model_config(loaded)
+        .map_err(|error| Failure::usage(format!("{}: {error}", args.model.model)))?;
+    let mut request = Request::new(prompt);
+    request.config = args.config().or(file);
+    request.semantics = args.engine.semantics;
+    request.ties = args.engine.ties;
+    request.seed = args.engine.seed;
+    request.on_error = match args.engine.on_error {
+        OnErrorArg::Refuse => OnError::Refuse,
+        OnErrorArg::Argmax => OnError::Argmax,
+    };
+    request.ask = ask(&args.output);
+    Ok(request)
+}
+
+/// Whether anything but the text is shown.
+fn asks(output: &OutputArgs) -> bool {
+    output.trace || output.format == Format::Json
+}
+
+fn ask(output: &OutputArgs) -> Ask {
+    let traced_text = output.trace && output.format == Format::Text;
+    let default = if traced_text { TRACED_ALTERNATIVES } else { 0 };
+    let asked = asks(output);
+    Ask {
+        logprob: asked,
+        probability: asked,
+        kept: asked,
+        top_logprobs: if asked { output.top_logprobs.unwrap_or(default) } else { 0 },
+        trace: output.trace,
+    }
+}
+
+/// Says where the setting came from that is to blame.
+fn blame(error: &RequestError, user: &GenerationConfig, args: &GenerateArgs) -> Failure {
+    let Some(key) = error.key() else {
+        let at_ids = args.prompt_ids.is_some() && !matches!(error, RequestError::EmptyPrompt);
+        return Failure::Usage(format!("{}{error}", if at_ids { "--prompt-ids: " } else { "" }));
+    };
+    let given = serde_json::to_value(user).is_ok_and(|user| user.get(key).is_some());
+    if given {
+        return Failure::Usage(format!("--{}: {error}", key.replace('_', "-")));
+    }
+    let file = Path::new(&args.model.model).join("generation_config.json");
+    Failure::Usage(format!("{}: {error}", file.display()))
+}
+
+/// Hugging Face leaves these out in silence when the most likely token is taken.
+fn note_what_has_no_effect(user: &GenerationConfig, generation: &Generation<'_>) {
+    if generation.config().generation.do_sample == Some(true) {
+        return;
+    }
+    let given = [
+        ("--temperature", user.temperature.is_some()),
+        ("--top-k", user.top_k.is_some()),
+        ("--top-p", user.top_p.is_some()),
+        ("--min-p", user.min_p.is_some()),
+    ];
+    let flags: Vec<_> = given.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag).collect();
+    if !flags.is_empty() {
+        let flags = flags.join(", ");
+        let note = format!("note: without --do-sample true there is no effect of {flags}");
+        let _ = writeln!(std::io::stderr(), "{note}");
+    }
+}
+
+/// How the run is shown.
+enum Output {
+    Plain(Plain),
+    Traced(Traced),
+    Json,
+}
+
+impl Output {
+    fn of(args: &OutputArgs) -> Self {
+        match (args.format, args.trace) {
+            (Format::Json, _) => Self::Json,
+            (Format::Text, true) => Self::Traced(Traced::default()),
+            (Format::Text, false) => Self::Plain(Plain::default()),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        generation: &Generation<'_>,
+        prompt: Option<&str>,
+        loaded: &LoadedModel,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Plain(plain) => plain.begin(generation, prompt, loaded),
+            Self::Traced(traced) => traced.begin(generation, prompt, loaded),
+            Self::Json => Ok(()),
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), Failure> {
+        match self {
+            Self::Plain(plain) => plain.step(step),
+            Self::Traced(traced) => traced.step(step),
+            Self::Json => Ok(()),
+        }
+    }
+
+    fn end(&mut self, outcome: &Outcome) -> Result<(), Failure> {
+        match self {
+            Self::Plain(plain) => plain.end(outcome)?,
+            Self::Traced(traced) => traced.end(outcome)?,
+            Self::Json => {
+                let mut stdout = std::io::stdout().lock();
+                serde_json::to_writer(&mut stdout, outcome).map_err(std::io::Error::from)?;
+                writeln!(stdout)?;
+                return Ok(());
+            }
+        }
+        let _ = writeln!(std::io::stderr(), "{}", summary(outcome));
+        Ok(())
+    }
+}

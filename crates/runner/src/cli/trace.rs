@@ -1,0 +1,211 @@
+//! `--trace`: a table of the tokens, and of what each stage left to choose from.
+
+use std::fmt::Write as _;
+
+use taper_runner::models::LoadedModel;
+use taper_runner::sampling::{GenerationConfig, Pipeline};
+use taper_runner::{Generation, Outcome, StageReport, Step, StepReport, TopToken};
+
+use super::failure::Failure;
+use super::style::Style;
+use super::text::{prompt_text, sequence_head, several, show, text_of};
+
+/// How to read the table, for whoever sees it for the first time.
+const LEGEND: &str = "\
+logprob  ln of the probability that the model itself gave the token
+rank     its place among the model's own candidates
+final    its probability after the stages, when it was chosen
+stages   tokens that could still be chosen, before → after, and the probability that was cut away
+";
+
+/// Columns of the table that stand before the stages, for the indentation of what hangs below.
+const INDENT: &str = "      ";
+
+/// Shows a row for each token. One sequence is shown as it is made; several are shown one after
+/// the other when all are there.
+#[derive(Debug, Default)]
+pub(super) struct Traced {
+    several: bool,
+    without_text: bool,
+    prompt: String,
+    table: Option<Table>,
+    rows: usize,
+}
+
+impl Traced {
+    pub(super) fn begin(
+        &mut self,
+        generation: &Generation<'_>,
+        prompt: Option<&str>,
+        loaded: &LoadedModel,
+    ) -> Result<(), Failure> {
+        self.several = several(generation);
+        self.without_text = loaded.tokenizer.is_none();
+        self.prompt = prompt_text(generation, prompt, loaded);
+        let (config, style) = (generation.config(), Style::of_stdout());
+        let table = Table::new(generation.pipeline(), loaded.model.vocab_size(), style);
+        let pipeline = pipeline_with_settings(generation.pipeline(), &config.generation);
+        let mut head = format!("model    {}\n", loaded.name);
+        // A write to a string does not fail.
+        let _ = writeln!(head, "prompt   {:?}, {} tokens", self.prompt, generation.prompt().len());
+        let _ = writeln!(head, "stages   {pipeline}");
+        if config.generation.do_sample == Some(true) {
+            let _ = writeln!(head, "seed     {}", config.seed);
+        }
+        show(&format!("{head}\n{}\n", style.dim(LEGEND)))?;
+        if !self.several {
+            show(&table.header())?;
+        }
+        self.table = Some(table);
+        Ok(())
+    }
+
+    pub(super) fn step(&mut self, step: &Step) -> Result<(), Failure> {
+        if let (false, Some(table), Some(report)) = (self.several, &self.table, &step.report) {
+            self.rows += 1;
+            show(&table.row(self.rows, report))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self, outcome: &Outcome) -> Result<(), Failure> {
+        let style = Style::of_stdout();
+        for (i, sequence) in outcome.sequences.iter().enumerate() {
+            if let (true, Some(table)) = (self.several, &self.table) {
+                let rows = sequence.steps.iter().flatten().zip(1..);
+                let rows: String = rows.map(|(report, n)| table.row(n, report)).collect();
+                show(&format!("{}\n{}{rows}", sequence_head(i, sequence), table.header()))?;
+            }
+            let text = text_of(sequence, self.without_text);
+            show(&format!("\n{}{text}\n\n", style.bold(&self.prompt)))?;
+        }
+        Ok(())
+    }
+}
+
+/// `temperature 0.8 → top_k 50 → draw`.
+fn pipeline_with_settings(pipeline: &Pipeline, config: &GenerationConfig) -> String {
+    let mut line = String::new();
+    for stage in pipeline.stages() {
+        let name = stage.name();
+        let _ = match setting(name, config) {
+            Some(value) => write!(line, "{name} {value} → "),
+            None => write!(line, "{name} → "),
+        };
+    }
+    line + pipeline.selector().name()
+}
+
+fn setting(stage: &str, config: &GenerationConfig) -> Option<String> {
+    match stage {
+        "temperature" => config.temperature.map(|value| format!("{value:?}")),
+        "top_k" => config.top_k.map(|value| value.to_string()),
+        "top_p" => config.top_p.map(|value| format!("{value:?}")),
+        "min_p" => config.min_p.map(|value| format!("{value:?}")),
+        "repetition_penalty" => config.repetition_penalty.map(|value| format!("{value:?}")),
+        "no_repeat_ngram" => config.no_repeat_ngram_size.map(|value| value.to_string()),
+        _ => None,
+    }
+}
+
+/// The layout: a column for each stage, as wide as the vocabulary asks for.
+#[derive(Debug)]
+struct Table {
+    stages: Vec<(String, usize)>,
+    style: Style,
+}
+
+impl Table {
+    fn new(pipeline: &Pipeline, vocab_size: usize, style: Style) -> Self {
+        let widest = 2 * vocab_size.to_string().len() + "→ -99.9 %".chars().count();
+        let width = |name: &str| name.chars().count().max(widest);
+        let names = pipeline.stages().iter().map(|stage| stage.name().to_owned());
+        Self { stages: names.map(|name| (name.clone(), width(&name))).collect(), style }
+    }
+
+    fn header(&self) -> String {
+        let mut line =
+            format!("{:>4}  {:<16} {:>9} {:>6} {:>9}", "step", "token", "logprob", "rank", "final");
+        for (name, width) in &self.stages {
+            let _ = write!(line, "   {name:<width$}");
+        }
+        self.style.bold(line.trim_end()) + "\n"
+    }
+
+    fn row(&self, n: usize, report: &StepReport) -> String {
+        let token = quoted(&report.text, report.token);
+        let logprob = report.logprob.map_or("-".to_owned(), |value| format!("{value:.3}"));
+        let rank = report.rank.map_or("-".to_owned(), |value| value.to_string());
+        let share = report.probability.map_or("-".to_owned(), percent);
+        let mut line = format!("{n:>4}  {token:<16} {logprob:>9} {rank:>6} {share:>9}");
+        for ((_, width), stage) in self.stages.iter().zip(report.stages.iter().flatten()) {
+            let _ = write!(line, "   {:<width$}", cell(stage));
+        }
+        let mut lines = line.trim_end().to_owned() + "\n";
+        for below in below(report) {
+            lines += &(self.style.dim(&format!("{INDENT}{below}")) + "\n");
+        }
+        lines
+    }
+}
+
+/// What hangs below a row: the model's own best tokens, ties that a cut met, an error passed over.
+fn below(report: &StepReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(top) = report.top.as_ref().filter(|top| !top.is_empty()) {
+        lines.push(format!("model's best: {}", alternatives(top)));
+    }
+    for stage in report.stages.iter().flatten().filter(|stage| stage.ties > 0) {
+        lines.push(format!("{}: {} equal scores met at its boundary", stage.stage, stage.ties));
+    }
+    if let Some(reason) = &report.passed_over {
+        lines.push(format!("argmax of the row, because {reason}"));
+    }
+    lines
+}
+
+/// `" sea" 41.2 %, " lake" 9.9 % | cut by top_p: " pond" 0.4 %`.
+fn alternatives(top: &[TopToken]) -> String {
+    let mut line = String::new();
+    let groups = top.chunk_by(|a, b| a.removed_by == b.removed_by);
+    for (i, group) in groups.enumerate() {
+        if i > 0 {
+            line += " | ";
+        }
+        if let Some(stage) = &group[0].removed_by {
+            let _ = write!(line, "cut by {stage}: ");
+        }
+        let one = |token: &TopToken| {
+            format!("{} {}", quoted(&token.text, token.token), percent(token.logprob.exp()))
+        };
+        line += &group.iter().map(one).collect::<Vec<_>>().join(", ");
+    }
+    line
+}
+
+/// The text so that spaces and line breaks can be seen; the id where it says too little.
+fn quoted(text: &str, token: u32) -> String {
+    if text.is_empty() {
+        format!("#{token}")
+    } else if text.contains(char::REPLACEMENT_CHARACTER) {
+        format!("{text:?}#{token}")
+    } else {
+        format!("{text:?}")
+    }
+}
+
+/// `1664→50 -12.3 %`, or `1664` where nothing was removed.
+fn cell(stage: &StageReport) -> String {
+    if stage.before == stage.after {
+        return stage.before.to_string();
+    }
+    let share = stage.removed_mass.map_or("-".to_owned(), |mass| format!("-{:.1} %", mass * 100.0));
+    format!("{}→{} {share}", stage.before, stage.after)
+}
+
+fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.0005 {
+        return "<0.1 %".to_owned();
+    }
+    format!("{:.1} %", share * 100.0)
+}

@@ -1,0 +1,93 @@
+//! What can go wrong before a run, and what can go wrong in one.
+
+use taper_models::{ModelError, StateError};
+use taper_sampling::SelectError;
+use taper_sampling::presets::PresetError;
+
+/// Why a run was refused before it began: something that the caller can put right.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The prompt has no tokens.
+    #[error("the prompt is empty; it must have at least one token")]
+    EmptyPrompt,
+    /// The prompt has a token that the model does not know.
+    #[error("prompt id {id} is out of range: the vocabulary has the ids 0 to {}", vocab_size - 1)]
+    PromptId {
+        /// The id.
+        id: u32,
+        /// Number of ids.
+        vocab_size: usize,
+    },
+    /// The prompt has more tokens than the model can hold.
+    #[error("the prompt has {tokens} tokens; the model holds at most {context_length}")]
+    PromptTooLong {
+        /// Tokens in the prompt.
+        tokens: usize,
+        /// Tokens that the model can hold.
+        context_length: usize,
+    },
+    /// There is no tokenizer to make tokens of a text.
+    #[error("the model has no tokenizer.json; give the prompt as token ids")]
+    NoTokenizer,
+    /// The tokenizer failed on the prompt.
+    #[error("the prompt can not be tokenized: {0}")]
+    Tokenizer(String),
+    /// A setting of the config is out of its range.
+    #[error("{key} is {value}; it must be {domain}")]
+    Setting {
+        /// The setting's name in the config.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        domain: String,
+    },
+    /// A setting that makes a stage is out of its range.
+    #[error(transparent)]
+    Preset(#[from] PresetError),
+}
+
+impl RequestError {
+    /// The setting that is to blame, under its name in the config; `None` when it is the prompt.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Setting { key, .. } => Some(key),
+            Self::Preset(error) => Some(error.key()),
+            _ => None,
+        }
+    }
+}
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The model failed.
+    #[error("the model failed: {0}")]
+    Model(#[from] ModelError),
+    /// The model's state failed.
+    #[error("the model's state failed: {0}")]
+    State(#[from] StateError),
+    /// No token could be chosen.
+    #[error("sequence {sequence}, step {step}: {source}")]
+    Select {
+        /// Index of the sequence, from 0.
+        sequence: usize,
+        /// Tokens generated before, from 0.
+        step: usize,
+        /// Why.
+        source: SelectError,
+    },
+    /// The row of logits has no finite number, so that there is not even an argmax of it.
+    #[error("sequence {sequence}, step {step}: none of the logits is finite")]
+    NoFiniteLogit {
+        /// Index of the sequence, from 0.
+        sequence: usize,
+        /// Tokens generated before, from 0.
+        step: usize,
+    },
+    /// The tokenizer failed to make text of tokens.
+    #[error("the tokenizer failed: {0}")]
+    Tokenizer(String),
+}

@@ -1,0 +1,324 @@
+//! The loop from a prompt to tokens, as an iterator.
+
+mod sequence;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use taper_models::tokenizers::Tokenizer;
+use taper_models::{LanguageModel, LoadedModel, Outputs, RowId, State, Want, Work};
+use taper_sampling::presets::huggingface;
+use taper_sampling::{Ask, Pipeline, Workspace};
+
+use self::sequence::{Chooser, Sequence};
+use crate::error::{RequestError, RunError};
+use crate::outcome::{
+    EffectiveConfig, FinishReason, MemoryUse, Outcome, Semantics, StepReport, Timing, Usage,
+};
+use crate::request::{Request, complete, draw_seed};
+
+/// What generates: a model, and the tokenizer that makes text of its tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'m> {
+    /// What to call it in the outcome.
+    pub name: &'m str,
+    /// The model.
+    pub model: &'m dyn LanguageModel,
+    /// Without one the tokens have no text.
+    pub tokenizer: Option<&'m Tokenizer>,
+}
+
+impl<'m> From<&'m LoadedModel> for Source<'m> {
+    fn from(loaded: &'m LoadedModel) -> Self {
+        Self { name: &loaded.name, model: &*loaded.model, tokenizer: loaded.tokenizer.as_ref() }
+    }
+}
+
+/// A token that was just chosen.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Step {
+    /// Index of its sequence, from 0.
+    pub sequence: usize,
+    /// The token.
+    pub token: u32,
+    /// The text that it settled: empty while half a character, or what may be the beginning of a
+    /// stop string, is held back.
+    pub text: String,
+    /// What is known of it, if anything was [asked](Request::ask) for.
+    pub report: Option<StepReport>,
+    /// Why the sequence ends here, if it does.
+    pub finish: Option<FinishReason>,
+}
+
+/// A run, one token at a time.
+///
+/// The first [`next`](Iterator::next) passes the prompt through the model. Each round gives every
+/// unfinished sequence a token; rows are passed through the model together. The caller keeps the
+/// loop: stop asking, and [`into_outcome`](Self::into_outcome) has what there is. After an error
+/// there are no more steps, and `into_outcome` still has what there was.
+///
+/// The sequences share one pass over the prompt. Sequence `i` draws from stream `i` of the seed,
+/// so that a token depends on its row of logits, the seed, the sequence and the step alone.
+///
+/// ```
+/// use taper_runner::sampling::GenerationConfig;
+/// use taper_runner::{Generation, Request, Source, TableModel};
+///
+/// // Three tokens that follow each other in a ring; 2 ends the text.
+/// let table = vec![vec![0.0, 5.0, 0.0], vec![0.0, 0.0, 5.0], vec![5.0, 0.0, 0.0]];
+/// let model = TableModel::new(table, 64)?;
+/// let mut request = Request::new(vec![2]);
+/// request.config = serde_json::from_str(r#"{"eos_token_id": 2}"#)?;
+///
+/// let source = Source { name: "ring", model: &model, tokenizer: None };
+/// let mut generation = Generation::new(source, request)?;
+/// for step in &mut generation {
+///     println!("{}", step?.token);
+/// }
+/// assert_eq!(generation.into_outcome().sequences[0].tokens, [0, 1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Generation<'m> {
+    source: Source<'m>,
+    config: EffectiveConfig,
+    ask: Ask,
+    pipeline: Pipeline,
+    prompt: Vec<u32>,
+    state: Box<dyn State>,
+    outputs: Outputs,
+    workspace: Workspace,
+    sequences: Vec<Sequence<'m>>,
+    ready: VecDeque<Step>,
+    error: Option<RunError>,
+    clock: Clock,
+}
+
+#[derive(Debug, Default)]
+struct Clock {
+    /// When the run began; `None` before the prompt's pass.
+    started: Option<Instant>,
+    prefill: Duration,
+    decode: Duration,
+    sampler: Duration,
+    /// Tokens that took a pass of their own.
+    decoded: usize,
+    failed: bool,
+}
+
+impl<'m> Generation<'m> {
+    /// Checks the request and makes the pipeline; the model is not run yet.
+    ///
+    /// # Errors
+    ///
+    /// When the prompt is empty, has an unknown id or is longer than the model's context, and
+    /// when a setting is out of its range or not available.
+    pub fn new(source: impl Into<Source<'m>>, request: Request) -> Result<Self, RequestError> {
+        let source = source.into();
+        let Request { prompt, config, semantics, ties, seed, on_error, ask } = request;
+        check_prompt(&prompt, source.model)?;
+        let generation = complete(config, prompt.len(), &source)?;
+        let pipeline = match semantics {
+            Semantics::HuggingFace => huggingface(&generation, ties)?,
+        };
+        let seed = seed.unwrap_or_else(draw_seed);
+        let config = EffectiveConfig { generation, seed, semantics, ties, on_error };
+        Ok(Self {
+            state: source.model.new_state(),
+            outputs: Outputs::new(),
+            workspace: Workspace::new(source.model.vocab_size()),
+            sequences: Vec::new(),
+            ready: VecDeque::new(),
+            error: None,
+            clock: Clock::default(),
+            source,
+            config,
+            ask,
+            pipeline,
+            prompt,
+        })
+    }
+
+    /// The settings in effect, with the seed that was drawn if none was given.
+    pub fn config(&self) -> &EffectiveConfig {
+        &self.config
+    }
+
+    /// The prompt.
+    pub fn prompt(&self) -> &[u32] {
+        &self.prompt
+    }
+
+    /// The stages and the selector that the settings make.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// What there is, finished or not. Sequences that had not ended are `cancelled`, or `error`
+    /// if the run failed; text that was held back for them is released.
+    pub fn into_outcome(mut self) -> Outcome {
+        let ended = if self.clock.failed { FinishReason::Error } else { FinishReason::Cancelled };
+        if self.sequences.is_empty() {
+            self.add_sequences(&[]);
+        }
+        let sequences: Vec<_> = self
+            .sequences
+            .into_iter()
+            .map(|sequence| sequence.into_outcome(ended, self.ask != Ask::token()))
+            .collect();
+        let completion_tokens = sequences.iter().map(|sequence| sequence.tokens.len()).sum();
+        Outcome {
+            model: self.source.name.to_owned(),
+            config: self.config,
+            usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
+            prompt_tokens: self.prompt,
+            sequences,
+            timing: self.clock.timing(),
+            memory: MemoryUse::now(),
+        }
+    }
+
+    /// A token for each unfinished sequence.
+    fn round(&mut self) -> Result<(), RunError> {
+        if self.clock.started.is_none() {
+            return self.prefill();
+        }
+        let active: Vec<usize> =
+            (0..self.sequences.len()).filter(|&i| self.sequences[i].finish.is_none()).collect();
+        let together = if self.source.model.capabilities().batch { active.len() } else { 1 };
+        for group in active.chunks(together.max(1)) {
+            self.decode(group)?;
+            for (slot, &i) in group.iter().enumerate() {
+                self.choose(i, slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn prefill(&mut self) -> Result<(), RunError> {
+        let began = Instant::now();
+        self.clock.started = Some(began);
+        let row = self.state.new_row();
+        let work = Work { row, tokens: &self.prompt, want: Want::Last };
+        let passed = self.source.model.forward(&mut *self.state, &[work], &mut self.outputs);
+        self.clock.prefill = began.elapsed();
+        passed?;
+        let mut rows = vec![row];
+        for _ in 1..self.config.generation.num_return_sequences.unwrap_or(1) {
+            rows.push(self.state.fork(row)?);
+        }
+        self.add_sequences(&rows);
+        for i in 0..rows.len() {
+            self.choose(i, 0)?;
+        }
+        Ok(())
+    }
+
+    /// One sequence for each row; without rows, those of a run that never began.
+    fn add_sequences(&mut self, rows: &[RowId]) {
+        let stops = self.config.generation.stops();
+        let count = self.config.generation.num_return_sequences.unwrap_or(1);
+        let rows = rows.iter().copied().map(Some).chain(std::iter::repeat(None)).take(count);
+        for row in rows {
+            let memory = self.pipeline.new_memory();
+            let tokenizer = self.source.tokenizer;
+            self.sequences.push(Sequence::new(row, &self.prompt, memory, tokenizer, stops));
+        }
+    }
+
+    fn decode(&mut self, group: &[usize]) -> Result<(), RunError> {
+        let work: Vec<Work<'_>> =
+            group.iter().filter_map(|&i| self.sequences[i].next_work()).collect();
+        let began = Instant::now();
+        let passed = self.source.model.forward(&mut *self.state, &work, &mut self.outputs);
+        self.clock.decode += began.elapsed();
+        passed?;
+        self.clock.decoded += group.len();
+        Ok(())
+    }
+
+    /// Chooses a token for sequence `i` from the logits of the `slot`-th piece of work.
+    fn choose(&mut self, i: usize, slot: usize) -> Result<(), RunError> {
+        let chooser = Chooser {
+            pipeline: &self.pipeline,
+            config: &self.config,
+            ask: self.ask,
+            tokenizer: self.source.tokenizer,
+            sequence: i,
+        };
+        let sequence = &mut self.sequences[i];
+        let logits = self.outputs.last(slot);
+        let (choice, took) = chooser.choose(logits, sequence, &mut self.workspace);
+        self.clock.sampler += took;
+        let choice = choice?;
+        let token = choice.accepted.token;
+        let finish = self.limits(i);
+        let sequence = &mut self.sequences[i];
+        let text = sequence.accept(&choice, self.config.generation.eos_ids(), finish)?;
+        let finish = sequence.finish;
+        self.ready.push_back(Step { sequence: i, token, text, report: choice.report, finish });
+        Ok(())
+    }
+
+    /// Which limit the token that is about to be accepted runs into.
+    fn limits(&self, i: usize) -> Option<FinishReason> {
+        let config = &self.config.generation;
+        let made = self.sequences[i].made() + 1;
+        let over = |seconds: f64| {
+            self.clock.started.is_some_and(|began| began.elapsed().as_secs_f64() >= seconds)
+        };
+        if config.max_new_tokens.is_some_and(|limit| made >= limit) {
+            Some(FinishReason::Length)
+        } else if self.prompt.len() + made >= self.source.model.context_length() {
+            Some(FinishReason::ContextFull)
+        } else if config.max_time.is_some_and(over) {
+            Some(FinishReason::MaxTime)
+        } else {
+            None
+        }
+    }
+}
+
+impl Iterator for Generation<'_> {
+    type Item = Result<Step, RunError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ready.is_empty() && !self.clock.failed {
+            self.error = self.round().err();
+            self.clock.failed = self.error.is_some();
+        }
+        // What other sequences got before the failure comes first.
+        match self.ready.pop_front() {
+            Some(step) => Some(Ok(step)),
+            None => self.error.take().map(Err),
+        }
+    }
+}
+
+impl Clock {
+    fn timing(&self) -> Timing {
+        let busy = (self.decode + self.sampler).as_secs_f64();
+        Timing {
+            load_s: None,
+            prefill_s: self.prefill.as_secs_f64(),
+            decode_s: self.decode.as_secs_f64(),
+            sampler_s: self.sampler.as_secs_f64(),
+            tokens_per_s: (self.decoded > 0 && busy > 0.0).then(|| self.decoded as f64 / busy),
+        }
+    }
+}
+
+fn check_prompt(prompt: &[u32], model: &dyn LanguageModel) -> Result<(), RequestError> {
+    let (vocab_size, context_length) = (model.vocab_size(), model.context_length());
+    if prompt.is_empty() {
+        return Err(RequestError::EmptyPrompt);
+    }
+    if let Some(&id) = prompt.iter().find(|&&id| id as usize >= vocab_size) {
+        return Err(RequestError::PromptId { id, vocab_size });
+    }
+    if prompt.len() > context_length {
+        return Err(RequestError::PromptTooLong { tokens: prompt.len(), context_length });
+    }
+    Ok(())
+}

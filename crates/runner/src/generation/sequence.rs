@@ -1,0 +1,222 @@
+//! One sequence of a run, and the choice of its next token.
+
+use std::time::{Duration, Instant};
+
+use taper_models::tokenizers::Tokenizer;
+use taper_models::{RowId, Want, Work};
+use taper_sampling::{
+    Accepted, Ask, DrawKey, History, Memory, Pipeline, Selection, Step, Trace, Workspace,
+};
+
+use crate::detokenizer::{Detokenizer, token_text};
+use crate::error::RunError;
+use crate::outcome::{
+    EffectiveConfig, FinishReason, OnError, SequenceOutcome, StageReport, StepReport, TopToken,
+};
+
+#[derive(Debug)]
+pub(super) struct Sequence<'m> {
+    /// Its row in the model's state; `None` if the run never began.
+    row: Option<RowId>,
+    history: History,
+    memory: Memory,
+    detokenizer: Option<Detokenizer<'m>>,
+    text: String,
+    reports: Vec<StepReport>,
+    pub(super) finish: Option<FinishReason>,
+}
+
+/// A token that was chosen and not accepted yet.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) accepted: Accepted,
+    pub(super) report: Option<StepReport>,
+}
+
+impl<'m> Sequence<'m> {
+    pub(super) fn new(
+        row: Option<RowId>,
+        prompt: &[u32],
+        memory: Memory,
+        tokenizer: Option<&'m Tokenizer>,
+        stops: &[String],
+    ) -> Self {
+        Self {
+            row,
+            history: History::new(prompt),
+            memory,
+            detokenizer: tokenizer.map(|tokenizer| Detokenizer::new(tokenizer, prompt, stops)),
+            text: String::new(),
+            reports: Vec::new(),
+            finish: None,
+        }
+    }
+
+    /// How many tokens it has after the prompt.
+    pub(super) fn made(&self) -> usize {
+        self.history.generated().len()
+    }
+
+    /// The pass that its last token needs.
+    pub(super) fn next_work(&self) -> Option<Work<'_>> {
+        let tokens = self.history.tokens();
+        let last = &tokens[tokens.len().saturating_sub(1)..];
+        self.row.map(|row| Work { row, tokens: last, want: Want::Last })
+    }
+
+    /// Takes a token; `limit` is the limit that it runs into. Returns the text that it settled.
+    pub(super) fn accept(
+        &mut self,
+        choice: &Choice,
+        eos: &[u32],
+        limit: Option<FinishReason>,
+    ) -> Result<String, RunError> {
+        let token = choice.accepted.token;
+        self.history.accept(token);
+        self.memory.accept(&choice.accepted);
+        self.reports.extend(choice.report.clone());
+        let (mut text, mut stopped) = (String::new(), false);
+        if let Some(detokenizer) = &mut self.detokenizer {
+            let piece = detokenizer.push(token)?;
+            (text, stopped) = (piece.text, piece.stopped);
+        }
+        self.finish = if eos.contains(&token) {
+            Some(FinishReason::Eos)
+        } else if stopped {
+            Some(FinishReason::StopString)
+        } else {
+            limit
+        };
+        if let Some(detokenizer) = &mut self.detokenizer
+            && self.finish.is_some()
+            && !stopped
+        {
+            text.push_str(&detokenizer.finish()?);
+        }
+        self.text.push_str(&text);
+        Ok(text)
+    }
+
+    pub(super) fn into_outcome(mut self, ended: FinishReason, reported: bool) -> SequenceOutcome {
+        if let Some(detokenizer) = &mut self.detokenizer
+            && self.finish.is_none()
+        {
+            // A tokenizer that fails here failed before; what it settled until then stands.
+            self.text.push_str(&detokenizer.finish().unwrap_or_default());
+        }
+        SequenceOutcome {
+            tokens: self.history.generated().to_vec(),
+            text: self.text,
+            finish_reason: self.finish.unwrap_or(ended),
+            score: None,
+            steps: reported.then_some(self.reports),
+        }
+    }
+}
+
+/// What it takes to choose a token for one sequence.
+#[derive(Debug)]
+pub(super) struct Chooser<'c> {
+    pub(super) pipeline: &'c Pipeline,
+    pub(super) config: &'c EffectiveConfig,
+    pub(super) ask: Ask,
+    pub(super) tokenizer: Option<&'c Tokenizer>,
+    pub(super) sequence: usize,
+}
+
+impl Chooser<'_> {
+    /// The next token, and how long the choice took, the making of the report apart.
+    pub(super) fn choose(
+        &self,
+        logits: &[f32],
+        sequence: &Sequence<'_>,
+        workspace: &mut Workspace,
+    ) -> (Result<Choice, RunError>, Duration) {
+        let made = sequence.made();
+        let key = DrawKey::new(self.config.seed).stream(self.sequence as u64).step(made as u64);
+        let step = Step::new(key).history(&sequence.history).memory(&sequence.memory).ask(self.ask);
+        let began = Instant::now();
+        let selected = self.pipeline.select(logits, &step, workspace);
+        let took = began.elapsed();
+        let choice = match selected {
+            Ok(mut selection) => self
+                .report(&mut selection)
+                .map(|report| Choice { accepted: selection.accepted(), report }),
+            Err(source) if self.config.on_error == OnError::Refuse => {
+                Err(RunError::Select { sequence: self.sequence, step: made, source })
+            }
+            Err(source) => self.argmax(logits, made, source.to_string()),
+        };
+        (choice, took)
+    }
+
+    /// [`OnError::Argmax`]: the best of what is finite.
+    fn argmax(&self, logits: &[f32], step: usize, reason: String) -> Result<Choice, RunError> {
+        let mut best: Option<(usize, f32)> = None;
+        for (id, &logit) in logits.iter().enumerate() {
+            if logit.is_finite() && best.is_none_or(|(_, most)| logit > most) {
+                best = Some((id, logit));
+            }
+        }
+        let nothing = RunError::NoFiniteLogit { sequence: self.sequence, step };
+        let token = best.ok_or(nothing)?.0 as u32;
+        let report = StepReport {
+            token,
+            text: self.text(token)?,
+            logprob: None,
+            probability: None,
+            rank: None,
+            kept: None,
+            entropy: None,
+            top: None,
+            stages: None,
+            passed_over: Some(reason),
+        };
+        let report = (self.ask != Ask::token()).then_some(report);
+        Ok(Choice { accepted: Accepted { token, probability: f64::NAN }, report })
+    }
+
+    fn report(&self, selection: &mut Selection<'_>) -> Result<Option<StepReport>, RunError> {
+        if self.ask == Ask::token() {
+            return Ok(None);
+        }
+        let top = (self.ask.top_logprobs > 0).then(|| self.top(selection)).transpose()?;
+        Ok(Some(StepReport {
+            token: selection.token,
+            text: self.text(selection.token)?,
+            logprob: selection.logprob,
+            probability: selection.probability,
+            rank: selection.rank,
+            kept: selection.kept,
+            entropy: selection.entropy,
+            top,
+            stages: selection.trace.map(stage_reports),
+            passed_over: None,
+        }))
+    }
+
+    fn top(&self, selection: &mut Selection<'_>) -> Result<Vec<TopToken>, RunError> {
+        let listed = selection.top;
+        let one = |&(token, logprob): &(u32, f64)| {
+            let stage = selection.removed_by(token).and_then(|i| self.pipeline.stages().get(i));
+            let removed_by = stage.map(|stage| stage.name().to_owned());
+            Ok(TopToken { token, text: self.text(token)?, logprob, removed_by })
+        };
+        listed.iter().map(one).collect()
+    }
+
+    fn text(&self, token: u32) -> Result<String, RunError> {
+        self.tokenizer.map_or(Ok(String::new()), |tokenizer| token_text(tokenizer, token))
+    }
+}
+
+fn stage_reports(trace: &Trace) -> Vec<StageReport> {
+    let of_stage = |stage: &taper_sampling::StageTrace| StageReport {
+        stage: stage.stage.clone(),
+        before: stage.before,
+        after: stage.after,
+        removed_mass: Some(stage.removed_mass).filter(|mass| mass.is_finite()),
+        ties: stage.ties,
+    };
+    trace.stages().iter().map(of_stage).collect()
+}

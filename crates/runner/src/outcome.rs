@@ -1,0 +1,249 @@
+//! What a run yields: the object that `taper generate --format json` prints.
+
+use serde::Serialize;
+use taper_sampling::{GenerationConfig, TiePolicy};
+
+/// Everything about a finished, stopped or failed run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The model's name.
+    pub model: String,
+    /// The settings in effect.
+    pub config: EffectiveConfig,
+    /// The prompt.
+    pub prompt_tokens: Vec<u32>,
+    /// What was generated.
+    pub sequences: Vec<SequenceOutcome>,
+    /// How many tokens.
+    pub usage: Usage,
+    /// How long it took.
+    pub timing: Timing,
+    /// How much memory it took.
+    pub memory: MemoryUse,
+}
+
+/// The settings of a run after all sources were merged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct EffectiveConfig {
+    /// The user's settings, the model's, the defaults.
+    #[serde(flatten)]
+    pub generation: GenerationConfig,
+    /// The seed, drawn if none was given.
+    pub seed: u64,
+    /// Whose order, gating and tie rules.
+    pub semantics: Semantics,
+    /// The policy that replaces those tie rules, if any.
+    #[serde(serialize_with = "ties_by_name")]
+    pub ties: Option<TiePolicy>,
+    /// What happens when no token can be chosen.
+    pub on_error: OnError,
+}
+
+/// Whose order of stages, gating and tie rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Semantics {
+    /// Those of [Hugging Face transformers](taper_sampling::presets::huggingface).
+    #[default]
+    HuggingFace,
+}
+
+/// What to do when a row of logits allows no choice: NaN, +∞, everything banned, a tie under
+/// [`TiePolicy::Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// End the run with the error.
+    #[default]
+    Refuse,
+    /// Take the highest finite logit of the untouched row, the lowest id among equals.
+    Argmax,
+}
+
+/// One generated sequence.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SequenceOutcome {
+    /// Its tokens after the prompt, the one that ended it included.
+    pub tokens: Vec<u32>,
+    /// Their text, special tokens left out; it ends before a stop string.
+    pub text: String,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// The score that ranks beams; `None` without beams.
+    pub score: Option<f64>,
+    /// What was reported of each token, if anything was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Vec<StepReport>>,
+}
+
+/// Why a sequence ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FinishReason {
+    /// The model said so, with one of the `eos_token_id`s.
+    Eos,
+    /// `max_new_tokens` or `max_length` was reached.
+    Length,
+    /// One of the `stop_strings` came up.
+    StopString,
+    /// The model can hold no more.
+    ContextFull,
+    /// `max_time` was over.
+    MaxTime,
+    /// The caller stopped asking.
+    Cancelled,
+    /// The run failed.
+    Error,
+}
+
+impl FinishReason {
+    /// Its name in the JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Eos => "eos",
+            Self::Length => "length",
+            Self::StopString => "stop_string",
+            Self::ContextFull => "context_full",
+            Self::MaxTime => "max_time",
+            Self::Cancelled => "cancelled",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What is known of one chosen token. Numbers are `None` when they were not asked for, and when
+/// the row had none (a NaN among the logits).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct StepReport {
+    /// The token.
+    pub token: u32,
+    /// Its own text, as it stands within a text.
+    pub text: String,
+    /// Its log-probability (nats) under the model itself.
+    pub logprob: Option<f64>,
+    /// Its share of the distribution that the selector saw.
+    pub probability: Option<f64>,
+    /// Its place in the model's own order, from 1.
+    pub rank: Option<usize>,
+    /// How many tokens could have been chosen.
+    pub kept: Option<usize>,
+    /// The entropy (nats) of the model's own distribution.
+    pub entropy: Option<f64>,
+    /// The model's own best tokens, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top: Option<Vec<TopToken>>,
+    /// What each stage did, if a trace was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Vec<StageReport>>,
+    /// The error that [`OnError::Argmax`] passed over, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<String>,
+}
+
+/// One of the model's own best tokens.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TopToken {
+    /// The token.
+    pub token: u32,
+    /// Its own text.
+    pub text: String,
+    /// Its log-probability (nats) under the model itself.
+    pub logprob: f64,
+    /// The stage that removed or banned it, if a trace was asked for and one did.
+    #[serde(skip)]
+    pub removed_by: Option<String>,
+}
+
+/// What a stage did at one step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct StageReport {
+    /// Its name.
+    pub stage: String,
+    /// Tokens that could be chosen before it.
+    pub before: usize,
+    /// Tokens that could be chosen after it.
+    pub after: usize,
+    /// The share of the mass it received that it removed, `0..=1`; `None` when there was no mass.
+    pub removed_mass: Option<f64>,
+    /// Equal scores that its boundary met.
+    pub ties: usize,
+}
+
+/// How many tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Usage {
+    /// In the prompt.
+    pub prompt_tokens: usize,
+    /// Generated, all sequences together.
+    pub completion_tokens: usize,
+}
+
+/// How long it took, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Timing {
+    /// Loading the model; `None` if the run did not load it.
+    pub load_s: Option<f64>,
+    /// The model's pass over the prompt.
+    pub prefill_s: f64,
+    /// The model's passes over generated tokens.
+    pub decode_s: f64,
+    /// Choosing tokens from logits.
+    pub sampler_s: f64,
+    /// Tokens that took a pass of the model after the prompt's, over the time of those passes and
+    /// of the choices; `None` if there were none.
+    pub tokens_per_s: Option<f64>,
+}
+
+/// How much memory it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct MemoryUse {
+    /// The most that the process ever held in main memory; `None` where the system does not tell.
+    pub peak_rss_bytes: Option<u64>,
+    /// On the accelerator; `None` where it is not measured.
+    pub device_bytes: Option<u64>,
+}
+
+impl MemoryUse {
+    /// What the system says now.
+    pub fn now() -> Self {
+        Self { peak_rss_bytes: peak_rss_bytes(), device_bytes: None }
+    }
+}
+
+/// Linux keeps the high-water mark of a process, in kB, in `/proc/self/status`.
+fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
+
+/// The name of a tie policy on the command line and in the JSON.
+pub fn tie_policy_name(ties: TiePolicy) -> &'static str {
+    match ties {
+        TiePolicy::KeepAll => "keep-all",
+        TiePolicy::LowestId => "lowest-id",
+        TiePolicy::HighestId => "highest-id",
+        TiePolicy::Random => "random",
+        TiePolicy::Error => "error",
+    }
+}
+
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn ties_by_name<S: serde::Serializer>(
+    ties: &Option<TiePolicy>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    ties.map(tie_policy_name).serialize(serializer)
+}

@@ -1,0 +1,184 @@
+//! What to generate, and how: the settings of a run, merged and checked.
+
+use std::fmt::Display;
+use std::hash::{BuildHasher, RandomState};
+
+use serde_json::Value;
+use taper_models::LoadedModel;
+use taper_models::tokenizers::Tokenizer;
+use taper_sampling::{Ask, GenerationConfig, TiePolicy};
+
+use crate::error::RequestError;
+use crate::generation::Source;
+use crate::outcome::{OnError, Semantics};
+
+/// Tokens that a run makes where neither the user nor the model sets a limit.
+pub const DEFAULT_MAX_NEW_TOKENS: usize = 128;
+
+/// A run to be made: the prompt and the settings.
+///
+/// ```
+/// use taper_runner::Request;
+/// use taper_runner::sampling::GenerationConfig;
+///
+/// let mut request = Request::new(vec![4, 2]);
+/// request.config = GenerationConfig { max_new_tokens: Some(8), ..GenerationConfig::default() };
+/// request.seed = Some(7);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Request {
+    /// The prompt, tokenized.
+    pub prompt: Vec<u32>,
+    /// The settings; [class defaults](GenerationConfig::class_defaults) fill what is left open.
+    pub config: GenerationConfig,
+    /// Whose order of stages, gating and tie rules.
+    pub semantics: Semantics,
+    /// The tie rule of all stages, instead of that engine's own.
+    pub ties: Option<TiePolicy>,
+    /// Names the randomness. `None` draws one, which the outcome reports.
+    pub seed: Option<u64>,
+    /// What to do when no token can be chosen.
+    pub on_error: OnError,
+    /// What to report of each token; for [`Ask::token`] nothing is.
+    pub ask: Ask,
+}
+
+impl Request {
+    /// A greedy run of [`DEFAULT_MAX_NEW_TOKENS`] that reports the tokens alone.
+    pub fn new(prompt: Vec<u32>) -> Self {
+        Self {
+            prompt,
+            config: GenerationConfig::default(),
+            semantics: Semantics::default(),
+            ties: None,
+            seed: None,
+            on_error: OnError::default(),
+            ask: Ask::token(),
+        }
+    }
+}
+
+/// The tokens of a text, with those that the tokenizer puts around it (such as `<s>`).
+///
+/// # Errors
+///
+/// [`RequestError::EmptyPrompt`] for an empty text, [`RequestError::NoTokenizer`], and
+/// [`RequestError::Tokenizer`] when the tokenizer fails.
+pub fn tokenize(tokenizer: Option<&Tokenizer>, text: &str) -> Result<Vec<u32>, RequestError> {
+    if text.is_empty() {
+        return Err(RequestError::EmptyPrompt);
+    }
+    let tokenizer = tokenizer.ok_or(RequestError::NoTokenizer)?;
+    let encoding = tokenizer.encode(text, true);
+    let encoding = encoding.map_err(|error| RequestError::Tokenizer(error.to_string()))?;
+    Ok(encoding.get_ids().to_vec())
+}
+
+/// Why the model's own settings can not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {key}: {reason}")]
+pub struct ModelConfigError {
+    /// The file.
+    pub file: &'static str,
+    /// The setting.
+    pub key: String,
+    /// What is wrong with its value.
+    pub reason: String,
+}
+
+/// The settings that come with a model: its `generation_config.json`, or, as in transformers, the
+/// special tokens that `config.json` names where there is no such file.
+///
+/// # Errors
+///
+/// When a value has the wrong type; the error names the file and the setting.
+pub fn model_config(loaded: &LoadedModel) -> Result<GenerationConfig, ModelConfigError> {
+    if let Some(config) = &loaded.generation_config {
+        return read_config("generation_config.json", config);
+    }
+    let tokens = ["bos_token_id", "eos_token_id", "pad_token_id"].iter().filter_map(|&key| {
+        let value = loaded.config.get(key)?;
+        Some((key.to_owned(), value.clone()))
+    });
+    read_config("config.json", &Value::Object(tokens.collect()))
+}
+
+fn read_config(file: &'static str, config: &Value) -> Result<GenerationConfig, ModelConfigError> {
+    let error = |key: &str, reason: String| ModelConfigError { file, key: key.to_owned(), reason };
+    let Value::Object(settings) = config else {
+        return Err(error("the file", "it must hold an object".to_owned()));
+    };
+    // One at a time, because serde does not say which of them it choked on.
+    for (key, value) in settings {
+        let alone = Value::Object([(key.clone(), value.clone())].into_iter().collect());
+        serde_json::from_value::<GenerationConfig>(alone)
+            .map_err(|source| error(key, format!("{source}, but the value is {value}")))?;
+    }
+    serde_json::from_value(config.clone()).map_err(|source| error("the file", source.to_string()))
+}
+
+/// A seed from the operating system's randomness. 32 bits, so that it is short enough to be typed
+/// again and exact in any JSON reader.
+pub fn draw_seed() -> u64 {
+    RandomState::new().hash_one(std::time::SystemTime::now()) >> 32
+}
+
+/// The settings of `config`, complete.
+///
+/// # Errors
+///
+/// When a setting that the runner itself acts on is out of its range.
+pub(crate) fn complete(
+    config: GenerationConfig,
+    prompt: usize,
+    source: &Source<'_>,
+) -> Result<GenerationConfig, RequestError> {
+    let mut config = config.or(GenerationConfig::class_defaults());
+    if config.max_new_tokens.is_none() {
+        config.max_new_tokens = Some(match config.max_length {
+            None => DEFAULT_MAX_NEW_TOKENS,
+            Some(limit) if limit > prompt => limit - prompt,
+            Some(limit) => {
+                let domain = format!("more than the {prompt} tokens of the prompt");
+                return refuse("max_length", limit, domain);
+            }
+        });
+    }
+    if config.max_new_tokens == Some(0) {
+        return refuse("max_new_tokens", 0, "at least 1");
+    }
+    if let Some(seconds) = config.max_time.filter(|&s| !(s > 0.0 && s.is_finite())) {
+        return refuse("max_time", seconds, "above 0 and finite (in seconds)");
+    }
+    match config.num_return_sequences {
+        Some(0) => return refuse("num_return_sequences", 0, "at least 1"),
+        Some(n) if n > 1 && config.do_sample != Some(true) => {
+            return refuse("num_return_sequences", n, "1 unless do_sample is true");
+        }
+        Some(n) if n > 1 && !source.model.capabilities().fork => {
+            return refuse("num_return_sequences", n, "1: the state of this model can not fork");
+        }
+        _ => {}
+    }
+    if config.stops().iter().any(String::is_empty) {
+        return refuse("stop_strings", "\"\"", "a text that is not empty");
+    }
+    let vocab_size = source.model.vocab_size();
+    if let Some(id) = config.eos_ids().iter().find(|&&id| id as usize >= vocab_size) {
+        return refuse("eos_token_id", id, format!("in 0..={}", vocab_size - 1));
+    }
+    if source.tokenizer.is_none() && !config.stops().is_empty() {
+        let stops = format!("{:?}", config.stops());
+        return refuse("stop_strings", stops, "left out: the model has no tokenizer.json");
+    }
+    Ok(config)
+}
+
+fn refuse<T>(
+    key: &'static str,
+    value: impl Display,
+    domain: impl Into<String>,
+) -> Result<T, RequestError> {
+    Err(RequestError::Setting { key, value: value.to_string(), domain: domain.into() })
+}

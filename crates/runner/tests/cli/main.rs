@@ -1,0 +1,10 @@
+//! The program and the library as a user meets them.
+
+mod bad_input;
+mod detokenizer;
+mod golden;
+mod json;
+mod properties;
+mod runs;
+mod support;
+mod text;
