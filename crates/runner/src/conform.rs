@@ -5,6 +5,7 @@
 
 mod case;
 mod generate;
+mod llama_cpp;
 mod model;
 mod processors;
 mod tokenizer;
@@ -112,6 +113,7 @@ pub fn conform(path: &Path) -> Result<Conformance, ConformError> {
 fn run_case(path: &Path, case: &Value) -> Result<(), String> {
     match case["suite"].as_str() {
         Some("hf-processors") => processors::run(case),
+        Some("llamacpp-samplers") => llama_cpp::run(case),
         Some("hf-generate") => generate::run(case),
         Some("tokenizer") => tokenizer::run(path, case),
         Some(other) => Err(format!("the suite `{other}` can not be run by this build")),

@@ -43,6 +43,14 @@ pub enum RequestError {
         /// What it may be.
         domain: String,
     },
+    /// A setting of Hugging Face's, in a request under the rules of another engine.
+    #[error("{key} is a setting of huggingface and not of {engine}; leave it out")]
+    Foreign {
+        /// The setting's name in the config.
+        key: String,
+        /// The engine whose rules were asked for.
+        engine: &'static str,
+    },
     /// A setting that makes a stage is out of its range.
     #[error(transparent)]
     Preset(#[from] PresetError),
@@ -53,6 +61,7 @@ impl RequestError {
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::Setting { key, .. } => Some(key),
+            Self::Foreign { key, .. } => Some(key),
             Self::Preset(error) => Some(error.key()),
             _ => None,
         }

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use taper_models::tokenizers::Tokenizer;
 use taper_models::{LanguageModel, LoadedModel, Outputs, RowId, State, Want, Work};
-use taper_sampling::presets::huggingface;
 use taper_sampling::{Ask, Pipeline, Workspace};
 
 use self::sequence::{Chooser, Sequence};
 use crate::error::{RequestError, RunError};
 use crate::outcome::{
-    EffectiveConfig, FinishReason, MemoryUse, Outcome, Semantics, StepReport, Timing, Usage,
+    EffectiveConfig, FinishReason, MemoryUse, Outcome, StepReport, Timing, Usage,
 };
 use crate::request::{Request, complete, draw_seed};
 
@@ -118,10 +117,8 @@ impl<'m> Generation<'m> {
         let source = source.into();
         let Request { prompt, config, semantics, ties, seed, on_error, ask } = request;
         check_prompt(&prompt, source.model)?;
-        let generation = complete(config, prompt.len(), &source)?;
-        let pipeline = match semantics {
-            Semantics::HuggingFace => huggingface(&generation, ties)?,
-        };
+        let generation = complete(config, &semantics, prompt.len(), &source)?;
+        let pipeline = semantics.pipeline(&generation, &source, ties)?;
         let seed = seed.unwrap_or_else(draw_seed);
         let config = EffectiveConfig { generation, seed, semantics, ties, on_error };
         Ok(Self {
@@ -253,12 +250,22 @@ impl<'m> Generation<'m> {
         self.clock.sampler += took;
         let choice = choice?;
         let token = choice.accepted.token;
-        let finish = self.limits(i);
+        let (ends, limit) = (self.ends(token), self.limits(i));
         let sequence = &mut self.sequences[i];
-        let text = sequence.accept(&choice, self.config.generation.eos_ids(), finish)?;
+        let text = sequence.accept(&choice, ends, limit)?;
         let finish = sequence.finish;
         self.ready.push_back(Step { sequence: i, token, text, report: choice.report, finish });
         Ok(())
+    }
+
+    /// Whether a token ends its sequence.
+    fn ends(&self, token: u32) -> Option<FinishReason> {
+        if self.config.generation.eos_ids().contains(&token) {
+            Some(FinishReason::Eos)
+        } else {
+            let stops = self.config.semantics.stop_tokens().contains(&token);
+            stops.then_some(FinishReason::StopToken)
+        }
     }
 
     /// Which limit the token that is about to be accepted runs into.

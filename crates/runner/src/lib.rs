@@ -7,18 +7,20 @@ mod error;
 mod generation;
 mod outcome;
 mod request;
+mod semantics;
 mod table_model;
 
 pub use detokenizer::{Detokenizer, Piece, token_text};
 pub use error::{RequestError, RunError};
 pub use generation::{Generation, Source, Step};
 pub use outcome::{
-    EffectiveConfig, FinishReason, MemoryUse, OnError, Outcome, Semantics, SequenceOutcome,
-    StageReport, StepReport, Timing, TopToken, Usage, tie_policy_name,
+    EffectiveConfig, FinishReason, MemoryUse, OnError, Outcome, SequenceOutcome, StageReport,
+    StepReport, Timing, TopToken, Usage, tie_policy_name,
 };
 pub use request::{
     DEFAULT_MAX_NEW_TOKENS, ModelConfigError, Request, draw_seed, model_config, tokenize,
 };
+pub use semantics::{LlamaCpp, MirostatVersion, Semantics, Vllm};
 pub use table_model::{TableError, TableModel};
 pub use taper_models as models;
 pub use taper_sampling as sampling;

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use taper_sampling::{GenerationConfig, TiePolicy};
 
+use crate::semantics::Semantics;
+
 /// Everything about a finished, stopped or failed run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -27,12 +29,14 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EffectiveConfig {
-    /// The user's settings, the model's, the defaults.
+    /// The user's settings, the model's, the defaults; those that the semantics has a config of
+    /// its own for are there.
     #[serde(flatten)]
     pub generation: GenerationConfig,
     /// The seed, drawn if none was given.
     pub seed: u64,
-    /// Whose order, gating and tie rules.
+    /// Whose order, gating and tie rules, with the settings that they alone know.
+    #[serde(flatten)]
     pub semantics: Semantics,
     /// The policy that replaces those tie rules, if any.
     #[serde(serialize_with = "ties_by_name")]
@@ -41,14 +45,11 @@ pub struct EffectiveConfig {
     pub on_error: OnError,
 }
 
-/// Whose order of stages, gating and tie rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Semantics {
-    /// Those of [Hugging Face transformers](taper_sampling::presets::huggingface).
-    #[default]
-    HuggingFace,
+impl EffectiveConfig {
+    /// Whether chance has a part in it.
+    pub fn draws(&self) -> bool {
+        self.semantics.draws(&self.generation)
+    }
 }
 
 /// What to do when a row of logits allows no choice: NaN, +∞, everything banned, a tie under
@@ -89,6 +90,8 @@ pub enum FinishReason {
     Eos,
     /// `max_new_tokens` or `max_length` was reached.
     Length,
+    /// One of vLLM's `stop_token_ids` came up.
+    StopToken,
     /// One of the `stop_strings` came up.
     StopString,
     /// The model can hold no more.
@@ -107,6 +110,7 @@ impl FinishReason {
         match self {
             Self::Eos => "eos",
             Self::Length => "length",
+            Self::StopToken => "stop_token",
             Self::StopString => "stop_string",
             Self::ContextFull => "context_full",
             Self::MaxTime => "max_time",

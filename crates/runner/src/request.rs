@@ -6,11 +6,13 @@ use std::hash::{BuildHasher, RandomState};
 use serde_json::Value;
 use taper_models::LoadedModel;
 use taper_models::tokenizers::Tokenizer;
-use taper_sampling::{Ask, GenerationConfig, TiePolicy};
+use taper_sampling::presets::PresetError;
+use taper_sampling::{Ask, GenerationConfig, OneOrMany, TiePolicy};
 
 use crate::error::RequestError;
 use crate::generation::Source;
-use crate::outcome::{OnError, Semantics};
+use crate::outcome::OnError;
+use crate::semantics::{Semantics, unsupported};
 
 /// Tokens that a run makes where neither the user nor the model sets a limit.
 pub const DEFAULT_MAX_NEW_TOKENS: usize = 128;
@@ -30,9 +32,10 @@ pub const DEFAULT_MAX_NEW_TOKENS: usize = 128;
 pub struct Request {
     /// The prompt, tokenized.
     pub prompt: Vec<u32>,
-    /// The settings; [class defaults](GenerationConfig::class_defaults) fill what is left open.
+    /// When to stop, and under Hugging Face's rules how to decode;
+    /// [class defaults](GenerationConfig::class_defaults) fill what is left open.
     pub config: GenerationConfig,
-    /// Whose order of stages, gating and tie rules.
+    /// Whose rules; those of another engine bring settings of their own.
     pub semantics: Semantics,
     /// The tie rule of all stages, instead of that engine's own.
     pub ties: Option<TiePolicy>,
@@ -131,10 +134,11 @@ pub fn draw_seed() -> u64 {
 /// When a setting that the runner itself acts on is out of its range.
 pub(crate) fn complete(
     config: GenerationConfig,
+    semantics: &Semantics,
     prompt: usize,
     source: &Source<'_>,
 ) -> Result<GenerationConfig, RequestError> {
-    let mut config = config.or(GenerationConfig::class_defaults());
+    let mut config = semantics.with_defaults(config)?;
     if config.max_new_tokens.is_none() {
         config.max_new_tokens = Some(match config.max_length {
             None => DEFAULT_MAX_NEW_TOKENS,
@@ -153,7 +157,7 @@ pub(crate) fn complete(
     }
     match config.num_return_sequences {
         Some(0) => return refuse("num_return_sequences", 0, "at least 1"),
-        Some(n) if n > 1 && config.do_sample != Some(true) => {
+        Some(n) if n > 1 && !semantics.draws(&config) => {
             return refuse("num_return_sequences", n, "1 unless do_sample is true");
         }
         Some(n) if n > 1 && !source.model.capabilities().fork => {
@@ -164,7 +168,9 @@ pub(crate) fn complete(
     if config.stops().iter().any(String::is_empty) {
         return refuse("stop_strings", "\"\"", "a text that is not empty");
     }
+    check_available(&config)?;
     let vocab_size = source.model.vocab_size();
+    check_tokens(&config, vocab_size)?;
     if let Some(id) = config.eos_ids().iter().find(|&&id| id as usize >= vocab_size) {
         return refuse("eos_token_id", id, format!("in 0..={}", vocab_size - 1));
     }
@@ -173,6 +179,39 @@ pub(crate) fn complete(
         return refuse("stop_strings", stops, "left out: the model has no tokenizer.json");
     }
     Ok(config)
+}
+
+/// Refuses what takes more than one row of logits a step.
+fn check_available(config: &GenerationConfig) -> Result<(), RequestError> {
+    if let Some(beams) = config.num_beams.filter(|&beams| beams != 1) {
+        return Err(unsupported("num_beams", &beams));
+    }
+    match config.guidance_scale.filter(|&scale| scale != 1.0) {
+        Some(scale) => Err(unsupported("guidance_scale", &scale)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses ids that no token has, which the stages would find out in the middle of a run.
+fn check_tokens(config: &GenerationConfig, vocab_size: usize) -> Result<(), RequestError> {
+    let list = |ids: &Option<Vec<u32>>| ids.clone().unwrap_or_default();
+    let words = config.bad_words_ids.iter().flatten().flatten().copied().collect();
+    let biased = config.sequence_bias.iter().flatten().flat_map(|(ids, _)| ids).copied().collect();
+    let forced_eos = config.forced_eos_token_id.as_ref().map_or(&[][..], OneOrMany::as_slice);
+    let named: [(&str, Vec<u32>); 6] = [
+        ("bad_words_ids", words),
+        ("sequence_bias", biased),
+        ("suppress_tokens", list(&config.suppress_tokens)),
+        ("begin_suppress_tokens", list(&config.begin_suppress_tokens)),
+        ("forced_bos_token_id", config.forced_bos_token_id.into_iter().collect()),
+        ("forced_eos_token_id", forced_eos.to_vec()),
+    ];
+    for (key, ids) in named {
+        if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocab_size) {
+            return Err(PresetError::UnknownToken { key, id, vocab_size }.into());
+        }
+    }
+    Ok(())
 }
 
 fn refuse<T>(

@@ -39,6 +39,7 @@ pub struct Step<'s> {
     pub(crate) key: DrawKey,
     pub(crate) history: &'s History,
     pub(crate) memory: &'s Memory,
+    pub(crate) unconditional: Option<&'s [f32]>,
     pub(crate) ask: Ask,
 }
 
@@ -48,7 +49,8 @@ static NO_MEMORY: Memory = Memory::EMPTY;
 impl<'s> Step<'s> {
     /// A step without a past that reports the token alone.
     pub const fn new(key: DrawKey) -> Self {
-        Self { key, history: &NO_HISTORY, memory: &NO_MEMORY, ask: Ask::token() }
+        let (history, memory) = (&NO_HISTORY, &NO_MEMORY);
+        Self { key, history, memory, unconditional: None, ask: Ask::token() }
     }
 
     /// The tokens so far.
@@ -61,6 +63,13 @@ impl<'s> Step<'s> {
     #[must_use]
     pub const fn memory(self, memory: &'s Memory) -> Self {
         Self { memory, ..self }
+    }
+
+    /// The logits that the model gives without the prompt, for
+    /// [`ClassifierFreeGuidance`](crate::ClassifierFreeGuidance).
+    #[must_use]
+    pub const fn unconditional(self, logits: &'s [f32]) -> Self {
+        Self { unconditional: Some(logits), ..self }
     }
 
     /// What to report.

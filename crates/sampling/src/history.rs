@@ -13,6 +13,36 @@ pub struct Count {
     pub generated: u32,
 }
 
+/// Which part of the text a stage looks at.
+///
+/// ```
+/// use taper_sampling::{History, Window};
+/// let mut history = History::new(&[5, 7]);
+/// history.accept(9);
+/// assert_eq!(history.within(Window::ALL), [5, 7, 9]);
+/// assert_eq!(history.within(Window::last(2)), [7, 9]);
+/// assert_eq!(history.within(Window::GENERATED), [9]);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Whether the prompt counts.
+    pub prompt: bool,
+    /// How many tokens back it reaches, 0 for none; `None` for all of them.
+    pub last: Option<usize>,
+}
+
+impl Window {
+    /// Prompt and generated tokens, as Hugging Face takes it.
+    pub const ALL: Self = Self { prompt: true, last: None };
+    /// The generated tokens, as vLLM takes it for frequency and presence.
+    pub const GENERATED: Self = Self { prompt: false, last: None };
+
+    /// The last `tokens` of prompt and generated tokens, as llama.cpp takes it.
+    pub const fn last(tokens: usize) -> Self {
+        Self { prompt: true, last: Some(tokens) }
+    }
+}
+
 /// The tokens of one sequence: the prompt, then what was generated.
 ///
 /// The caller owns it, one per sequence, and tells it of each accepted token. Counts are kept as
@@ -68,6 +98,34 @@ impl History {
         &self.counts
     }
 
+    /// The tokens inside a window, oldest first.
+    pub fn within(&self, window: Window) -> &[u32] {
+        let text = if window.prompt { &self.tokens } else { self.generated() };
+        &text[text.len() - window.last.unwrap_or(text.len()).min(text.len())..]
+    }
+
+    /// Calls `visit` with an iterator over the distinct tokens inside a window, ids ascending, and
+    /// how often each occurs there.
+    ///
+    /// A window that does not cut the text costs its distinct tokens; one that does is sorted.
+    pub(crate) fn tally<R>(
+        &self,
+        window: Window,
+        words: &mut Vec<u64>,
+        visit: impl FnOnce(&mut dyn Iterator<Item = (u32, u32)>) -> R,
+    ) -> R {
+        let seen = self.within(window);
+        let whole = if window.prompt { self.tokens.len() } else { self.generated().len() };
+        if seen.len() == whole {
+            let occurrences =
+                |c: &Count| (c.id, if window.prompt { c.prompt } else { 0 } + c.generated);
+            return visit(&mut self.counts.iter().map(occurrences).filter(|&(_, n)| n > 0));
+        }
+        words.extend(seen.iter().map(|&id| u64::from(id)));
+        words.sort_unstable();
+        visit(&mut words.chunk_by(|a, b| a == b).map(|run| (run[0] as u32, run.len() as u32)))
+    }
+
     /// Appends a generated token.
     pub fn accept(&mut self, id: u32) {
         self.tokens.push(id);
@@ -108,6 +166,24 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_is_tallied_like_the_text_it_shows() {
+        let mut history = History::new(&[3, 1, 3]);
+        for id in [9, 1, 9] {
+            history.accept(id);
+        }
+        let tally = |window| {
+            let mut words = Vec::new();
+            history.tally(window, &mut words, |counts| counts.collect::<Vec<_>>())
+        };
+        assert_eq!(tally(Window::ALL), [(1, 2), (3, 2), (9, 2)]);
+        assert_eq!(tally(Window::GENERATED), [(1, 1), (9, 2)]);
+        assert_eq!(tally(Window::last(4)), [(1, 1), (3, 1), (9, 2)]);
+        assert_eq!(tally(Window::last(6)), tally(Window::ALL));
+        assert_eq!(tally(Window { prompt: false, last: Some(1) }), [(9, 1)]);
+        assert_eq!(tally(Window::last(0)), []);
+    }
 
     #[test]
     fn rolling_back_restores_the_counts() {

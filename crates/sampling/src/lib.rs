@@ -43,10 +43,18 @@
 //!
 //! # The stages
 //!
-//! - Reshaping: [`Temperature`].
-//! - Cuts: [`TopK`], [`TopP`], [`MinP`].
-//! - Penalties and bans: [`RepetitionPenalty`], [`NoRepeatNgram`].
-//! - Selectors: [`Greedy`], [`Draw`].
+//! - Reshaping: [`Temperature`], [`DynamicTemperature`], [`Renormalize`].
+//! - Cuts: [`TopK`], [`TopP`], [`MinP`], [`Typical`], [`EpsilonCutoff`], [`EtaCutoff`], [`TopH`],
+//!   [`TopNSigma`], [`Xtc`], [`ArgmaxOnly`].
+//! - Penalties: [`RepetitionPenalty`], [`OccurrencePenalty`] (frequency and presence), [`Dry`].
+//! - Bans and biases: [`NoRepeatNgram`], [`BadWords`], [`SequenceBias`], [`LogitBias`],
+//!   [`SuppressTokens`], [`BeginSuppressTokens`], [`AllowedTokens`], and [`Constraint`], the seam for
+//!   grammars.
+//! - Lengths: [`MinLength`], [`MinNewTokens`], [`ForcedBos`], [`ForcedEos`], [`ExponentialDecay`].
+//! - Others: [`RemoveInvalidValues`], [`ClassifierFreeGuidance`].
+//! - Selectors: [`Greedy`], [`Draw`], [`Gumbel`], [`Mirostat`], [`MirostatV2`], [`AdaptiveP`].
+//!
+//! [`presets`] puts them in the order of Hugging Face transformers, llama.cpp or vLLM.
 //!
 //! # Promises
 //!
@@ -64,8 +72,8 @@
 //!
 //! - `std` (default): detects the CPU's vector unit through the standard library. Without it the
 //!   crate needs `alloc` alone.
-//! - `serde`: [`GenerationConfig`](https://huggingface.co/docs/transformers/main_classes/text_generation)
-//!   under Hugging Face's names, and the presets built from it.
+//! - `serde`: `GenerationConfig`, the settings of a run under Hugging Face's names, and the preset
+//!   built from it.
 #![forbid(unsafe_code)]
 #![no_std]
 
@@ -74,15 +82,16 @@ extern crate alloc;
 extern crate std;
 
 mod ask;
+mod batch;
 mod candidates;
 mod draws;
 #[cfg(feature = "serde")]
 mod generation_config;
+pub mod guide;
 mod history;
 mod kernels;
 mod memory;
 mod pipeline;
-#[cfg(feature = "serde")]
 pub mod presets;
 pub mod reference;
 mod selection;
@@ -94,16 +103,19 @@ mod trace;
 mod workspace;
 
 pub use ask::{Ask, Step};
-pub use candidates::{Candidates, Edge, MassRule};
+pub use batch::Choice;
+pub use candidates::{Candidates, Edge, MassRule, Normaliser};
 pub use draws::{DrawKey, Draws, Purpose, Series};
 #[cfg(feature = "serde")]
 pub use generation_config::{GenerationConfig, OneOrMany};
-pub use history::{Count, History};
+pub use history::{Count, History, Window};
 pub use kernels::{Mass, exp, ln, weight};
 pub use memory::{Accepted, Logged, Memory, StageMemory};
 pub use pipeline::{Pipeline, SelectError};
 pub use selection::Selection;
-pub use selectors::{Draw, Greedy, Selector};
+pub use selectors::{
+    AdaptiveP, AdaptivePError, Draw, Greedy, Gumbel, Mirostat, MirostatError, MirostatV2, Selector,
+};
 pub use stage::{Stage, StageError, StageFn, StepContext, stage_fn};
 pub use stages::*;
 pub use ties::{ArgmaxTies, TiePolicy};

@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::ask::{Ask, Step};
-use crate::candidates::{Candidates, Census};
+use crate::candidates::{Candidates, Census, Normaliser};
 use crate::draws::Draws;
 use crate::kernels::{exp, passes};
 use crate::memory::Memory;
 use crate::selection::Selection;
 use crate::selectors::{Draw, Greedy, Selector};
 use crate::stage::{Stage, StageError, StepContext};
-use crate::trace::Trace;
+use crate::trace::{StageTrace, Trace};
 use crate::workspace::Workspace;
 
 /// An ordered list of stages and the selector that follows them.
@@ -62,6 +62,9 @@ pub enum SelectError {
         /// Logits the workspace holds.
         workspace: usize,
     },
+    /// A batch was given no workspace to work in.
+    #[error("a batch needs at least one workspace")]
+    NoWorkspace,
 }
 
 impl Pipeline {
@@ -77,7 +80,12 @@ impl Pipeline {
 
     /// No stages yet, and this selector at the end.
     pub fn selecting(selector: impl Selector + 'static) -> Self {
-        Self { stages: Vec::new(), selector: Box::new(selector) }
+        Self::of(Box::new(selector))
+    }
+
+    /// No stages yet, and a selector chosen at run time.
+    pub fn of(selector: Box<dyn Selector>) -> Self {
+        Self { stages: Vec::new(), selector }
     }
 
     /// Appends a stage.
@@ -159,7 +167,7 @@ impl Pipeline {
         let selector_failed = |source| failed(self.selector.name(), source);
         Ok(Selection {
             token,
-            logprob: raw.norm.map(|norm| f64::from(logits[token as usize]) - norm),
+            logprob: raw.norm.map(|norm| norm.log_probability(logits[token as usize])),
             rank: raw.norm.map(|_| rank_in(logits, token)),
             entropy: raw.entropy,
             probability: if wants_probability {
@@ -211,6 +219,29 @@ impl Pipeline {
             entry.removed_mass = candidates.probe().removed_mass();
             entry.ties = candidates.probe().ties();
         }
+        if self.selector.truncates() {
+            let entry = trace.next(self.selector.name());
+            self.trace_selector(candidates, step, winner, census, entry)?;
+        }
+        Ok(())
+    }
+
+    /// The account of a selector that cuts before it chooses; it chooses the winner again.
+    fn trace_selector(
+        &self,
+        candidates: &mut Candidates<'_>,
+        step: &Step<'_>,
+        winner: u32,
+        census: Census,
+        entry: &mut StageTrace,
+    ) -> Result<(), SelectError> {
+        candidates.probe().start_stage(self.stages.len());
+        entry.received(&census);
+        (entry.rank_before, entry.probability_before) = standing(candidates, winner, &census);
+        self.choose(candidates, step)?;
+        entry.left(&candidates.census());
+        entry.removed_mass = candidates.probe().removed_mass();
+        entry.ties = candidates.probe().ties();
         Ok(())
     }
 
@@ -221,7 +252,8 @@ impl Pipeline {
     }
 
     fn context<'s>(step: &Step<'s>, slot: usize) -> StepContext<'s> {
-        StepContext::new(step.history, Draws::new(step.key), step.memory.slot(slot))
+        let memory = step.memory.slot(slot);
+        StepContext::new(step.history, Draws::new(step.key), memory, step.unconditional)
     }
 }
 
@@ -257,7 +289,7 @@ fn standing(candidates: &mut Candidates<'_>, token: u32, census: &Census) -> (us
 
 /// What was asked of the untouched row.
 struct RawRow {
-    norm: Option<f64>,
+    norm: Option<Normaliser>,
     entropy: Option<f64>,
 }
 
@@ -269,7 +301,7 @@ impl RawRow {
         let mut raw = Self { norm: None, entropy: None };
         if ask.logprob {
             raw.entropy = candidates.entropy().ok();
-            raw.norm = candidates.log_norm().ok();
+            raw.norm = candidates.normaliser().ok();
         }
         if ask.top_logprobs > 0 && candidates.untouched_top(ask.top_logprobs, top).is_err() {
             top.clear();

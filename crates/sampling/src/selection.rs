@@ -28,14 +28,14 @@ pub struct Selection<'w> {
 }
 
 impl<'w> Selection<'w> {
-    /// What the selector saw: the kept set with its scores, its log-normaliser
-    /// ([`Candidates::log_norm`]), probabilities.
+    /// What the token was chosen from: the kept set with its scores, its log-normaliser
+    /// ([`Candidates::log_norm`]), probabilities. A selector that cuts before it chooses has done so.
     pub fn candidates(&mut self) -> &mut Candidates<'w> {
         &mut self.candidates
     }
 
-    /// The index of the stage that removed or banned a token; `None` if it was still in the
-    /// running, or if no trace was asked for.
+    /// The index of the stage that removed or banned a token, which is the number of stages if the
+    /// selector did; `None` if it was still in the running, or if no trace was asked for.
     pub fn removed_by(&mut self, token: u32) -> Option<usize> {
         self.trace?;
         self.candidates.probe().stage_of(token)

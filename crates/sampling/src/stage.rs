@@ -43,6 +43,7 @@ pub struct StepContext<'s> {
     history: &'s History,
     draws: Draws,
     memory: Option<&'s dyn StageMemory>,
+    unconditional: Option<&'s [f32]>,
 }
 
 impl<'s> StepContext<'s> {
@@ -50,8 +51,9 @@ impl<'s> StepContext<'s> {
         history: &'s History,
         draws: Draws,
         memory: Option<&'s dyn StageMemory>,
+        unconditional: Option<&'s [f32]>,
     ) -> Self {
-        Self { history, draws, memory }
+        Self { history, draws, memory, unconditional }
     }
 
     /// The tokens so far.
@@ -68,6 +70,11 @@ impl<'s> StepContext<'s> {
     pub fn memory<M: StageMemory>(&self) -> Option<&'s M> {
         let memory: &dyn Any = self.memory?;
         memory.downcast_ref()
+    }
+
+    /// The logits of the same step without the prompt, if the caller has them.
+    pub fn unconditional(&self) -> Option<&'s [f32]> {
+        self.unconditional
     }
 }
 
@@ -127,6 +134,19 @@ pub enum StageError {
         value: f64,
         /// What it may be.
         domain: &'static str,
+    },
+    /// A stage that remembers was asked for a later step of a sequence without its memory.
+    #[error(
+        "this stage remembers, and the step came without a memory; make one with new_memory and give it to the step"
+    )]
+    NoMemory,
+    /// A stage that guides away from a second row found none, or one of another length.
+    #[error("the step came with {given} unconditional logits; there must be {expected}")]
+    NoUnconditional {
+        /// Logits in the row.
+        expected: usize,
+        /// Logits in the second row; 0 if there is none.
+        given: usize,
     },
     /// A failure of a stage written elsewhere.
     #[error("{0}")]

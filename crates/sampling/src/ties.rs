@@ -22,6 +22,19 @@ pub enum TiePolicy {
     Error,
 }
 
+impl TiePolicy {
+    /// The policy for a maximum, which is one token: `KeepAll` has no meaning there and takes the
+    /// lowest id.
+    pub const fn for_argmax(self) -> ArgmaxTies {
+        match self {
+            Self::KeepAll | Self::LowestId => ArgmaxTies::LowestId,
+            Self::HighestId => ArgmaxTies::HighestId,
+            Self::Random => ArgmaxTies::Random,
+            Self::Error => ArgmaxTies::Error,
+        }
+    }
+}
+
 /// Who is the best when several candidates are.
 ///
 /// [`TiePolicy`] without `KeepAll`: a maximum is one token.

@@ -1,13 +1,17 @@
 //! The flags.
 
+mod decoding;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use taper_runner::models::{DeviceChoice, Dtype};
-use taper_runner::sampling::{GenerationConfig, OneOrMany, TiePolicy};
+use taper_runner::sampling::TiePolicy;
 
+pub(super) use self::decoding::{
+    DecodingArgs, HuggingFaceArgs, LlamaCppArgs, SomeArgs, UNDER, VllmArgs,
+};
 use super::values::{self, Ids};
-use taper_runner::Semantics;
 
 /// Run a language model under the decoding settings of your choice, and see why each token came
 /// out.
@@ -46,10 +50,22 @@ pub(super) struct GenerateArgs {
     pub(super) model: ModelArgs,
 
     #[command(flatten)]
+    pub(super) engine: EngineArgs,
+
+    #[command(flatten)]
     pub(super) decoding: DecodingArgs,
 
     #[command(flatten)]
-    pub(super) engine: EngineArgs,
+    pub(super) some: SomeArgs,
+
+    #[command(flatten)]
+    pub(super) hugging_face: HuggingFaceArgs,
+
+    #[command(flatten)]
+    pub(super) llama_cpp: LlamaCppArgs,
+
+    #[command(flatten)]
+    pub(super) vllm: VllmArgs,
 
     #[command(flatten)]
     pub(super) stopping: StoppingArgs,
@@ -74,50 +90,13 @@ pub(super) struct ModelArgs {
     pub(super) dtype: Dtype,
 }
 
-/// Hugging Face's names. A flag goes before the model's `generation_config.json`, and that before
-/// Hugging Face's defaults, which are given in brackets.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Decoding")]
-pub(super) struct DecodingArgs {
-    /// Draw tokens; otherwise take the most likely one each time [false]
-    #[arg(long, value_name = "BOOL")]
-    do_sample: Option<bool>,
-
-    /// Divides the logits: below 1 sharper, above 1 flatter [1]
-    #[arg(long, value_name = "T", value_parser = values::temperature)]
-    temperature: Option<f64>,
-
-    /// Keep the K best tokens, 0 for all [50]
-    #[arg(long, value_name = "K", value_parser = values::switchable_count)]
-    top_k: Option<usize>,
-
-    /// Keep the best tokens that hold the share P of the probability, 1 for all [1]
-    #[arg(long, value_name = "P", value_parser = values::top_p)]
-    top_p: Option<f64>,
-
-    /// Keep tokens at least P times as likely as the best, 0 for all [0]
-    #[arg(long, value_name = "P", value_parser = values::min_p)]
-    min_p: Option<f64>,
-
-    /// Make tokens that occurred less likely: above 1 [1]
-    #[arg(long, value_name = "R", value_parser = values::repetition_penalty)]
-    repetition_penalty: Option<f64>,
-
-    /// Let no N tokens in a row occur twice, 0 for no such rule [0]
-    #[arg(long, value_name = "N", value_parser = values::switchable_count)]
-    no_repeat_ngram_size: Option<usize>,
-
-    /// How many sequences to draw [1]
-    #[arg(long, value_name = "N", value_parser = values::count)]
-    num_return_sequences: Option<usize>,
-}
-
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rules and randomness")]
 pub(super) struct EngineArgs {
-    /// Whose order of stages, gating and tie rules: huggingface
+    /// Whose settings, defaults, order of stages and tie rules: huggingface, llama.cpp or
+    /// vllm
     #[arg(long, value_name = "ENGINE", default_value = "huggingface", value_parser = values::semantics)]
-    pub(super) semantics: Semantics,
+    pub(super) semantics: Engine,
 
     /// Who stays where equal scores meet a cut, instead of the engine's own rule: keep-all,
     /// lowest-id, highest-id, random or error
@@ -135,27 +114,31 @@ pub(super) struct EngineArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Stopping")]
+#[command(next_help_heading = "How much")]
 pub(super) struct StoppingArgs {
+    /// How many sequences to draw [1]
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(super) num_return_sequences: Option<usize>,
+
     /// Most tokens to generate [128, unless the model says otherwise]
     #[arg(long, value_name = "N", value_parser = values::count)]
-    max_new_tokens: Option<usize>,
+    pub(super) max_new_tokens: Option<usize>,
 
     /// Most tokens, prompt included
     #[arg(long, value_name = "N", value_parser = values::count)]
-    max_length: Option<usize>,
+    pub(super) max_length: Option<usize>,
 
     /// Stop after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
-    max_time: Option<f64>,
+    pub(super) max_time: Option<f64>,
 
     /// Tokens that end the text, instead of the model's own; `none` to go on regardless
     #[arg(long, value_name = "IDS", value_parser = values::eos_ids)]
-    eos_token_id: Option<Ids>,
+    pub(super) eos_token_id: Option<Ids>,
 
     /// A text to stop before; may be given several times
     #[arg(long, value_name = "TEXT", value_parser = values::stop_string)]
-    stop_strings: Vec<String>,
+    pub(super) stop_strings: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -180,32 +163,16 @@ pub(super) enum Format {
     Json,
 }
 
+/// An engine whose rules there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    HuggingFace,
+    LlamaCpp,
+    Vllm,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum OnErrorArg {
     Refuse,
     Argmax,
-}
-
-impl GenerateArgs {
-    /// What the flags say, and nothing else.
-    pub(super) fn config(&self) -> GenerationConfig {
-        let (decoding, stopping) = (&self.decoding, &self.stopping);
-        let stops = &stopping.stop_strings;
-        GenerationConfig {
-            do_sample: decoding.do_sample,
-            temperature: decoding.temperature,
-            top_k: decoding.top_k,
-            top_p: decoding.top_p,
-            min_p: decoding.min_p,
-            repetition_penalty: decoding.repetition_penalty,
-            no_repeat_ngram_size: decoding.no_repeat_ngram_size,
-            num_return_sequences: decoding.num_return_sequences,
-            max_new_tokens: stopping.max_new_tokens,
-            max_length: stopping.max_length,
-            max_time: stopping.max_time,
-            eos_token_id: stopping.eos_token_id.clone().map(|ids| OneOrMany::from(ids.0)),
-            stop_strings: (!stops.is_empty()).then(|| OneOrMany::from(stops.clone())),
-            ..GenerationConfig::default()
-        }
-    }
 }

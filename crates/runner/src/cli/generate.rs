@@ -12,15 +12,16 @@ use taper_runner::{
     Generation, OnError, Outcome, Request, RequestError, Step, model_config, tokenize,
 };
 
-use super::args::{Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs};
+use super::args::{Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs};
 use super::failure::Failure;
+use super::settings::Flags;
 use super::text::{Plain, summary};
 use super::trace::Traced;
 
 /// Alternatives that `--trace` shows if `--top-logprobs` does not say otherwise.
 const TRACED_ALTERNATIVES: usize = 5;
 
-pub(super) fn run(args: &GenerateArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     let cancelled = watch_for_ctrl_c()?;
     if args.prompt.is_none() && args.prompt_ids.is_none() {
         return Err(Failure::usage("the prompt is missing; give a text, or --prompt-ids 1,2,3"));
@@ -32,14 +33,22 @@ pub(super) fn run(args: &GenerateArgs) -> Result<(), Failure> {
         let what = "--top-logprobs: only --trace and --format json show it; add one of them";
         return Err(Failure::usage(what));
     }
+    flags.check(args.engine.semantics)?;
+    let user = args.config()?;
+    // Before the model is loaded, which may take a while.
+    args.semantics(&GenerationConfig::default())
+        .validate(&user)
+        .map_err(|error| blame(&error, args, flags))?;
     let began = Instant::now();
     let loaded = load_model(&args.model)?;
     let load_s = began.elapsed().as_secs_f64();
-    let user = args.config();
-    let request = request(args, &loaded)?;
+    let request = request(args, user, &loaded)?;
     let mut generation =
-        Generation::new(&loaded, request).map_err(|error| blame(&error, &user, args))?;
-    note_what_has_no_effect(&user, &generation);
+        Generation::new(&loaded, request).map_err(|error| blame(&error, args, flags))?;
+    let config = generation.config();
+    if let Some(note) = flags.idle(&config.semantics, &config.generation) {
+        let _ = writeln!(std::io::stderr(), "{note}");
+    }
 
     let mut output = Output::of(&args.output);
     let ended = drive(&mut generation, &mut output, args, &loaded, cancelled);
@@ -113,7 +122,11 @@ fn load_builtin(_: &LoadOptions) -> Result<Loaded, Failure> {
     Err(Failure::usage(format!("--model builtin: {what}")))
 }
 
-fn request(args: &GenerateArgs, loaded: &LoadedModel) -> Result<Request, Failure> {
+fn request(
+    args: &GenerateArgs,
+    user: GenerationConfig,
+    loaded: &LoadedModel,
+) -> Result<Request, Failure> {
     let prompt = match (&args.prompt_ids, &args.prompt) {
         (Some(ids), _) => ids.0.clone(),
         (None, text) => tokenize(loaded.tokenizer.as_ref(), text.as_deref().unwrap_or_default())
@@ -122,8 +135,9 @@ fn request(args: &GenerateArgs, loaded: &LoadedModel) -> Result<Request, Failure
     let file = model_config(loaded)
         .map_err(|error| Failure::usage(format!("{}: {error}", args.model.model)))?;
     let mut request = Request::new(prompt);
-    request.config = args.config().or(file);
-    request.semantics = args.engine.semantics;
+    let semantics = args.semantics(&file);
+    request.config = user.or(semantics.heed(file));
+    request.semantics = semantics;
     request.ties = args.engine.ties;
     request.seed = args.engine.seed;
     request.on_error = match args.engine.on_error {
@@ -153,36 +167,23 @@ fn ask(output: &OutputArgs) -> Ask {
 }
 
 /// Says where the setting came from that is to blame.
-fn blame(error: &RequestError, user: &GenerationConfig, args: &GenerateArgs) -> Failure {
+fn blame(error: &RequestError, args: &GenerateArgs, flags: &Flags) -> Failure {
     let Some(key) = error.key() else {
         let at_ids = args.prompt_ids.is_some() && !matches!(error, RequestError::EmptyPrompt);
         return Failure::Usage(format!("{}{error}", if at_ids { "--prompt-ids: " } else { "" }));
     };
-    let given = serde_json::to_value(user).is_ok_and(|user| user.get(key).is_some());
-    if given {
-        return Failure::Usage(format!("--{}: {error}", key.replace('_', "-")));
-    }
-    let file = Path::new(&args.model.model).join("generation_config.json");
-    Failure::Usage(format!("{}: {error}", file.display()))
-}
-
-/// Hugging Face leaves these out in silence when the most likely token is taken.
-fn note_what_has_no_effect(user: &GenerationConfig, generation: &Generation<'_>) {
-    if generation.config().generation.do_sample == Some(true) {
-        return;
-    }
-    let given = [
-        ("--temperature", user.temperature.is_some()),
-        ("--top-k", user.top_k.is_some()),
-        ("--top-p", user.top_p.is_some()),
-        ("--min-p", user.min_p.is_some()),
-    ];
-    let flags: Vec<_> = given.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag).collect();
-    if !flags.is_empty() {
-        let flags = flags.join(", ");
-        let note = format!("note: without --do-sample true there is no effect of {flags}");
-        let _ = writeln!(std::io::stderr(), "{note}");
-    }
+    let engine = args.engine.semantics;
+    Failure::Usage(match flags.for_setting(key) {
+        Some(flag) if (key, engine) == ("temperature", Engine::HuggingFace) => {
+            format!("{flag}: {error}; use --do-sample false for that")
+        }
+        Some(flag) => format!("{flag}: {error}"),
+        None if engine != Engine::LlamaCpp => {
+            let file = Path::new(&args.model.model).join("generation_config.json");
+            format!("{}: {error}", file.display())
+        }
+        None => format!("--semantics {}: {error}", engine.name()),
+    })
 }
 
 /// How the run is shown.

@@ -5,6 +5,7 @@ mod conform;
 mod failure;
 mod generate;
 mod models;
+mod settings;
 mod style;
 mod text;
 mod trace;
@@ -12,20 +13,31 @@ mod values;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use self::args::{Cli, Command};
 use self::failure::Failure;
+use self::settings::Flags;
 
 pub(crate) fn main() -> ExitCode {
-    let result = match Cli::try_parse() {
-        Ok(Cli { command: Command::Generate(args) }) => generate::run(&args),
-        Ok(Cli { command: Command::Conform { paths } }) => conform::run(&paths),
-        Ok(Cli { command: Command::Models }) => models::run(),
-        Err(error) => Err(Failure::from(error)),
-    };
-    match result {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    match cli.command {
+        Command::Generate(args) => {
+            let told = matches.subcommand_matches("generate");
+            let flags = command.find_subcommand("generate").zip(told);
+            let flags = flags.map(|(command, told)| Flags::of(command, told)).unwrap_or_default();
+            generate::run(&args, &flags)
+        }
+        Command::Conform { paths } => conform::run(&paths),
+        Command::Models => models::run(),
     }
 }

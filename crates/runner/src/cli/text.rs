@@ -115,7 +115,7 @@ pub(super) fn summary(outcome: &Outcome) -> String {
     if let Some(bytes) = outcome.memory.peak_rss_bytes {
         parts.push(format!("peak memory {:.1} MB", bytes as f64 / 1e6));
     }
-    if outcome.config.generation.do_sample == Some(true) {
+    if outcome.config.draws() {
         parts.push(format!("seed {}", outcome.config.seed));
     }
     parts.join(" · ")

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use taper_runner::models::LoadedModel;
-use taper_runner::sampling::{GenerationConfig, Pipeline};
-use taper_runner::{Generation, Outcome, StageReport, Step, StepReport, TopToken};
+use taper_runner::sampling::{Pipeline, Selector};
+use taper_runner::{EffectiveConfig, Generation, Outcome, StageReport, Step, StepReport, TopToken};
 
 use super::failure::Failure;
 use super::style::Style;
@@ -44,12 +44,13 @@ impl Traced {
         self.prompt = prompt_text(generation, prompt, loaded);
         let (config, style) = (generation.config(), Style::of_stdout());
         let table = Table::new(generation.pipeline(), loaded.model.vocab_size(), style);
-        let pipeline = pipeline_with_settings(generation.pipeline(), &config.generation);
+        let pipeline = pipeline_with_settings(generation.pipeline(), config);
         let mut head = format!("model    {}\n", loaded.name);
         // A write to a string does not fail.
         let _ = writeln!(head, "prompt   {:?}, {} tokens", self.prompt, generation.prompt().len());
+        let _ = writeln!(head, "rules    {}", config.semantics.name());
         let _ = writeln!(head, "stages   {pipeline}");
-        if config.generation.do_sample == Some(true) {
+        if config.draws() {
             let _ = writeln!(head, "seed     {}", config.seed);
         }
         show(&format!("{head}\n{}\n", style.dim(LEGEND)))?;
@@ -84,27 +85,32 @@ impl Traced {
 }
 
 /// `temperature 0.8 → top_k 50 → draw`.
-fn pipeline_with_settings(pipeline: &Pipeline, config: &GenerationConfig) -> String {
-    let mut line = String::new();
-    for stage in pipeline.stages() {
-        let name = stage.name();
-        let _ = match setting(name, config) {
-            Some(value) => write!(line, "{name} {value} → "),
-            None => write!(line, "{name} → "),
-        };
-    }
-    line + pipeline.selector().name()
+fn pipeline_with_settings(pipeline: &Pipeline, config: &EffectiveConfig) -> String {
+    let config = serde_json::to_value(config).unwrap_or_default();
+    let with_settings = |name: &str| {
+        let values = settings(name).into_iter().filter_map(|key| config[key].as_number());
+        let parts = values.map(ToString::to_string);
+        std::iter::once(name.to_owned()).chain(parts).collect::<Vec<_>>().join(" ")
+    };
+    let stages = pipeline.stages().iter().map(|stage| stage.name());
+    let names = stages.chain([pipeline.selector().name()]);
+    names.map(with_settings).collect::<Vec<_>>().join(" → ")
 }
 
-fn setting(stage: &str, config: &GenerationConfig) -> Option<String> {
+/// The settings that a stage is known by, under the names that the engines have for them.
+fn settings(stage: &str) -> Vec<&str> {
     match stage {
-        "temperature" => config.temperature.map(|value| format!("{value:?}")),
-        "top_k" => config.top_k.map(|value| value.to_string()),
-        "top_p" => config.top_p.map(|value| format!("{value:?}")),
-        "min_p" => config.min_p.map(|value| format!("{value:?}")),
-        "repetition_penalty" => config.repetition_penalty.map(|value| format!("{value:?}")),
-        "no_repeat_ngram" => config.no_repeat_ngram_size.map(|value| value.to_string()),
-        _ => None,
+        "dynamic_temperature" => vec!["temperature", "dynatemp_range", "dynatemp_exponent"],
+        "typical_p" => vec!["typical_p", "typ_p"],
+        "xtc" => vec!["xtc_probability", "xtc_threshold"],
+        "repetition_penalty" => vec!["repetition_penalty", "repeat_penalty"],
+        "frequency_presence_penalty" => vec!["frequency_penalty", "presence_penalty"],
+        "dry" => vec!["dry_multiplier", "dry_base", "dry_allowed_length"],
+        "no_repeat_ngram" => vec!["no_repeat_ngram_size"],
+        "min_new_tokens" => vec!["min_new_tokens", "min_tokens"],
+        "mirostat" | "mirostat_v2" => vec!["mirostat_tau", "mirostat_eta"],
+        "adaptive_p" => vec!["adaptive_target", "adaptive_decay"],
+        _ => vec![stage],
     }
 }
 
@@ -119,8 +125,10 @@ impl Table {
     fn new(pipeline: &Pipeline, vocab_size: usize, style: Style) -> Self {
         let widest = 2 * vocab_size.to_string().len() + "→ -99.9 %".chars().count();
         let width = |name: &str| name.chars().count().max(widest);
-        let names = pipeline.stages().iter().map(|stage| stage.name().to_owned());
-        Self { stages: names.map(|name| (name.clone(), width(&name))).collect(), style }
+        let cuts = Some(pipeline.selector()).filter(|selector| selector.truncates());
+        let stages = pipeline.stages().iter().map(|stage| stage.name());
+        let names = stages.chain(cuts.map(Selector::name));
+        Self { stages: names.map(|name| (name.to_owned(), width(name))).collect(), style }
     }
 
     fn header(&self) -> String {

@@ -1,33 +1,89 @@
 //! Reads the values of flags, and refuses those out of range with what the range is.
 
-use taper_runner::Semantics;
+mod lists;
+mod samplers;
+
+use taper_runner::MirostatVersion;
 use taper_runner::models::{DeviceChoice, Dtype};
-use taper_runner::sampling::{MinP, RepetitionPenalty, Temperature, TiePolicy, TopP};
+use taper_runner::sampling::{
+    AdaptiveP, Dry, EpsilonCutoff, EtaCutoff, RepetitionPenalty, TiePolicy, TopH,
+};
 
-/// Token ids separated by commas.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ids(pub(super) Vec<u32>);
+pub(super) use self::lists::{
+    Decay, Ids, LogitBiases, SequenceBiases, Sequences, decay, eos_ids, id, ids, logit_bias,
+    sequence_bias, sequences,
+};
+pub(super) use self::samplers::{Chain, samplers};
+use super::args::Engine;
 
-pub(super) fn temperature(text: &str) -> Result<f64, String> {
-    let domain = "above 0 and finite (for the most likely token each time, use --do-sample false)";
-    number(text, domain, |value| Temperature::new(value).is_ok())
+/// Which mirostat draws, if one does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mirostat(pub(super) Option<MirostatVersion>);
+
+/// For settings whose range depends on the engine, which checks it later.
+pub(super) fn number(text: &str) -> Result<f64, String> {
+    in_domain(text, "a number", |_| true)
 }
 
-pub(super) fn top_p(text: &str) -> Result<f64, String> {
-    number(text, "in 0..=1 (1 is off)", |value| TopP::new(value).is_ok())
+/// As [`number`].
+pub(super) fn integer(text: &str) -> Result<i32, String> {
+    let (least, most) = (i32::MIN, i32::MAX);
+    text.trim().parse().map_err(|_| format!("it must be a whole number in {least}..={most}"))
 }
 
-pub(super) fn min_p(text: &str) -> Result<f64, String> {
-    number(text, "in 0..=1 (0 is off)", |value| MinP::new(value).is_ok())
+pub(super) fn epsilon_cutoff(text: &str) -> Result<f64, String> {
+    in_domain(text, "in 0..1 (0 is off)", |x| x == 0.0 || EpsilonCutoff::new(x).is_ok())
+}
+
+pub(super) fn eta_cutoff(text: &str) -> Result<f64, String> {
+    in_domain(text, "in 0..1 (0 is off)", |x| x == 0.0 || EtaCutoff::new(x).is_ok())
+}
+
+pub(super) fn top_h(text: &str) -> Result<f64, String> {
+    in_domain(text, "above 0 and at most 1", |x| TopH::new(x).is_ok())
+}
+
+pub(super) fn xtc_probability(text: &str) -> Result<f64, String> {
+    in_domain(text, "in 0..=1 (0 is off)", |x| (0.0..=1.0).contains(&x))
+}
+
+pub(super) fn xtc_threshold(text: &str) -> Result<f64, String> {
+    in_domain(text, "in 0..=1 (above 0.5 is off)", |x| (0.0..=1.0).contains(&x))
+}
+
+pub(super) fn dry_base(text: &str) -> Result<f64, String> {
+    in_domain(text, "at least 1 and finite", |x| Dry::new(1.0, x, 0).is_ok())
+}
+
+pub(super) fn not_negative(text: &str) -> Result<f64, String> {
+    in_domain(text, "at least 0 and finite", |x| x >= 0.0 && (x as f32).is_finite())
+}
+
+pub(super) fn adaptive_target(text: &str) -> Result<f64, String> {
+    let accepts = |x: f64| x < 0.0 || AdaptiveP::new(x, 0.0).is_ok();
+    in_domain(text, "at most 1 (below 0 is off)", |x| x.is_finite() && accepts(x))
+}
+
+pub(super) fn adaptive_decay(text: &str) -> Result<f64, String> {
+    in_domain(text, "in 0..=0.99", |x| AdaptiveP::new(0.5, x).is_ok())
+}
+
+pub(super) fn mirostat(text: &str) -> Result<Mirostat, String> {
+    match text {
+        "0" => Ok(Mirostat(None)),
+        "1" => Ok(Mirostat(Some(MirostatVersion::One))),
+        "2" => Ok(Mirostat(Some(MirostatVersion::Two))),
+        _ => Err("it must be 0 (off), 1 or 2".to_owned()),
+    }
 }
 
 pub(super) fn repetition_penalty(text: &str) -> Result<f64, String> {
     let accepts = |value| RepetitionPenalty::new(value).is_ok();
-    number(text, "above 0 and finite (1 is off)", accepts)
+    in_domain(text, "above 0 and finite (1 is off)", accepts)
 }
 
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
-    number(text, "above 0 and finite, in seconds", |value| value > 0.0 && value.is_finite())
+    in_domain(text, "above 0 and finite, in seconds", |x| x > 0.0 && x.is_finite())
 }
 
 pub(super) fn switchable_count(text: &str) -> Result<usize, String> {
@@ -50,18 +106,32 @@ pub(super) fn stop_string(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-pub(super) fn ids(text: &str) -> Result<Ids, String> {
-    let ids = text.split(',').map(|id| id.trim().parse());
-    ids.collect::<Result<_, _>>()
-        .map(Ids)
-        .map_err(|_| "it must be token ids separated by commas, at least one: 1,2,3".to_owned())
+/// A text as it is typed, where `\n`, `\t` and the like stand for what a shell makes hard to type.
+pub(super) fn breaker(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it must not be empty".to_owned());
+    }
+    let escapes = [(r"\n", "\n"), (r"\t", "\t"), (r"\r", "\r"), (r#"\""#, "\""), (r"\'", "'")];
+    let pieces = text.split(r"\\").map(|piece| {
+        escapes.iter().fold(piece.to_owned(), |text, (typed, meant)| text.replace(typed, meant))
+    });
+    Ok(pieces.collect::<Vec<_>>().join("\\"))
 }
 
-pub(super) fn eos_ids(text: &str) -> Result<Ids, String> {
-    if text == "none" {
-        return Ok(Ids(Vec::new()));
+pub(super) fn word(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it must not be empty".to_owned());
     }
-    ids(text).map_err(|_| "it must be token ids separated by commas, or none".to_owned())
+    Ok(text.to_owned())
+}
+
+pub(super) fn natural_i32(text: &str) -> Result<i32, String> {
+    let count = text.trim().parse().ok().filter(|&count| count >= 0);
+    count.ok_or_else(|| format!("it must be a whole number in 0..={}", i32::MAX))
+}
+
+pub(super) fn switchable_i32(text: &str) -> Result<i32, String> {
+    natural_i32(text).map_err(|domain| domain + " (0 is off)")
 }
 
 pub(super) fn ties(text: &str) -> Result<TiePolicy, String> {
@@ -75,14 +145,12 @@ pub(super) fn ties(text: &str) -> Result<TiePolicy, String> {
     }
 }
 
-/// There is one so far; the others are known by name and refused as not there yet.
-pub(super) fn semantics(text: &str) -> Result<Semantics, String> {
+pub(super) fn semantics(text: &str) -> Result<Engine, String> {
     match text {
-        "huggingface" => Ok(Semantics::HuggingFace),
-        "llama.cpp" | "vllm" => {
-            Err("not available yet in this build; it must be huggingface".to_owned())
-        }
-        _ => Err("it must be huggingface".to_owned()),
+        "huggingface" => Ok(Engine::HuggingFace),
+        "llama.cpp" => Ok(Engine::LlamaCpp),
+        "vllm" => Ok(Engine::Vllm),
+        _ => Err("it must be huggingface, llama.cpp or vllm".to_owned()),
     }
 }
 
@@ -94,7 +162,7 @@ pub(super) fn dtype(text: &str) -> Result<Dtype, String> {
     text.parse().map_err(|error| format!("{error}"))
 }
 
-fn number(text: &str, domain: &str, accepts: impl Fn(f64) -> bool) -> Result<f64, String> {
+fn in_domain(text: &str, domain: &str, accepts: impl Fn(f64) -> bool) -> Result<f64, String> {
     let value = text.trim().parse().ok().filter(|&value| accepts(value));
     value.ok_or_else(|| format!("it must be {domain}"))
 }

@@ -2,11 +2,21 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use taper_sampling::History;
 
 /// The member `key`, as the type it must have.
 pub(super) fn member<T: DeserializeOwned>(case: &Value, key: &str) -> Result<T, String> {
     let value = case.get(key).cloned().unwrap_or(Value::Null);
     serde_json::from_value(value).map_err(|error| format!("`{key}` of the case: {error}"))
+}
+
+/// The text so far: `prompt`, then `generated`.
+pub(super) fn history(case: &Value) -> Result<History, String> {
+    let mut history = History::new(&member::<Vec<u32>>(case, "prompt")?);
+    for id in member::<Vec<u32>>(case, "generated")? {
+        history.accept(id);
+    }
+    Ok(history)
 }
 
 /// A row of logits, where the strings `nan`, `inf` and `-inf` stand for themselves.

@@ -18,6 +18,9 @@ pub(super) fn run(case: &Value) -> Result<(), String> {
     let mut request = Request::new(member(case, "prompt")?);
     request.config = member(case, "config")?;
 
+    if request.config.num_beams.is_some_and(|beams| beams > 1) {
+        return Err("beam search can not be run by this build".to_owned());
+    }
     let source = Source { name: "table", model: &model, tokenizer: None };
     let mut generation = Generation::new(source, request).map_err(|error| error.to_string())?;
     for step in &mut generation {

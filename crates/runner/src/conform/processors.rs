@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 use taper_sampling::presets::huggingface;
-use taper_sampling::{Candidates, DrawKey, GenerationConfig, History, Pipeline, Step, Workspace};
+use taper_sampling::{Candidates, DrawKey, GenerationConfig, Step, Workspace};
 
-use super::case::{Tolerance, member, row};
+use super::case::{Tolerance, history, member, row};
 
 /// A score, or `None` for a token that was removed or banned.
 pub(super) type Score = Option<f64>;
@@ -15,23 +15,12 @@ pub(super) type Score = Option<f64>;
 pub(super) fn run(case: &Value) -> Result<(), String> {
     let config: GenerationConfig = member(case, "config")?;
     let pipeline = huggingface(&config, None).map_err(|error| error.to_string())?;
-    check(case, &processed(&pipeline, case)?)
-}
-
-/// The scores that a pipeline leaves of the case's row.
-pub(super) fn processed(pipeline: &Pipeline, case: &Value) -> Result<Vec<Score>, String> {
-    let prompt: Vec<u32> = member(case, "prompt")?;
-    let generated: Vec<u32> = member(case, "generated")?;
-    let row = row(&case["logits"])?;
-    let mut history = History::new(&prompt);
-    for id in generated {
-        history.accept(id);
-    }
+    let (row, history) = (row(&case["logits"])?, history(case)?);
     let step = Step::new(DrawKey::new(0)).history(&history);
     let mut workspace = Workspace::new(row.len());
     let candidates =
         pipeline.process(&row, &step, &mut workspace).map_err(|error| error.to_string())?;
-    Ok(scores(&candidates))
+    check(case, &scores(&candidates))
 }
 
 /// The scores of all tokens.
@@ -58,10 +47,8 @@ pub(super) fn check(case: &Value, got: &[Score]) -> Result<(), String> {
         Some(id) => {
             let count = got.iter().zip(&want).filter(|&pair| differ(pair)).count();
             let (got, want) = (show(got[id]), show(want[id]));
-            Err(format!(
-                "token {id} is {got}, expected {want}; {count} of {} differ",
-                expect["scores"].as_array().map_or(0, Vec::len)
-            ))
+            let all = expect["scores"].as_array().map_or(0, Vec::len);
+            Err(format!("token {id} is {got}, expected {want}; {count} of {all} differ"))
         }
     }
 }

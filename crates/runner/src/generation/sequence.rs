@@ -64,11 +64,12 @@ impl<'m> Sequence<'m> {
         self.row.map(|row| Work { row, tokens: last, want: Want::Last })
     }
 
-    /// Takes a token; `limit` is the limit that it runs into. Returns the text that it settled.
+    /// Takes a token; `ends` is why there is nothing after it by its id, and `limit` by the numbers.
+    /// Returns the text that it settled.
     pub(super) fn accept(
         &mut self,
         choice: &Choice,
-        eos: &[u32],
+        ends: Option<FinishReason>,
         limit: Option<FinishReason>,
     ) -> Result<String, RunError> {
         let token = choice.accepted.token;
@@ -76,17 +77,13 @@ impl<'m> Sequence<'m> {
         self.memory.accept(&choice.accepted);
         self.reports.extend(choice.report.clone());
         let (mut text, mut stopped) = (String::new(), false);
-        if let Some(detokenizer) = &mut self.detokenizer {
+        if let Some(detokenizer) = &mut self.detokenizer
+            && ends != Some(FinishReason::StopToken)
+        {
             let piece = detokenizer.push(token)?;
             (text, stopped) = (piece.text, piece.stopped);
         }
-        self.finish = if eos.contains(&token) {
-            Some(FinishReason::Eos)
-        } else if stopped {
-            Some(FinishReason::StopString)
-        } else {
-            limit
-        };
+        self.finish = ends.or(stopped.then_some(FinishReason::StopString)).or(limit);
         if let Some(detokenizer) = &mut self.detokenizer
             && self.finish.is_some()
             && !stopped
@@ -198,11 +195,16 @@ impl Chooser<'_> {
     fn top(&self, selection: &mut Selection<'_>) -> Result<Vec<TopToken>, RunError> {
         let listed = selection.top;
         let one = |&(token, logprob): &(u32, f64)| {
-            let stage = selection.removed_by(token).and_then(|i| self.pipeline.stages().get(i));
-            let removed_by = stage.map(|stage| stage.name().to_owned());
+            let removed_by = selection.removed_by(token).map(|stage| self.stage_name(stage));
             Ok(TopToken { token, text: self.text(token)?, logprob, removed_by })
         };
         listed.iter().map(one).collect()
+    }
+
+    /// After the stages comes the selector, which may cut too.
+    fn stage_name(&self, index: usize) -> String {
+        let stage = self.pipeline.stages().get(index);
+        stage.map_or_else(|| self.pipeline.selector().name(), |stage| stage.name()).to_owned()
     }
 
     fn text(&self, token: u32) -> Result<String, RunError> {

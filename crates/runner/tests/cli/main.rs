@@ -1,8 +1,9 @@
 //! The program and the library as a user meets them.
 
 mod bad_input;
+mod conform;
 mod detokenizer;
-mod golden;
+mod engines;
 mod json;
 mod properties;
 mod runs;

@@ -12,8 +12,9 @@ fn the_trace_is_a_table_with_a_row_and_its_reasons_for_each_token() {
     let start = |text: &str| lines.iter().position(|line| line.starts_with(text)).unwrap();
     assert_eq!(lines[0], "model    llama");
     assert_eq!(lines[1], "prompt   \"x\", 2 tokens");
-    assert_eq!(lines[2], "stages   temperature 0.6 → top_k 50 → top_p 0.9 → draw");
-    assert_eq!(lines[3], "seed     1");
+    assert_eq!(lines[2], "rules    huggingface");
+    assert_eq!(lines[3], "stages   temperature 0.6 → top_k 50 → top_p 0.9 → draw");
+    assert_eq!(lines[4], "seed     1");
     for word in ["logprob", "rank", "final", "stages"] {
         assert!(start(word) > 1, "{word} is explained");
     }

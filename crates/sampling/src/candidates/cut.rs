@@ -4,9 +4,9 @@
 
 use alloc::vec::Vec;
 
-use super::{Best, Cache, Candidates, Shape};
-use crate::draws::Purpose;
-use crate::kernels::{Mass, ln, passes, selection};
+use super::boundary::Class;
+use super::{Candidates, Shape};
+use crate::kernels::{Mass, passes};
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 
@@ -35,7 +35,7 @@ pub enum MassRule {
 
 impl MassRule {
     /// A candidate stays when the mass ahead of it in the order is below this.
-    fn needed(self, p: f64, total: Mass) -> u64 {
+    pub(super) fn needed(self, p: f64, total: Mass) -> u64 {
         let whole = total.0 as f64;
         let needed = match self {
             Self::DropTail => total.0 - (f64::from((1.0 - p) as f32) * whole) as u64,
@@ -149,10 +149,42 @@ impl Candidates<'_> {
         if !any {
             return Err(StageError::Empty);
         }
-        // The best may be gone; nothing learnt about the set holds for its part.
-        if !self.values().contains(&best.value) {
-            self.cache = Cache::default();
+        self.forget_a_lost_best(best);
+        Ok(())
+    }
+
+    /// Removes the first `k` of the order, and never the last candidate that is not banned.
+    ///
+    /// Where the boundary falls among equals, `ties` says who of them stays;
+    /// [`TiePolicy::KeepAll`] keeps every equal of the `k`-th that another policy might keep, that
+    /// is all of them if the boundary divides them.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Empty`] if no candidate would be left that is not banned,
+    /// [`StageError::Tie`] under [`TiePolicy::Error`], and as [`Candidates::max`].
+    pub fn drop_top(&mut self, k: usize, ties: TiePolicy) -> Result<(), StageError> {
+        let best = self.best()?;
+        if k == 0 {
+            return Ok(());
         }
+        if k >= self.eligible() {
+            return Err(StageError::Empty);
+        }
+        // The first that stays, and how many of its equals do.
+        let (value, above) = self.kth_value(k + 1);
+        let (_, equal) = passes::count_around(self.values(), value);
+        let room = above + equal - k;
+        let below = |other: f32| other < value;
+        if ties == TiePolicy::KeepAll {
+            self.note_ties(value, room, below);
+            let score = self.score_of(value);
+            let divisor = self.divisor;
+            self.retain_from(f32::NEG_INFINITY, |_, other| other / divisor <= score);
+        } else {
+            self.cut_class(Class { value, room, lowest: f32::NEG_INFINITY }, ties, below)?;
+        }
+        self.forget_a_lost_best(best);
         Ok(())
     }
 
@@ -168,176 +200,5 @@ impl Candidates<'_> {
             (if shape == Shape::List { ids[slot] } else { slot as u32 }, value / divisor)
         });
         (listed, spare)
-    }
-
-    /// The `k`-th largest value, and how many are above it.
-    fn kth_value(&mut self, k: usize) -> (f32, usize) {
-        let super::Buffers { values, block_max, pairs, selection: scratch, .. } =
-            &mut *self.buffers;
-        let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let one = |&value: &f32| (value, 1);
-        let blocks = if self.cache.blocks { block_max.as_slice() } else { &[] };
-        let found = if k * 4 < blocks.len() {
-            // At least k values reach the k-th largest block maximum: a sure lower bound, which
-            // few others pass.
-            let bound = selection::boundary(|| blocks.iter().map(one), k as u64, scratch).value;
-            pairs.clear();
-            passes::visit_from(values, Some(blocks), bound, |_, value| pairs.push((value, 1)));
-            selection::boundary(|| pairs.iter().copied(), k as u64, scratch)
-        } else {
-            selection::boundary(|| values.iter().map(one), k as u64, scratch)
-        };
-        (found.value, found.above as usize)
-    }
-
-    /// Fills `buffers.weights`, one per slot, and returns their mass.
-    fn weigh(&mut self, best: Best) -> Mass {
-        let gaps = self.gaps(best);
-        let super::Buffers { values, weights, .. } = &mut *self.buffers;
-        let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let total = passes::weights_into(values, gaps, weights);
-        self.cache.mass = Some(total);
-        total
-    }
-
-    /// The value at which the mass from the top reaches `needed`, and the mass above it.
-    fn value_at_mass(&mut self, needed: u64, total: Mass, best: Best) -> (f32, u64) {
-        // If all n candidates were lighter than a fraction 1/n of what may be dropped, dropping
-        // them would be fine; so the boundary is at least that heavy. One unit and a thousandth
-        // cover the rounding of weights.
-        let share = ((total.0 - needed) as f64 / self.len() as f64 - 1.0).max(0.0);
-        let floor = f64::from(best.score) + ln(share / Mass::ONE.0 as f64) - 1e-3;
-        let lowest = self.lowest_value(|score| f64::from(score) >= floor);
-        let super::Buffers { values, block_max, weights, pairs, selection: scratch, .. } =
-            &mut *self.buffers;
-        let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let blocks = self.cache.blocks.then_some(block_max.as_slice());
-        pairs.clear();
-        passes::visit_from(values, blocks, lowest, |slot, value| {
-            pairs.push((value, Mass::of_weight(weights[slot]).0));
-        });
-        let found = selection::boundary(|| pairs.iter().copied(), needed, scratch);
-        (found.value, found.above)
-    }
-
-    /// Keeps what is above `value`, and `room` of those that equal it, as `ties` says.
-    fn cut_at(&mut self, value: f32, room: usize, ties: TiePolicy) -> Result<(), StageError> {
-        self.note_ties(value, room);
-        let equals = |values| passes::count_around(values, value).1;
-        match ties {
-            TiePolicy::KeepAll => {
-                let score = self.score_of(value);
-                let lowest = self.lowest_value(|other| other >= score);
-                self.retain_from(lowest, |_, _| true);
-            }
-            TiePolicy::LowestId => self.retain_equals(value, 0, room),
-            TiePolicy::HighestId => {
-                let equal = equals(self.values());
-                self.retain_equals(value, equal - room.min(equal), room);
-            }
-            TiePolicy::Random => self.retain_by_priority(value, room),
-            TiePolicy::Error => {
-                let tied = equals(self.values());
-                if room < tied {
-                    return Err(StageError::Tie { score: self.score_of(value), tied, room });
-                }
-                self.retain_equals(value, 0, room);
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps what is above `value`, and of its equals `room` after the first `skip`.
-    fn retain_equals(&mut self, value: f32, skip: usize, room: usize) {
-        let mut seen = 0;
-        self.retain_from(value, |_, other| {
-            if other > value {
-                return true;
-            }
-            seen += 1;
-            seen > skip && seen - skip <= room
-        });
-    }
-
-    /// Keeps what is above `value`, and the `room` of its equals with the highest priorities.
-    fn retain_by_priority(&mut self, value: f32, room: usize) {
-        let mut series = self.draws.series(Purpose::Tie);
-        let mut ranked = core::mem::take(&mut self.buffers.pairs);
-        ranked.clear();
-        for (slot, &other) in self.values().iter().enumerate() {
-            if other == value {
-                ranked.push((0.0, series.bits(u64::from(self.id_at(slot)))));
-            }
-        }
-        let threshold = if room < ranked.len() {
-            *ranked.select_nth_unstable_by(room, |a, b| b.1.cmp(&a.1)).1
-        } else {
-            (0.0, 0)
-        };
-        let all = room >= ranked.len();
-        self.buffers.pairs = ranked;
-        self.retain_from(value, |id, other| {
-            other > value || all || series.bits(u64::from(id)) > threshold.1
-        });
-    }
-
-    /// Keeps the slots whose value is at least `lowest` and that pass `accept(id, value)`.
-    fn retain_from(&mut self, lowest: f32, mut accept: impl FnMut(u32, f32) -> bool) {
-        let before = if self.buffers.probe.is_on() { self.mass().ok() } else { None };
-        let was = self.cache.best;
-        let super::Buffers { values, ids, block_max, spare, .. } = &mut *self.buffers;
-        if self.shape == Shape::List {
-            let mut kept = 0;
-            for slot in 0..ids.len() {
-                if values[slot] >= lowest && accept(ids[slot], values[slot]) {
-                    (ids[kept], values[kept]) = (ids[slot], values[slot]);
-                    kept += 1;
-                }
-            }
-            ids.truncate(kept);
-            values.truncate(kept);
-        } else {
-            let from: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-            let blocks = self.cache.blocks.then_some(block_max.as_slice());
-            ids.clear();
-            spare.clear();
-            passes::visit_from(from, blocks, lowest, |slot, value| {
-                if accept(slot as u32, value) {
-                    ids.push(slot as u32);
-                    spare.push(value);
-                }
-            });
-            core::mem::swap(values, spare);
-            self.shape = Shape::List;
-        }
-        self.cache = Cache { best: was, blocks: false, mass: None };
-        if let (Some(before), Some(best)) = (before, was) {
-            self.account(before, best);
-        }
-    }
-
-    /// Tells the probe what a cut took, in units of the best weight before it.
-    fn account(&mut self, before: Mass, best: Best) {
-        let after = passes::mass(self.values(), self.gaps(best));
-        let super::Buffers { ids, probe, .. } = &mut *self.buffers;
-        probe.lose(Mass(before.0 - after.0), before);
-        probe.mark_all_but(ids);
-    }
-
-    /// Tells the probe how many share the score at which a cut falls, if the cut divides them.
-    fn note_ties(&mut self, value: f32, room: usize) {
-        if !self.buffers.probe.is_on() {
-            return;
-        }
-        let score = self.score_of(value);
-        let (mut sharing, mut equal, mut below) = (0, 0, 0);
-        for &other in self.values() {
-            sharing += usize::from(self.score_of(other) == score);
-            equal += usize::from(other == value);
-            below += usize::from(other < value && self.score_of(other) == score);
-        }
-        if room < equal || below > 0 {
-            self.buffers.probe.tied(sharing);
-        }
     }
 }

@@ -1,8 +1,11 @@
 //! The verbs that change scores and keep everybody listed.
 
+use alloc::vec::Vec;
+
 use super::{Cache, Candidates, Shape};
 use crate::kernels::Mass;
 use crate::stage::StageError;
+use crate::ties::ArgmaxTies;
 
 impl Candidates<'_> {
     /// Divides every score by a temperature.
@@ -19,6 +22,9 @@ impl Candidates<'_> {
                 value: f64::from(temperature),
                 domain: "above 0 and finite",
             });
+        }
+        if temperature == 1.0 {
+            return Ok(());
         }
         if self.divisor != 1.0 {
             // fl(fl(x / a) / b) is not fl(x / ab): the first division is carried out.
@@ -50,20 +56,33 @@ impl Candidates<'_> {
         ids: impl IntoIterator<Item = u32>,
         mut f: impl FnMut(u32, f32) -> f32,
     ) -> Result<(), StageError> {
-        let mut ids = ids.into_iter().peekable();
-        if ids.peek().is_none() {
+        self.edit_with(ids.into_iter().map(|id| (id, ())), |id, (), score| f(id, score))
+    }
+
+    /// [`Candidates::edit`] with something to go by for each token: `f(id, value, score)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::edit`].
+    pub fn edit_with<T>(
+        &mut self,
+        values: impl IntoIterator<Item = (u32, T)>,
+        mut f: impl FnMut(u32, T, f32) -> f32,
+    ) -> Result<(), StageError> {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_none() {
             return Ok(());
         }
         let received = self.begin_edit();
         let mut outcome = Ok(());
-        for id in ids {
+        for (id, value) in values {
             if id as usize >= self.vocab_size() {
                 outcome = Err(StageError::UnknownToken { id, vocab_size: self.vocab_size() });
                 break;
             }
             if let Some(slot) = self.slot_of(id) {
-                let value = &mut self.buffers.values[slot];
-                *value = f(id, *value);
+                let score = &mut self.buffers.values[slot];
+                *score = f(id, value, *score);
             }
         }
         self.end_edit(received);
@@ -96,6 +115,24 @@ impl Candidates<'_> {
         self.edit([id], |_, _| score)
     }
 
+    /// Gives `ids` this score, whatever they had, and bans everybody else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::restore`]; nothing has changed then.
+    pub fn force(&mut self, ids: &[u32], score: f32) -> Result<(), StageError> {
+        for &id in ids {
+            if id as usize >= self.vocab_size() {
+                return Err(StageError::UnknownToken { id, vocab_size: self.vocab_size() });
+            }
+            if self.slot_of(id).is_none() {
+                return Err(StageError::Removed { id });
+            }
+        }
+        self.map(|id, _| if ids.contains(&id) { score } else { f32::NEG_INFINITY });
+        Ok(())
+    }
+
     /// Bans every token whose bit in `allowed` is 0: bit `id % 32` of word `id / 32`. Tokens past
     /// the end of the mask are banned.
     pub fn mask(&mut self, allowed: &[u32]) {
@@ -103,6 +140,28 @@ impl Candidates<'_> {
             let word = allowed.get(id as usize / 32).copied().unwrap_or(0);
             if word >> (id % 32) & 1 == 1 { score } else { f32::NEG_INFINITY }
         });
+    }
+
+    /// Lends `f` a list of words to keep account in, empty at first, besides the candidates.
+    ///
+    /// Nothing is allocated while it holds no more words than the vocabulary has tokens.
+    pub fn with_words<R>(&mut self, f: impl FnOnce(&mut Self, &mut Vec<u64>) -> R) -> R {
+        let mut words = core::mem::take(&mut self.buffers.words);
+        words.clear();
+        let outcome = f(self, &mut words);
+        self.buffers.words = words;
+        outcome
+    }
+
+    /// Bans everybody except the best candidate, which keeps its score.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::argmax`].
+    pub fn ban_all_but_best(&mut self, ties: ArgmaxTies) -> Result<(), StageError> {
+        let best = self.argmax(ties)?;
+        self.map(|id, score| if id == best { score } else { f32::NEG_INFINITY });
+        Ok(())
     }
 
     /// Makes `buffers.values` hold the scores, so that they may be written.

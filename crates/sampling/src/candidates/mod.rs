@@ -1,7 +1,11 @@
 //! Who is still in the running for the next token, and at what score.
 
+mod boundary;
 mod cut;
 mod edit;
+mod measure;
+mod nearest;
+mod pick;
 mod probe;
 mod read;
 
@@ -9,6 +13,7 @@ use alloc::vec::Vec;
 
 pub use cut::{Edge, MassRule};
 pub(crate) use probe::{Census, Probe};
+pub use read::Normaliser;
 
 use crate::draws::Draws;
 use crate::kernels::Mass;
@@ -27,6 +32,8 @@ pub(crate) struct Buffers {
     /// The next `values` while a cut reads the present ones.
     spare: Vec<f32>,
     pairs: Vec<(f32, u64)>,
+    /// Lent to stages that keep account of something, see [`Candidates::with_words`].
+    words: Vec<u64>,
     selection: SelectionScratch,
     pub(crate) probe: Probe,
 }
@@ -40,6 +47,8 @@ impl Buffers {
             weights: Vec::with_capacity(size),
             spare: Vec::with_capacity(size),
             pairs: Vec::with_capacity(size),
+            // A window of the text may be longer than a small vocabulary.
+            words: Vec::with_capacity(size.max(4096)),
             selection: SelectionScratch::for_vocabulary(size),
             probe: Probe::for_vocabulary(size),
         }

@@ -10,6 +10,28 @@ use crate::kernels::{Mass, exp, ln, passes};
 use crate::stage::StageError;
 use crate::ties::{ArgmaxTies, TiePolicy};
 
+/// What turns scores into log-probabilities (nats).
+///
+/// The best score and the logarithm of the mass are kept apart: added up, they would lose the mass
+/// where scores are huge.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Normaliser {
+    best: f64,
+    log_mass: f64,
+}
+
+impl Normaliser {
+    /// The normaliser of a row outside the candidates.
+    pub(crate) fn of_mass(best: f32, mass: Mass) -> Self {
+        Self { best: f64::from(best), log_mass: ln(mass.as_f64()) }
+    }
+
+    /// The log-probability of a score; −∞ for a banned one.
+    pub fn log_probability(self, score: f32) -> f64 {
+        f64::from(score) - self.best - self.log_mass
+    }
+}
+
 impl Candidates<'_> {
     /// The score of a token: −∞ when it is banned, `None` when it was removed or is no token.
     pub fn get(&self, id: u32) -> Option<f32> {
@@ -75,15 +97,25 @@ impl Candidates<'_> {
         Ok(crate::kernels::weight(self.best()?.score - score))
     }
 
-    /// The natural logarithm of the sum of `exp(score)`: subtract it from a score for the
-    /// log-probability.
+    /// The natural logarithm of the sum of `exp(score)`. For log-probabilities see
+    /// [`Candidates::normaliser`].
     ///
     /// # Errors
     ///
     /// As [`Candidates::max`].
     pub fn log_norm(&mut self) -> Result<f64, StageError> {
-        let best = self.best()?;
-        Ok(f64::from(best.score) + ln(self.mass()?.as_f64()))
+        let Normaliser { best, log_mass } = self.normaliser()?;
+        Ok(best + log_mass)
+    }
+
+    /// What turns scores into log-probabilities.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`].
+    pub fn normaliser(&mut self) -> Result<Normaliser, StageError> {
+        let best = f64::from(self.best()?.score);
+        Ok(Normaliser { best, log_mass: ln(self.mass()?.as_f64()) })
     }
 
     /// The Shannon entropy in nats, at least 0. Banned tokens contribute nothing.
@@ -104,8 +136,8 @@ impl Candidates<'_> {
     ///
     /// As [`Candidates::max`].
     pub fn probability(&mut self, id: u32) -> Result<f64, StageError> {
-        let log_norm = self.log_norm()?;
-        Ok(self.get(id).map_or(0.0, |score| exp(f64::from(score) - log_norm)))
+        let normaliser = self.normaliser()?;
+        Ok(self.get(id).map_or(0.0, |score| exp(normaliser.log_probability(score))))
     }
 
     /// The place of a token in the order, from 1, equals by lower id; `None` when it is not
@@ -154,40 +186,6 @@ impl Candidates<'_> {
         }
     }
 
-    /// The token at which the running mass, ids ascending, first exceeds `u` of the whole: the
-    /// inverse CDF at `u`. A token of no mass is never returned.
-    ///
-    /// # Errors
-    ///
-    /// As [`Candidates::max`], and [`StageError::Argument`] unless `0 ≤ u < 1`.
-    pub fn pick(&mut self, u: f64) -> Result<u32, StageError> {
-        if !(0.0..1.0).contains(&u) {
-            return Err(StageError::Argument { argument: "u", value: u, domain: "in 0..1" });
-        }
-        let best = self.best()?;
-        let total = self.mass()?;
-        // 53 bits of u against a mass of up to 64: the product is exact in 128.
-        let scaled = (u * 9_007_199_254_740_992.0) as u128;
-        let mut left = ((scaled * u128::from(total.0)) >> 53) as u64;
-        let gaps = self.gaps(best);
-        let values = self.values();
-        for (c, chunk) in values.chunks(passes::CHUNK).enumerate() {
-            let mass = passes::mass(chunk, gaps).0;
-            if left >= mass {
-                left -= mass;
-                continue;
-            }
-            for (i, &value) in chunk.iter().enumerate() {
-                let own = Mass::of_weight(gaps.weight_of(value)).0;
-                if left < own {
-                    return Ok(self.id_at(c * passes::CHUNK + i));
-                }
-                left -= own;
-            }
-        }
-        Err(StageError::Empty)
-    }
-
     /// Fills `out` with the `n` best tokens and their log-probabilities, best first, equals by
     /// lower id. Only for candidates that no verb has changed yet: they are listed again after.
     pub(crate) fn untouched_top(
@@ -199,10 +197,10 @@ impl Candidates<'_> {
         if n == 0 {
             return Ok(());
         }
-        let norm = self.log_norm()?;
+        let normaliser = self.normaliser()?;
         let cache = self.cache;
         self.keep_top(n, TiePolicy::LowestId)?;
-        self.for_each(|id, score| out.push((id, f64::from(score) - norm)));
+        self.for_each(|id, score| out.push((id, normaliser.log_probability(score))));
         // Ids ascend already, and the key below is total: an unstable sort is enough.
         out.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         self.shape = Shape::Row;

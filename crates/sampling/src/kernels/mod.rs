@@ -6,8 +6,10 @@
 //! build of this crate returns the same token for the same logits and key.
 
 pub(crate) mod math;
+pub(crate) mod moments;
 pub(crate) mod passes;
 pub(crate) mod selection;
+pub(crate) mod special;
 
 pub use math::{Mass, exp, ln, weight};
 

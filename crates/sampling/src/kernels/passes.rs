@@ -98,6 +98,15 @@ pub(crate) fn mass(values: &[f32], gaps: Gaps) -> Mass {
 
 /// The sum of `f(weight)` over a row, for an `f` into `0..=1`.
 pub(crate) fn mass_by(values: &[f32], gaps: Gaps, f: impl Fn(f32) -> f32) -> Mass {
+    mass_of(
+        values,
+        #[inline(always)]
+        |value| f(gaps.weight_of(value)),
+    )
+}
+
+/// The sum of `term(value)` over a row, for a `term` into `0..=1`.
+pub(crate) fn mass_of(values: &[f32], term: impl Fn(f32) -> f32) -> Mass {
     vectorised(
         #[inline(always)]
         || {
@@ -105,12 +114,11 @@ pub(crate) fn mass_by(values: &[f32], gaps: Gaps, f: impl Fn(f32) -> f32) -> Mas
             let (rows, tail) = values.as_chunks::<LANES>();
             for row in rows {
                 for lane in 0..LANES {
-                    let term = fixed_bits(f(gaps.weight_of(row[lane])));
-                    lanes[lane] = lanes[lane].wrapping_add(term);
+                    lanes[lane] = lanes[lane].wrapping_add(fixed_bits(term(row[lane])));
                 }
             }
             for &x in tail {
-                lanes[0] = lanes[0].wrapping_add(fixed_bits(f(gaps.weight_of(x))));
+                lanes[0] = lanes[0].wrapping_add(fixed_bits(term(x)));
             }
             unbiased(&lanes, values.len())
         },

@@ -1,78 +1,55 @@
 //! The pipeline of Hugging Face transformers 5.23.
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 
+use super::PresetError;
 use crate::candidates::MassRule;
 use crate::generation_config::GenerationConfig;
 use crate::pipeline::Pipeline;
 use crate::selectors::{Draw, Greedy};
 use crate::stages::{
-    MinP, MinPError, NoRepeatNgram, NoRepeatNgramError, RepetitionPenalty, RepetitionPenaltyError,
-    Temperature, TemperatureError, TopK, TopKError, TopP, TopPError,
+    BadWords, BeginSuppressTokens, ClassifierFreeGuidance, EpsilonCutoff, EtaCutoff,
+    ExponentialDecay, ForcedBos, ForcedEos, LengthLimit, MinLength, MinNewTokens, MinP,
+    NoRepeatNgram, RemoveInvalidValues, Renormalize, RepetitionPenalty, SequenceBias,
+    SuppressTokens, Temperature, TopH, TopK, TopP, Typical,
 };
-use crate::ties::{ArgmaxTies, TiePolicy};
-
-/// Why a [`GenerationConfig`] makes no pipeline.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PresetError {
-    /// `temperature`.
-    #[error(transparent)]
-    Temperature(#[from] TemperatureError),
-    /// `top_k`.
-    #[error(transparent)]
-    TopK(#[from] TopKError),
-    /// `top_p`.
-    #[error(transparent)]
-    TopP(#[from] TopPError),
-    /// `min_p`.
-    #[error(transparent)]
-    MinP(#[from] MinPError),
-    /// `repetition_penalty`.
-    #[error(transparent)]
-    RepetitionPenalty(#[from] RepetitionPenaltyError),
-    /// `no_repeat_ngram_size`.
-    #[error(transparent)]
-    NoRepeatNgram(#[from] NoRepeatNgramError),
-    /// A setting that would change the tokens and is not implemented.
-    #[error("{key} is {value}; that is not available yet, leave it out")]
-    Unsupported {
-        /// The setting.
-        key: String,
-        /// Its value, as JSON.
-        value: String,
-    },
-}
-
-impl PresetError {
-    /// The setting that is to blame, under its name in the config.
-    pub fn key(&self) -> &str {
-        match self {
-            Self::Temperature(_) => "temperature",
-            Self::TopK(_) => "top_k",
-            Self::TopP(_) => "top_p",
-            Self::MinP(_) => "min_p",
-            Self::RepetitionPenalty(_) => "repetition_penalty",
-            Self::NoRepeatNgram(_) => "no_repeat_ngram_size",
-            Self::Unsupported { key, .. } => key,
-        }
-    }
-}
+use crate::ties::TiePolicy;
 
 /// The pipeline that Hugging Face transformers 5.23 makes of a config on a CPU.
 ///
 /// In this order, each left out where Hugging Face leaves it out or where it would do nothing:
-/// `repetition_penalty`, `no_repeat_ngram`, and only with `do_sample`, `temperature`, `top_k`,
-/// `top_p`, `min_p`. What the config leaves open has its
+/// `classifier_free_guidance`, `sequence_bias`, `repetition_penalty`, `no_repeat_ngram`, `bad_words`,
+/// `min_length` or `min_new_tokens`, `forced_bos`, `forced_eos`, `remove_invalid_values`,
+/// `exponential_decay_length_penalty`, `suppress_tokens`, `begin_suppress_tokens`; then, only with
+/// `do_sample`, `temperature`, `top_h`, `top_k`, `top_p`, `min_p`, `typical`, `epsilon_cutoff`,
+/// `eta_cutoff`; and `renormalize`. What the config leaves open has its
 /// [class default](GenerationConfig::class_defaults); note that with `do_sample` alone that means
 /// `top_k = 50`.
 ///
+/// What depends on the position (minimum lengths, forced tokens) reads it off the
+/// [`History`](crate::History) of the step, whose prompt must be the prompt.
+///
+/// # Beams
+///
+/// `num_beams > 1` has one effect here: the cuts other than top-h keep at least one token more
+/// than there are EOS tokens. The pipeline is then for rows of log-probabilities, and its
+/// scores ([`Pipeline::process`]) are what a search adds up; it does not search.
+///
 /// # Ties
 ///
-/// With `ties: None`, Hugging Face's own: top-k keeps all equals of the `k`-th score, top-p the
-/// highest ids among equals at its boundary, greedy search the lowest id. A policy given here
+/// With `ties: None`, Hugging Face's own: top-k and typical keep all equals, top-p and top-h the
+/// highest ids among equals at their boundary, greedy search the lowest id. A policy given here
 /// holds for every stage instead, and for the argmax too, where `KeepAll` has no meaning and
 /// leaves the lowest id.
+///
+/// # Differences
+///
+/// Where Hugging Face raises an exception there is an error here, except that an empty
+/// `sequence_bias` or `bad_words_ids` is off, and that a power of the decay beyond `f64` is refused
+/// at the step. Ids outside the vocabulary are refused at the step that uses them; Hugging Face
+/// passes over some. `min_new_tokens` takes the place of `min_length`, of which Hugging Face makes
+/// a second stage with the same effect. Without any limit on length, `forced_eos_token_id` counts
+/// with 20 new tokens, as there.
 ///
 /// # Errors
 ///
@@ -101,48 +78,142 @@ pub fn huggingface(
     let mut pipeline = if draws {
         Pipeline::selecting(Draw)
     } else {
-        Pipeline::selecting(Greedy { ties: argmax_ties(ties) })
+        Pipeline::selecting(Greedy { ties: super::argmax_ties(ties) })
     };
+    pipeline = with_penalties(pipeline, &config)?;
+    pipeline = with_lengths(pipeline, &config)?;
+    pipeline = with_late_edits(pipeline, &config)?;
+    if draws {
+        pipeline = with_shape(pipeline, &config, ties)?;
+        pipeline = with_cutoffs(pipeline, &config, ties)?;
+    }
+    if config.renormalize_logits == Some(true) {
+        pipeline = pipeline.then(Renormalize);
+    }
+    Ok(pipeline)
+}
+
+fn with_penalties(
+    mut pipeline: Pipeline,
+    config: &GenerationConfig,
+) -> Result<Pipeline, PresetError> {
+    if let Some(scale) = config.guidance_scale.filter(|&scale| scale != 1.0) {
+        pipeline = pipeline.then(ClassifierFreeGuidance::new(scale)?);
+    }
+    if let Some(biases) = config.sequence_bias.as_ref().filter(|list| !list.is_empty()) {
+        pipeline = pipeline.then(SequenceBias::new(biases.iter().cloned())?);
+    }
     if let Some(penalty) = config.repetition_penalty.filter(|&r| r != 1.0) {
         pipeline = pipeline.then(RepetitionPenalty::new(penalty)?);
     }
     if let Some(size) = config.no_repeat_ngram_size.filter(|&n| n > 0) {
         pipeline = pipeline.then(NoRepeatNgram::new(size)?);
     }
-    if draws {
-        pipeline = with_warpers(pipeline, &config, ties)?;
+    if let Some(words) = config.bad_words_ids.as_ref().filter(|list| !list.is_empty()) {
+        pipeline = pipeline.then(BadWords::new(words.iter().cloned())?.except(config.eos_ids()));
     }
     Ok(pipeline)
 }
 
-fn with_warpers(
+fn with_lengths(
+    mut pipeline: Pipeline,
+    config: &GenerationConfig,
+) -> Result<Pipeline, PresetError> {
+    let eos = config.eos_ids();
+    match (config.min_new_tokens, config.min_length) {
+        _ if eos.is_empty() => {}
+        (Some(0), _) | (None, Some(0) | None) => {}
+        (Some(tokens), _) => pipeline = pipeline.then(MinNewTokens::new(tokens, eos)?),
+        (None, Some(tokens)) => pipeline = pipeline.then(MinLength::new(tokens, eos)?),
+    }
+    if let Some(id) = config.forced_bos_token_id {
+        pipeline = pipeline.then(ForcedBos::new(id));
+    }
+    if let Some(ids) = &config.forced_eos_token_id {
+        pipeline = pipeline.then(ForcedEos::new(ids.as_slice(), length_limit(config))?);
+    }
+    Ok(pipeline)
+}
+
+fn length_limit(config: &GenerationConfig) -> LengthLimit {
+    match (config.max_new_tokens, config.max_length) {
+        (Some(tokens), _) => LengthLimit::New(tokens),
+        (None, Some(tokens)) => LengthLimit::Total(tokens),
+        (None, None) => LengthLimit::New(20),
+    }
+}
+
+fn with_late_edits(
+    mut pipeline: Pipeline,
+    config: &GenerationConfig,
+) -> Result<Pipeline, PresetError> {
+    if config.remove_invalid_values == Some(true) {
+        pipeline = pipeline.then(RemoveInvalidValues);
+    }
+    if let Some((start, factor)) = config.exponential_decay_length_penalty {
+        pipeline = pipeline.then(ExponentialDecay::new(start, factor, config.eos_ids())?);
+    }
+    if let Some(ids) = config.suppress_tokens.as_ref().filter(|list| !list.is_empty()) {
+        pipeline = pipeline.then(SuppressTokens::new(ids));
+    }
+    if let Some(ids) = config.begin_suppress_tokens.as_ref().filter(|list| !list.is_empty()) {
+        let shifted = config.forced_bos_token_id.is_some();
+        pipeline = pipeline.then(BeginSuppressTokens::new(ids).after_forced_bos(shifted));
+    }
+    Ok(pipeline)
+}
+
+fn with_shape(
     mut pipeline: Pipeline,
     config: &GenerationConfig,
     ties: Option<TiePolicy>,
 ) -> Result<Pipeline, PresetError> {
+    let at_least = min_tokens_to_keep(config);
     if let Some(temperature) = config.temperature.filter(|&t| t != 1.0) {
         pipeline = pipeline.then(Temperature::new(temperature)?);
     }
+    if let Some(share) = config.top_h {
+        pipeline = pipeline.then(TopH::new(share)?.ties(ties.unwrap_or(TiePolicy::HighestId)));
+    }
     if let Some(k) = config.top_k.filter(|&k| k > 0) {
         let ties = ties.unwrap_or(TiePolicy::KeepAll);
-        pipeline = pipeline.then(TopK::new(k)?.ties(ties));
+        pipeline = pipeline.then(TopK::new(k)?.ties(ties).min_tokens_to_keep(at_least));
     }
     if let Some(p) = config.top_p.filter(|&p| p != 1.0) {
-        let top_p = TopP::new(p)?.rule(MassRule::DropTail);
+        let top_p = TopP::new(p)?.rule(MassRule::DropTail).min_tokens_to_keep(at_least);
         pipeline = pipeline.then(top_p.ties(ties.unwrap_or(TiePolicy::HighestId)));
     }
     if let Some(min_p) = config.min_p.filter(|&p| p != 0.0) {
-        pipeline = pipeline.then(MinP::new(min_p)?);
+        pipeline = pipeline.then(MinP::new(min_p)?.min_tokens_to_keep(at_least));
     }
     Ok(pipeline)
 }
 
-fn argmax_ties(ties: Option<TiePolicy>) -> ArgmaxTies {
-    match ties {
-        None | Some(TiePolicy::KeepAll | TiePolicy::LowestId) => ArgmaxTies::LowestId,
-        Some(TiePolicy::HighestId) => ArgmaxTies::HighestId,
-        Some(TiePolicy::Random) => ArgmaxTies::Random,
-        Some(TiePolicy::Error) => ArgmaxTies::Error,
+fn with_cutoffs(
+    mut pipeline: Pipeline,
+    config: &GenerationConfig,
+    ties: Option<TiePolicy>,
+) -> Result<Pipeline, PresetError> {
+    let at_least = min_tokens_to_keep(config);
+    if let Some(p) = config.typical_p.filter(|&p| p != 1.0) {
+        let typical = Typical::new(p)?.rule(MassRule::Reach).min_tokens_to_keep(at_least);
+        pipeline = pipeline.then(typical.ties(ties.unwrap_or(TiePolicy::KeepAll)));
+    }
+    if let Some(epsilon) = config.epsilon_cutoff.filter(|&e| e != 0.0) {
+        pipeline = pipeline.then(EpsilonCutoff::new(epsilon)?.min_tokens_to_keep(at_least));
+    }
+    if let Some(epsilon) = config.eta_cutoff.filter(|&e| e != 0.0) {
+        pipeline = pipeline.then(EtaCutoff::new(epsilon)?.min_tokens_to_keep(at_least));
+    }
+    Ok(pipeline)
+}
+
+/// Beams need a token besides the EOS tokens to go on with.
+fn min_tokens_to_keep(config: &GenerationConfig) -> usize {
+    if config.num_beams.unwrap_or(1) > 1 {
+        config.eos_token_id.as_ref().map_or(1, |eos| eos.as_slice().len()) + 1
+    } else {
+        1
     }
 }
 
@@ -154,18 +225,12 @@ impl GenerationConfig {
     /// The first value that a stage refuses, or a setting that is not implemented.
     pub fn validate(&self) -> Result<(), PresetError> {
         self.check_supported()?;
-        if let Some(temperature) = self.temperature {
-            Temperature::new(temperature)?;
-        }
-        if let Some(p) = self.top_p {
-            TopP::new(p)?;
-        }
-        if let Some(min_p) = self.min_p {
-            MinP::new(min_p)?;
-        }
-        if let Some(penalty) = self.repetition_penalty {
-            RepetitionPenalty::new(penalty)?;
-        }
+        let every = Self { do_sample: Some(true), ..self.clone() };
+        with_penalties(Pipeline::draw(), &every)?;
+        with_lengths(Pipeline::draw(), &every)?;
+        with_late_edits(Pipeline::draw(), &every)?;
+        with_shape(Pipeline::draw(), &every, None)?;
+        with_cutoffs(Pipeline::draw(), &every, None)?;
         Ok(())
     }
 
@@ -225,7 +290,13 @@ mod tests {
             (r#"{"do_sample": true, "top_p": 1.5}"#, "top_p"),
             (r#"{"do_sample": true, "min_p": -0.1}"#, "min_p"),
             (r#"{"repetition_penalty": 0}"#, "repetition_penalty"),
-            (r#"{"num_beams": 2}"#, "num_beams"),
+            (r#"{"typical_p": 0.9, "do_sample": true, "eta_cutoff": 2}"#, "eta_cutoff"),
+            (
+                r#"{"exponential_decay_length_penalty": [1, 1.5]}"#,
+                "exponential_decay_length_penalty",
+            ),
+            (r#"{"forced_eos_token_id": []}"#, "forced_eos_token_id"),
+            (r#"{"penalty_alpha": 0.5}"#, "penalty_alpha"),
         ];
         for (json, key) in cases {
             let error = pipeline(json, None).expect_err(json);

@@ -1,12 +1,16 @@
 //! Repetition penalty: makes tokens that already occurred less likely.
 
+use alloc::vec::Vec;
+
 use crate::candidates::Candidates;
+use crate::history::Window;
 use crate::stage::{Stage, StageError, StepContext};
 
-/// Moves the score of every token that occurred, prompt included, away from likely:
-/// `s' = s · r` for `s < 0`, `s / r` otherwise. Once per token, however often it occurred.
+/// Moves the score of every token that occurred away from likely: `s' = s · r` for `s < 0`,
+/// `s / r` otherwise. Once per token, however often it occurred.
 ///
-/// `r = 1` changes nothing, `r > 1` discourages repetition, `r < 1` encourages it.
+/// `r = 1` changes nothing, `r > 1` discourages repetition, `r < 1` encourages it. The text is
+/// prompt and generated tokens unless a [`Window`] says otherwise.
 ///
 /// # Ties
 ///
@@ -18,15 +22,17 @@ use crate::stage::{Stage, StageError, StepContext};
 ///
 /// # Differences
 ///
-/// Hugging Face and vLLM apply it to prompt and output, as here. llama.cpp looks at a window of
-/// the last 64 tokens and multiplies at `s ≤ 0` (which differs at zero only in the sign of zero).
-/// mistral.rs subtracts its other penalties first. The rule depends on where zero is, so that
-/// shifting all logits changes its effect; beams show it log-probabilities, which are never
-/// positive, and there it always multiplies.
+/// Hugging Face and vLLM apply it to prompt and output, as here by default. llama.cpp looks at a
+/// window of the last 64 tokens. Hugging Face divides at zero, llama.cpp and vLLM multiply there;
+/// the result is the same zero. vLLM multiplies by the rounded reciprocal where the others divide:
+/// [`RepetitionPenalty::reciprocal`], a last digit apart. mistral.rs subtracts its other penalties
+/// first. The rule depends on where zero is, so that shifting all logits changes its effect; beams
+/// show it log-probabilities, which are never positive, and there it always multiplies.
 ///
 /// # Complexity
 ///
-/// The number of distinct tokens so far, and a copy of the row if none was made yet.
+/// The number of distinct tokens in the text, or `w ln w` for a window of `w` tokens; and a copy
+/// of the row if none was made yet.
 ///
 /// # Example
 ///
@@ -36,16 +42,23 @@ use crate::stage::{Stage, StageError, StepContext};
 /// let step = Step::new(DrawKey::new(0)).history(&history);
 /// let pipeline = Pipeline::greedy().then(RepetitionPenalty::new(2.0)?);
 /// assert_eq!(pipeline.select(&[3.0, 2.0], &step, &mut Workspace::new(2))?.token, 1);
+/// let exempt = Pipeline::greedy().then(RepetitionPenalty::new(2.0)?.exempt(&[0]));
+/// assert_eq!(exempt.select(&[3.0, 2.0], &step, &mut Workspace::new(2))?.token, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Source
 ///
 /// Keskar et al., *CTRL*, arXiv 1909.05858; Hugging Face transformers 5.23,
-/// `RepetitionPenaltyLogitsProcessor`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// `RepetitionPenaltyLogitsProcessor`; llama.cpp `llama_sampler_penalties`; vLLM 0.33
+/// `apply_repetition_penalties`.
+#[derive(Debug, Clone, PartialEq)]
 pub struct RepetitionPenalty {
     penalty: f32,
+    window: Window,
+    /// Ascending.
+    exempt: Vec<u32>,
+    reciprocal: bool,
 }
 
 /// Why a [`RepetitionPenalty`] was refused.
@@ -57,7 +70,7 @@ pub enum RepetitionPenaltyError {
 }
 
 impl RepetitionPenalty {
-    /// A penalty, rounded to `f32` as the engines do.
+    /// A penalty on all of the text, rounded to `f32` as the engines do.
     ///
     /// # Errors
     ///
@@ -67,7 +80,37 @@ impl RepetitionPenalty {
         if !(rounded > 0.0 && rounded < f32::INFINITY) {
             return Err(RepetitionPenaltyError::OutOfRange(penalty));
         }
-        Ok(Self { penalty: rounded })
+        Ok(Self { penalty: rounded, window: Window::ALL, exempt: Vec::new(), reciprocal: false })
+    }
+
+    /// Which part of the text counts.
+    #[must_use]
+    pub fn window(self, window: Window) -> Self {
+        Self { window, ..self }
+    }
+
+    /// Tokens that may repeat freely, such as the markers of a chat template.
+    #[must_use]
+    pub fn exempt(self, ids: &[u32]) -> Self {
+        let mut exempt = ids.to_vec();
+        exempt.sort_unstable();
+        Self { exempt, ..self }
+    }
+
+    /// Multiplies positive scores by `fl(1 / r)` instead of dividing by `r`, as vLLM does.
+    #[must_use]
+    pub fn reciprocal(self, reciprocal: bool) -> Self {
+        Self { reciprocal, ..self }
+    }
+
+    fn penalised(&self, score: f32) -> f32 {
+        if self.reciprocal {
+            score * if score > 0.0 { 1.0 / self.penalty } else { self.penalty }
+        } else if score < 0.0 {
+            score * self.penalty
+        } else {
+            score / self.penalty
+        }
     }
 }
 
@@ -81,9 +124,38 @@ impl Stage for RepetitionPenalty {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let penalty = self.penalty;
-        let seen = step.history().counts().iter().map(|count| count.id);
-        candidates
-            .edit(seen, |_, score| if score < 0.0 { score * penalty } else { score / penalty })
+        candidates.with_words(|candidates, words| {
+            step.history().tally(self.window, words, |counts| {
+                let seen =
+                    counts.map(|(id, _)| id).filter(|id| self.exempt.binary_search(id).is_err());
+                candidates.edit(seen, |_, score| self.penalised(score))
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_agree_at_zero_bit_for_bit() {
+        for penalty in [1e-30, 0.5, 1.0, 1.3, 2.0, 1e30] {
+            let stage = RepetitionPenalty::new(penalty).expect("in range");
+            for zero in [0.0_f32, -0.0] {
+                let llama = if zero <= 0.0 { zero * stage.penalty } else { zero / stage.penalty };
+                assert_eq!(stage.penalised(zero).to_bits(), llama.to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn a_reciprocal_is_rounded_before_it_multiplies() {
+        let divides = RepetitionPenalty::new(1.1).expect("in range");
+        let multiplies = divides.clone().reciprocal(true);
+        assert_eq!(multiplies.penalised(7.3), 7.3 * (1.0 / 1.1_f32));
+        let differ = |score: f32| multiplies.penalised(score) != divides.penalised(score);
+        assert!((1..100_u8).any(|score| differ(f32::from(score))));
+        assert_eq!(multiplies.penalised(-7.3), divides.penalised(-7.3));
     }
 }

@@ -1,5 +1,7 @@
 //! How to decode, in the words of Hugging Face's `generation_config.json`.
 
+mod unsupported;
+
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -46,12 +48,65 @@ pub struct GenerationConfig {
     /// How likely a token must be next to the best one, `0..=1`; 0 is off. Only when drawing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_p: Option<f64>,
+    /// The share of the mass to keep around the expected surprise, above 0; 1 is off. Only when
+    /// drawing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub typical_p: Option<f64>,
+    /// How likely a token must be, `0..1`; 0 is off. Only when drawing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon_cutoff: Option<f64>,
+    /// How likely a token must be where the distribution is sharp, `0..1`; 0 is off. Only when
+    /// drawing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_cutoff: Option<f64>,
+    /// The share of the entropy to keep, above 0 and at most 1. Only when drawing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_h: Option<f64>,
     /// Makes tokens that occurred less likely; above 0, 1 is off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repetition_penalty: Option<f64>,
     /// Tokens in a row that must not occur twice; 0 is off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_repeat_ngram_size: Option<usize>,
+    /// Sequences of tokens and what to add to the score of their last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence_bias: Option<Vec<(Vec<u32>, f64)>>,
+    /// Sequences of tokens that must not appear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bad_words_ids: Option<Vec<Vec<u32>>>,
+    /// Tokens that must not appear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppress_tokens: Option<Vec<u32>>,
+    /// Tokens that must not be the first to be generated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begin_suppress_tokens: Option<Vec<u32>>,
+    /// The token that follows a prompt of one token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forced_bos_token_id: Option<u32>,
+    /// The tokens of which one must be the last that the length limit leaves room for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forced_eos_token_id: Option<OneOrMany<u32>>,
+    /// Mend NaN and infinities instead of failing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remove_invalid_values: Option<bool>,
+    /// After how many generated tokens the end becomes likelier, and by which factor per token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exponential_decay_length_penalty: Option<(usize, f64)>,
+    /// Turn the scores into log-probabilities at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renormalize_logits: Option<bool>,
+    /// How far to move away from what the model says without the prompt; 1 is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance_scale: Option<f64>,
+    /// Beams to search with; 1 is no search. Here it only lowers how much the cuts may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_beams: Option<usize>,
+    /// Fewest tokens in all, prompt included; [`min_new_tokens`](Self::min_new_tokens) goes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_length: Option<usize>,
+    /// Fewest tokens to generate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_new_tokens: Option<usize>,
     /// Most tokens to generate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_new_tokens: Option<usize>,
@@ -117,8 +172,14 @@ impl GenerationConfig {
             temperature: Some(1.0),
             top_k: Some(50),
             top_p: Some(1.0),
+            typical_p: Some(1.0),
+            epsilon_cutoff: Some(0.0),
+            eta_cutoff: Some(0.0),
             repetition_penalty: Some(1.0),
             no_repeat_ngram_size: Some(0),
+            remove_invalid_values: Some(false),
+            num_beams: Some(1),
+            min_length: Some(0),
             num_return_sequences: Some(1),
             ..Self::default()
         }
@@ -126,44 +187,35 @@ impl GenerationConfig {
 
     /// This config, with what it leaves open taken from `fallback`.
     ///
-    /// The two limits on length count as one setting: a fallback's `max_new_tokens` does not
-    /// overrule a `max_length` given here.
+    /// The two upper limits on length count as one setting, and so do the two lower ones: a
+    /// fallback's `max_new_tokens` does not overrule a `max_length` given here.
     #[must_use]
     pub fn or(self, fallback: Self) -> Self {
+        let floored = self.min_new_tokens.is_some() || self.min_length.is_some();
         let limited = self.max_new_tokens.is_some() || self.max_length.is_some();
         let mut extra = fallback.extra;
         extra.extend(self.extra);
-        Self {
-            do_sample: self.do_sample.or(fallback.do_sample),
-            temperature: self.temperature.or(fallback.temperature),
-            top_k: self.top_k.or(fallback.top_k),
-            top_p: self.top_p.or(fallback.top_p),
-            min_p: self.min_p.or(fallback.min_p),
-            repetition_penalty: self.repetition_penalty.or(fallback.repetition_penalty),
-            no_repeat_ngram_size: self.no_repeat_ngram_size.or(fallback.no_repeat_ngram_size),
-            max_new_tokens: if limited { self.max_new_tokens } else { fallback.max_new_tokens },
-            max_length: if limited { self.max_length } else { fallback.max_length },
-            max_time: self.max_time.or(fallback.max_time),
-            eos_token_id: self.eos_token_id.or(fallback.eos_token_id),
-            pad_token_id: self.pad_token_id.or(fallback.pad_token_id),
-            bos_token_id: self.bos_token_id.or(fallback.bos_token_id),
-            stop_strings: self.stop_strings.or(fallback.stop_strings),
-            num_return_sequences: self.num_return_sequences.or(fallback.num_return_sequences),
-            extra,
+        macro_rules! first_of {
+            ($($field:ident)*) => {
+                Self {
+                    $($field: self.$field.or(fallback.$field),)*
+                    min_length: if floored { self.min_length } else { fallback.min_length },
+                    min_new_tokens: if floored { self.min_new_tokens } else { fallback.min_new_tokens },
+                    max_new_tokens: if limited { self.max_new_tokens } else { fallback.max_new_tokens },
+                    max_length: if limited { self.max_length } else { fallback.max_length },
+                    extra,
+                }
+            };
         }
-    }
-
-    /// The first setting that would change the tokens but that this crate can not apply yet, with
-    /// its value. What only matters to beams (`length_penalty`, `early_stopping`) is harmless
-    /// without them and is not looked at.
-    pub fn unsupported(&self) -> Option<(&str, &Value)> {
-        self.extra
-            .iter()
-            .find(|(key, value)| {
-                let known = NOT_YET.iter().find(|(name, _)| name == key);
-                known.is_some_and(|(_, off)| !off.matches(value))
-            })
-            .map(|(key, value)| (key.as_str(), value))
+        first_of! {
+            do_sample temperature top_k top_p
+            min_p typical_p epsilon_cutoff eta_cutoff
+            top_h repetition_penalty no_repeat_ngram_size sequence_bias
+            bad_words_ids suppress_tokens begin_suppress_tokens forced_bos_token_id
+            forced_eos_token_id remove_invalid_values exponential_decay_length_penalty renormalize_logits
+            guidance_scale num_beams max_time eos_token_id
+            pad_token_id bos_token_id stop_strings num_return_sequences
+        }
     }
 
     /// The ids of [`eos_token_id`](Self::eos_token_id).
@@ -182,57 +234,6 @@ impl<T> From<Vec<T>> for OneOrMany<T> {
         if values.len() == 1 { Self::One(values.remove(0)) } else { Self::Many(values) }
     }
 }
-
-/// The value at which a setting does nothing; `null` does nothing for any of them.
-#[derive(Debug, Clone, Copy)]
-enum Off {
-    At(f64),
-    False,
-    Empty,
-}
-
-impl Off {
-    fn matches(self, value: &Value) -> bool {
-        match (self, value) {
-            (_, Value::Null) => true,
-            (Self::At(off), value) => value.as_f64() == Some(off),
-            (Self::False, value) => value == &Value::Bool(false),
-            (Self::Empty, Value::Array(items)) => items.is_empty(),
-            (Self::Empty, Value::Object(items)) => items.is_empty(),
-            (Self::Empty, _) => false,
-        }
-    }
-}
-
-/// Settings of Hugging Face transformers 5.23 that change which tokens come out and have no stage
-/// or search here yet.
-const NOT_YET: &[(&str, Off)] = &[
-    ("bad_words_ids", Off::Empty),
-    ("begin_suppress_tokens", Off::Empty),
-    ("constraints", Off::Empty),
-    ("dola_layers", Off::Empty),
-    ("encoder_no_repeat_ngram_size", Off::At(0.0)),
-    ("encoder_repetition_penalty", Off::At(1.0)),
-    ("epsilon_cutoff", Off::At(0.0)),
-    ("eta_cutoff", Off::At(0.0)),
-    ("exponential_decay_length_penalty", Off::Empty),
-    ("force_words_ids", Off::Empty),
-    ("forced_bos_token_id", Off::Empty),
-    ("forced_eos_token_id", Off::Empty),
-    ("guidance_scale", Off::At(1.0)),
-    ("min_length", Off::At(0.0)),
-    ("min_new_tokens", Off::At(0.0)),
-    ("num_beam_groups", Off::At(1.0)),
-    ("num_beams", Off::At(1.0)),
-    ("penalty_alpha", Off::At(0.0)),
-    ("remove_invalid_values", Off::False),
-    ("sequence_bias", Off::Empty),
-    ("suppress_tokens", Off::Empty),
-    ("token_healing", Off::False),
-    ("top_h", Off::Empty),
-    ("typical_p", Off::At(1.0)),
-    ("watermarking_config", Off::Empty),
-];
 
 #[cfg(test)]
 mod tests {
@@ -254,6 +255,29 @@ mod tests {
         assert_eq!(serde_json::to_string(&nothing).expect("JSON"), "{}");
     }
 
+    /// The fields of the files that come with Gemma 3, Llama 3, Qwen3 and Phi-4.
+    #[test]
+    fn published_files_are_read_and_come_back() {
+        let files = [
+            r#"{"do_sample":true,"top_k":64,"top_p":0.95,"eos_token_id":[1,106],"pad_token_id":0,"bos_token_id":2,"cache_implementation":"hybrid","transformers_version":"4.50.0.dev0"}"#,
+            r#"{"do_sample":true,"temperature":0.6,"top_p":0.9,"eos_token_id":[128001,128008,128009],"bos_token_id":128000,"transformers_version":"4.42.3"}"#,
+            r#"{"do_sample":true,"temperature":0.6,"top_k":20,"top_p":0.95,"eos_token_id":[151645,151643],"pad_token_id":151643,"bos_token_id":151643,"transformers_version":"4.51.0"}"#,
+            r#"{"eos_token_id":[100257,100265],"pad_token_id":100349,"bos_token_id":100257,"_from_model_config":true,"transformers_version":"4.47.0"}"#,
+        ];
+        for file in files {
+            let config = parse(file);
+            config.validate().expect(file);
+            let back: Value =
+                serde_json::from_str(&serde_json::to_string(&config).expect("JSON")).expect("JSON");
+            assert_eq!(back, serde_json::from_str::<Value>(file).expect("JSON"));
+        }
+        let every_knob = r#"{"do_sample":true,"typical_p":0.9,"epsilon_cutoff":0.001,"eta_cutoff":0.002,"top_h":0.4,"sequence_bias":[[[1,2],-1.5]],"bad_words_ids":[[3],[4,5]],"suppress_tokens":[6],"begin_suppress_tokens":[7],"forced_bos_token_id":8,"forced_eos_token_id":[9,10],"remove_invalid_values":true,"exponential_decay_length_penalty":[5,1.25],"renormalize_logits":true,"guidance_scale":1.5,"num_beams":4,"min_length":3,"min_new_tokens":2,"eos_token_id":[9,10]}"#;
+        let config = parse(every_knob);
+        assert!(config.extra.is_empty(), "{:?}", config.extra);
+        let back = serde_json::to_string(&config).expect("JSON");
+        assert_eq!(parse(&back), config);
+    }
+
     #[test]
     fn the_first_source_that_has_a_word_decides() {
         let user = parse(r#"{"top_p": 0.5, "top_h": null, "note": "mine"}"#);
@@ -270,26 +294,27 @@ mod tests {
     fn one_limit_on_length_replaces_the_other() {
         let user = parse(r#"{"max_length": 30}"#).or(parse(r#"{"max_new_tokens": 5}"#));
         assert_eq!((user.max_new_tokens, user.max_length), (None, Some(30)));
+        let user = parse(r#"{"min_new_tokens": 3}"#).or(parse(r#"{"min_length": 9}"#));
+        assert_eq!((user.min_new_tokens, user.min_length), (Some(3), None));
     }
 
     #[test]
     fn what_is_not_there_yet_is_found_unless_it_is_off() {
         let harmless = [
             "{}",
-            r#"{"num_beams": 1, "typical_p": 1.0, "top_h": null, "bad_words_ids": []}"#,
+            r#"{"num_beam_groups": 1, "penalty_alpha": 0.0, "dola_layers": null, "constraints": []}"#,
             r#"{"length_penalty": 2.0, "early_stopping": true, "use_cache": false}"#,
-            r#"{"remove_invalid_values": false, "sequence_bias": {}, "min_new_tokens": 0}"#,
+            r#"{"token_healing": false, "watermarking_config": {}, "encoder_no_repeat_ngram_size": 0}"#,
         ];
         for json in harmless {
             assert_eq!(parse(json).unsupported(), None, "{json}");
         }
         let harmful = [
-            (r#"{"num_beams": 4}"#, "num_beams"),
-            (r#"{"typical_p": 0.9}"#, "typical_p"),
-            (r#"{"bad_words_ids": [[3]]}"#, "bad_words_ids"),
-            (r#"{"forced_eos_token_id": 2}"#, "forced_eos_token_id"),
-            (r#"{"remove_invalid_values": true}"#, "remove_invalid_values"),
-            (r#"{"num_beams": "many"}"#, "num_beams"),
+            (r#"{"num_beam_groups": 4}"#, "num_beam_groups"),
+            (r#"{"penalty_alpha": 0.6}"#, "penalty_alpha"),
+            (r#"{"dola_layers": "high"}"#, "dola_layers"),
+            (r#"{"token_healing": true}"#, "token_healing"),
+            (r#"{"encoder_repetition_penalty": "much"}"#, "encoder_repetition_penalty"),
         ];
         for (json, key) in harmful {
             assert_eq!(parse(json).unsupported().map(|(key, _)| key), Some(key), "{json}");

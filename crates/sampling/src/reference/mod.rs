@@ -12,12 +12,15 @@
 //! assert_eq!(list.ids(), [1, 2]);
 //! ```
 
+mod cuts;
+mod edits;
+
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use crate::candidates::{Edge, MassRule};
 use crate::draws::{Draws, Purpose};
-use crate::kernels::{Mass, weight};
+use crate::kernels::special::gumbel;
+use crate::kernels::{Mass, exp, ln, weight};
 use crate::ties::TiePolicy;
 
 /// A listed token.
@@ -66,8 +69,32 @@ impl List {
         Mass(self.entries.iter().map(|e| mass_below(max, *e)).sum())
     }
 
-    /// `score / temperature`, for each.
+    /// The probability of an entry, rounded to `f32`.
+    pub fn probability(&self, entry: &Entry) -> f32 {
+        (exp(f64::from(entry.score) - f64::from(self.max())) / self.mass().as_f64()) as f32
+    }
+
+    /// How far a candidate is below the best, on average under the distribution.
+    pub fn mean_gap(&self) -> f64 {
+        let max = self.max();
+        let moment = |e: &Entry| {
+            let gap = max - e.score;
+            let weight = weight(gap);
+            if weight > 0.0 { Mass::of_weight(weight * gap).0 } else { 0 }
+        };
+        Mass(self.entries.iter().map(moment).sum()).share_of(self.mass())
+    }
+
+    /// The Shannon entropy in nats.
+    pub fn entropy(&self) -> f64 {
+        ln(self.mass().as_f64()) + self.mean_gap()
+    }
+
+    /// `score / temperature`, for each. 1 leaves everything as it is, what was remembered too.
     pub fn divide(&mut self, temperature: f32) {
+        if temperature == 1.0 {
+            return;
+        }
         for entry in &mut self.entries {
             entry.undivided = entry.score;
             entry.score /= temperature;
@@ -77,6 +104,9 @@ impl List {
     /// `f(id, score)` for each token of `ids`, once per occurrence. After an edit the scores are
     /// what they are: nothing is remembered of a temperature before it.
     pub fn edit(&mut self, ids: &[u32], f: impl Fn(u32, f32) -> f32) {
+        if ids.is_empty() {
+            return;
+        }
         for id in ids {
             if let Some(entry) = self.entries.iter_mut().find(|e| e.id == *id) {
                 entry.score = f(*id, entry.score);
@@ -87,70 +117,12 @@ impl List {
         }
     }
 
-    /// The repetition penalty over the distinct tokens of `seen`.
-    pub fn repetition_penalty(&mut self, penalty: f32, seen: &[u32]) {
-        let mut distinct = seen.to_vec();
-        distinct.sort_unstable();
-        distinct.dedup();
-        self.edit(&distinct, |_, s| if s < 0.0 { s * penalty } else { s / penalty });
-    }
-
-    /// Bans every token that would complete an n-gram of `tokens` again.
-    pub fn no_repeat_ngram(&mut self, n: usize, tokens: &[u32]) {
-        let mut banned = Vec::new();
-        for start in 0..(tokens.len() + 1).saturating_sub(n) {
-            if tokens[start..start + n - 1] == tokens[tokens.len() - (n - 1)..] {
-                banned.push(tokens[start + n - 1]);
-            }
+    /// `f(id, score)` for each, as [`List::edit`] does for some.
+    pub fn map(&mut self, f: impl Fn(u32, f32) -> f32) {
+        for entry in &mut self.entries {
+            entry.score = f(entry.id, entry.score);
+            entry.undivided = entry.score;
         }
-        if !banned.is_empty() {
-            self.edit(&banned, |_, _| f32::NEG_INFINITY);
-        }
-    }
-
-    /// Keeps the first `k` of the order.
-    pub fn keep_top(&mut self, k: usize, ties: TiePolicy) {
-        self.keep_prefix(k.min(self.entries.len()), ties);
-    }
-
-    /// Keeps the shortest prefix of the order with a share `p` of the mass, and at least
-    /// `at_least` entries.
-    pub fn keep_mass(&mut self, p: f64, rule: MassRule, at_least: usize, ties: TiePolicy) {
-        if p >= 1.0 {
-            return;
-        }
-        let (max, total) = (self.max(), self.mass());
-        let mut ahead = 0;
-        let mut kept = 0;
-        for entry in self.ordered(ties) {
-            // The mass from the bottom up to this entry, and the mass from the top before it.
-            let bottom = (total.0 - ahead) as f64 / total.0 as f64;
-            let enough = match rule {
-                MassRule::DropTail => bottom <= f64::from((1.0 - p) as f32),
-                MassRule::Reach => ahead as f64 >= p * total.0 as f64,
-                MassRule::Exceed => ahead as f64 > p * total.0 as f64,
-            };
-            if enough && kept >= at_least.max(1) {
-                break;
-            }
-            ahead += mass_below(max, entry);
-            kept += 1;
-        }
-        self.keep_prefix(kept, ties);
-    }
-
-    /// Keeps scores from `floor`, and at least the first `at_least` of the order.
-    pub fn keep_from(&mut self, floor: f32, edge: Edge, at_least: usize) {
-        let reached =
-            |e: &&Entry| if edge == Edge::Keep { e.score >= floor } else { e.score > floor };
-        let count = self.entries.iter().filter(reached).count();
-        self.keep_prefix(count.max(at_least).min(self.entries.len()), TiePolicy::LowestId);
-    }
-
-    /// Min-p: scores from `fl(max + ln p)`.
-    pub fn min_p(&mut self, p: f64) {
-        let floor = self.max() + crate::kernels::ln(p) as f32;
-        self.keep_from(floor, Edge::Keep, 1);
     }
 
     /// The first of the order.
@@ -170,6 +142,19 @@ impl List {
                 running > goal
             })
             .map(|e| e.id)
+    }
+
+    /// The highest sum of a score and Gumbel noise, equals by lower id.
+    pub fn pick_by_gumbel(&self, purpose: Purpose) -> Option<u32> {
+        let noisy =
+            |e: &Entry| f64::from(e.score) + gumbel(self.draws.bits(purpose, u64::from(e.id)));
+        let mut best: Option<(f64, u32)> = None;
+        for entry in self.entries.iter().filter(|e| e.score > f32::NEG_INFINITY) {
+            if best.is_none_or(|(highest, _)| noisy(entry) > highest) {
+                best = Some((noisy(entry), entry.id));
+            }
+        }
+        best.map(|(_, id)| id)
     }
 
     /// The entries, best first; `KeepAll` orders equals as `LowestId` does.

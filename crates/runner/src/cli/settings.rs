@@ -1,0 +1,259 @@
+//! From flags to settings: which engine knows which flag, and what the flags given say.
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use taper_runner::sampling::{GenerationConfig, OneOrMany};
+use taper_runner::{LlamaCpp, Semantics, Vllm};
+
+use super::args::{Engine, GenerateArgs, LlamaCppArgs, SomeArgs, UNDER};
+use super::failure::Failure;
+
+/// The flags that were given.
+#[derive(Debug, Default)]
+pub(super) struct Flags {
+    given: Vec<Flag>,
+}
+
+#[derive(Debug)]
+struct Flag {
+    /// Without the dashes before it.
+    name: String,
+    /// The heading that it has in the help.
+    heading: String,
+}
+
+/// Flags that greedy decoding under Hugging Face's rules does not look at.
+const WARPERS: [&str; 8] = [
+    "temperature",
+    "top-k",
+    "top-p",
+    "min-p",
+    "typical-p",
+    "epsilon-cutoff",
+    "eta-cutoff",
+    "top-h",
+];
+
+/// Flags that greedy decoding under vLLM's rules does not look at.
+const CUTS: [&str; 3] = ["top-k", "top-p", "min-p"];
+
+/// Flags that mirostat leaves an effect.
+const BESIDE_MIROSTAT: [&str; 5] =
+    ["temperature", "logit-bias", "mirostat", "mirostat-tau", "mirostat-eta"];
+
+impl Flags {
+    pub(super) fn of(command: &clap::Command, matches: &ArgMatches) -> Self {
+        let given = command
+            .get_arguments()
+            .filter(|arg| {
+                matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+            })
+            .filter_map(|arg| {
+                let heading = arg.get_help_heading().unwrap_or_default().to_owned();
+                Some(Flag { name: arg.get_long()?.to_owned(), heading })
+            });
+        Self { given: given.collect() }
+    }
+
+    /// Whether the flag for a setting was given, by the setting's name in a config.
+    pub(super) fn for_setting(&self, key: &str) -> Option<String> {
+        let name = key.replace('_', "-");
+        self.given.iter().any(|flag| flag.name == name).then(|| format!("--{name}"))
+    }
+
+    /// Refuses flags that the engine does not have.
+    pub(super) fn check(&self, engine: Engine) -> Result<(), Failure> {
+        for flag in &self.given {
+            let Some(engines) = flag.heading.strip_prefix(UNDER) else { continue };
+            if engines.split(", ").all(|name| name != engine.name()) {
+                let (name, engine) = (&flag.name, engine.name());
+                let others = engines.replace(", ", " or ");
+                return Err(Failure::Usage(format!(
+                    "--{name}: {engine} has no such setting; leave it out, or use --semantics {others}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The flags that have no effect beside the settings in force, and why.
+    pub(super) fn idle(&self, semantics: &Semantics, config: &GenerationConfig) -> Option<String> {
+        let (why, idle): (_, Vec<_>) = match semantics {
+            Semantics::HuggingFace if !semantics.draws(config) => {
+                ("without --do-sample true", self.named(|name| WARPERS.contains(&name)))
+            }
+            Semantics::LlamaCpp(settings) if settings.draws_by_mirostat() => {
+                ("with --mirostat", self.decoding(|name| !BESIDE_MIROSTAT.contains(&name)))
+            }
+            Semantics::Vllm(_) if !semantics.draws(config) => {
+                ("at temperature 0", self.named(|name| CUTS.contains(&name)))
+            }
+            _ => return None,
+        };
+        let flags = idle.join(", ");
+        (!idle.is_empty()).then(|| format!("note: {why} there is no effect of {flags}"))
+    }
+
+    fn named(&self, picks: impl Fn(&str) -> bool) -> Vec<String> {
+        let picked = self.given.iter().filter(|flag| picks(&flag.name));
+        picked.map(|flag| format!("--{}", flag.name)).collect()
+    }
+
+    /// As `named`, of the flags that say how to decode.
+    fn decoding(&self, picks: impl Fn(&str) -> bool) -> Vec<String> {
+        let about_decoding = |name: &str| {
+            self.given.iter().any(|f| f.name == name && f.heading.starts_with("Decoding"))
+        };
+        self.named(|name| about_decoding(name) && picks(name))
+    }
+}
+
+impl Engine {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::HuggingFace => "huggingface",
+            Self::LlamaCpp => "llama.cpp",
+            Self::Vllm => "vllm",
+        }
+    }
+}
+
+impl GenerateArgs {
+    /// What the flags say of when to stop, and under Hugging Face's rules of how to decode.
+    pub(super) fn config(&self) -> Result<GenerationConfig, Failure> {
+        let stopping = &self.stopping;
+        let stops = &stopping.stop_strings;
+        let shared = GenerationConfig {
+            num_return_sequences: stopping.num_return_sequences,
+            max_new_tokens: stopping.max_new_tokens,
+            max_length: stopping.max_length,
+            max_time: stopping.max_time,
+            eos_token_id: stopping.eos_token_id.clone().map(|ids| OneOrMany::from(ids.0)),
+            stop_strings: (!stops.is_empty()).then(|| OneOrMany::from(stops.clone())),
+            ..GenerationConfig::default()
+        };
+        match self.engine.semantics {
+            Engine::HuggingFace => self.hugging_face(shared),
+            Engine::LlamaCpp | Engine::Vllm => Ok(shared),
+        }
+    }
+
+    fn hugging_face(&self, shared: GenerationConfig) -> Result<GenerationConfig, Failure> {
+        let (all, own) = (&self.decoding, self.hugging_face.clone());
+        let top_k = all.top_k.map(|k| {
+            let refused = || format!("--top-k: top_k is {k}; it must be at least 0 (0 is off)");
+            usize::try_from(k).map_err(|_| Failure::Usage(refused()))
+        });
+        Ok(GenerationConfig {
+            temperature: all.temperature,
+            top_k: top_k.transpose()?,
+            top_p: all.top_p,
+            min_p: all.min_p,
+            typical_p: self.some.typical_p,
+            repetition_penalty: self.some.repetition_penalty,
+            do_sample: own.do_sample,
+            epsilon_cutoff: own.epsilon_cutoff,
+            eta_cutoff: own.eta_cutoff,
+            top_h: own.top_h,
+            no_repeat_ngram_size: own.no_repeat_ngram_size,
+            bad_words_ids: own.bad_words_ids.map(|words| words.0),
+            sequence_bias: own.sequence_bias.map(|biases| biases.0),
+            suppress_tokens: own.suppress_tokens.map(|ids| ids.0),
+            begin_suppress_tokens: own.begin_suppress_tokens.map(|ids| ids.0),
+            forced_bos_token_id: own.forced_bos_token_id,
+            forced_eos_token_id: own.forced_eos_token_id.map(|ids| OneOrMany::from(ids.0)),
+            exponential_decay_length_penalty: own
+                .exponential_decay_length_penalty
+                .map(|decay| (decay.0, decay.1)),
+            min_length: own.min_length,
+            min_new_tokens: own.min_new_tokens,
+            remove_invalid_values: own.remove_invalid_values,
+            renormalize_logits: own.renormalize_logits,
+            ..shared
+        })
+    }
+
+    /// Whose rules, with the settings that they alone know; `file` is the model's own config.
+    pub(super) fn semantics(&self, file: &GenerationConfig) -> Semantics {
+        match self.engine.semantics {
+            Engine::HuggingFace => Semantics::HuggingFace,
+            Engine::LlamaCpp => Semantics::LlamaCpp(self.llama_cpp()),
+            Engine::Vllm => Semantics::Vllm(self.vllm(file)),
+        }
+    }
+
+    fn llama_cpp(&self) -> LlamaCpp {
+        let (all, some, own) = (&self.decoding, &self.some, self.llama_cpp.clone());
+        let mut settings = LlamaCpp::default();
+        let config = &mut settings.config;
+        set(&mut config.temperature, all.temperature);
+        set(&mut config.top_k, all.top_k);
+        set(&mut config.top_p, all.top_p);
+        set(&mut config.min_p, all.min_p);
+        set(&mut config.typ_p, some.typical_p);
+        set(&mut config.samplers, own.samplers.map(|chain| chain.0));
+        set(&mut config.top_n_sigma, own.top_n_sigma);
+        set(&mut config.xtc_probability, own.xtc_probability);
+        set(&mut config.xtc_threshold, own.xtc_threshold);
+        set(&mut config.min_keep, own.min_keep);
+        set(&mut config.repeat_last_n, own.repeat_last_n);
+        set(&mut config.repeat_penalty, own.repeat_penalty);
+        set(&mut config.frequency_penalty, some.frequency_penalty);
+        set(&mut config.presence_penalty, some.presence_penalty);
+        set(&mut config.dry_multiplier, own.dry_multiplier);
+        set(&mut config.dry_base, own.dry_base);
+        set(&mut config.dry_allowed_length, own.dry_allowed_length);
+        set(&mut config.dry_penalty_last_n, own.dry_penalty_last_n);
+        set(&mut config.dynatemp_range, own.dynatemp_range);
+        set(&mut config.dynatemp_exponent, own.dynatemp_exponent);
+        set(&mut config.mirostat_tau, own.mirostat_tau);
+        set(&mut config.mirostat_eta, own.mirostat_eta);
+        set(&mut config.adaptive_target, own.adaptive_target);
+        set(&mut config.adaptive_decay, own.adaptive_decay);
+        config.logit_bias = some.biases();
+        set(&mut settings.dry_sequence_breakers, self.llama_cpp.breakers());
+        match own.mirostat.and_then(|mirostat| mirostat.0) {
+            Some(version) => settings.mirostat(version),
+            None => settings,
+        }
+    }
+
+    fn vllm(&self, file: &GenerationConfig) -> Vllm {
+        let (all, some, own) = (&self.decoding, &self.some, self.vllm.clone());
+        let mut settings = Vllm { bad_words: own.bad_words, ..Vllm::for_model(file) };
+        let config = &mut settings.config;
+        set(&mut config.temperature, all.temperature);
+        set(&mut config.top_k, all.top_k.map(i64::from));
+        set(&mut config.top_p, all.top_p);
+        set(&mut config.min_p, all.min_p);
+        set(&mut config.repetition_penalty, some.repetition_penalty);
+        set(&mut config.frequency_penalty, some.frequency_penalty);
+        set(&mut config.presence_penalty, some.presence_penalty);
+        set(&mut config.min_tokens, own.min_tokens);
+        set(&mut config.stop_token_ids, own.stop_token_ids.map(|ids| ids.0));
+        config.allowed_token_ids = own.allowed_token_ids.map(|ids| ids.0);
+        config.logit_bias = some.biases();
+        settings
+    }
+}
+
+impl SomeArgs {
+    fn biases(&self) -> Vec<(u32, f64)> {
+        self.logit_bias.iter().flat_map(|biases| biases.0.iter().copied()).collect()
+    }
+}
+
+impl LlamaCppArgs {
+    /// `none` takes back what came before it.
+    fn breakers(&self) -> Option<Vec<String>> {
+        let texts = &self.dry_sequence_breakers;
+        let after = texts.iter().rposition(|text| text == "none").map_or(0, |at| at + 1);
+        (!texts.is_empty()).then(|| texts[after..].to_vec())
+    }
+}
+
+fn set<T>(field: &mut T, flag: Option<T>) {
+    if let Some(value) = flag {
+        *field = value;
+    }
+}

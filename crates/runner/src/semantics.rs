@@ -1,0 +1,200 @@
+//! Whose rules a run follows, with the settings that those rules alone know.
+
+mod breakers;
+mod llama_cpp;
+mod vllm;
+
+use std::collections::BTreeMap;
+
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use taper_sampling::presets::{self, PresetError};
+use taper_sampling::{GenerationConfig, OneOrMany, Pipeline, TiePolicy};
+
+pub use self::llama_cpp::{LlamaCpp, MirostatVersion};
+pub use self::vllm::Vllm;
+use crate::error::RequestError;
+use crate::generation::Source;
+
+/// Settings of [`GenerationConfig`] that mean the same under all rules: when to stop, and how
+/// often to begin.
+const SHARED: [&str; 8] = [
+    "bos_token_id",
+    "eos_token_id",
+    "max_length",
+    "max_new_tokens",
+    "max_time",
+    "num_return_sequences",
+    "pad_token_id",
+    "stop_strings",
+];
+
+/// Whose names, defaults, order of stages, gating and tie rules.
+///
+/// ```
+/// use taper_runner::{LlamaCpp, Request, Semantics};
+///
+/// let mut request = Request::new(vec![4, 2]);
+/// request.config.max_new_tokens = Some(8);
+/// let mut settings = LlamaCpp::default();
+/// settings.config.repeat_penalty = 1.1;
+/// request.semantics = Semantics::LlamaCpp(settings);
+/// assert_eq!(request.semantics.name(), "llama.cpp");
+/// ```
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(tag = "semantics")]
+#[non_exhaustive]
+pub enum Semantics {
+    /// Those of [Hugging Face transformers](presets::huggingface); all settings are in the request's config.
+    #[default]
+    #[serde(rename = "huggingface")]
+    HuggingFace,
+    /// Those of [llama.cpp](presets::llama_cpp); the request's config says when to stop, and no
+    /// more.
+    #[serde(rename = "llama.cpp")]
+    LlamaCpp(LlamaCpp),
+    /// Those of [vLLM](presets::vllm); the request's config says when to stop, and no more.
+    #[serde(rename = "vllm")]
+    Vllm(Vllm),
+}
+
+impl Semantics {
+    /// The engine's name on the command line and in the JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::HuggingFace => "huggingface",
+            Self::LlamaCpp(_) => "llama.cpp",
+            Self::Vllm(_) => "vllm",
+        }
+    }
+
+    /// Whether chance has a part in it.
+    pub fn draws(&self, config: &GenerationConfig) -> bool {
+        match self {
+            Self::HuggingFace => config.do_sample == Some(true),
+            Self::LlamaCpp(_) => true,
+            Self::Vllm(settings) => settings.config.temperature != 0.0,
+        }
+    }
+
+    /// Tokens that end a sequence besides the EOS tokens, and have no text.
+    pub fn stop_tokens(&self) -> &[u32] {
+        match self {
+            Self::Vllm(settings) => &settings.config.stop_token_ids,
+            _ => &[],
+        }
+    }
+
+    /// Checks every value that can be checked without a model; those of `config` too if they have
+    /// no effect.
+    ///
+    /// # Errors
+    ///
+    /// The first value that is out of its range.
+    pub fn validate(&self, config: &GenerationConfig) -> Result<(), RequestError> {
+        match self {
+            Self::HuggingFace => {
+                // Some settings are nothing without an EOS token, which is the model's to name.
+                let some_eos = GenerationConfig {
+                    eos_token_id: Some(OneOrMany::One(0)),
+                    ..GenerationConfig::default()
+                };
+                config.clone().or(some_eos).validate()?;
+            }
+            Self::LlamaCpp(settings) => {
+                only_shared(config, self.name())?;
+                settings.check_finite()?;
+                // A vocabulary that no token is outside of.
+                presets::llama_cpp(&settings.config, usize::MAX, None)?;
+            }
+            Self::Vllm(settings) => {
+                only_shared(config, self.name())?;
+                settings.config.validate()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a model's own `generation_config.json` counts for in a request's config: everything
+    /// where the rules are those that the file was written for, otherwise its special tokens, and
+    /// for vLLM the limit on new tokens. What else vLLM reads is in [`Vllm::for_model`].
+    #[must_use]
+    pub fn heed(&self, file: GenerationConfig) -> GenerationConfig {
+        let max_new_tokens = match self {
+            Self::HuggingFace => return file,
+            Self::LlamaCpp(_) => None,
+            Self::Vllm(_) => file.max_new_tokens,
+        };
+        GenerationConfig {
+            bos_token_id: file.bos_token_id,
+            eos_token_id: file.eos_token_id,
+            pad_token_id: file.pad_token_id,
+            max_new_tokens,
+            ..GenerationConfig::default()
+        }
+    }
+
+    /// `config`, with the engine's defaults for what it leaves open.
+    pub(crate) fn with_defaults(
+        &self,
+        config: GenerationConfig,
+    ) -> Result<GenerationConfig, RequestError> {
+        match self {
+            Self::HuggingFace => Ok(config.or(GenerationConfig::class_defaults())),
+            Self::LlamaCpp(_) | Self::Vllm(_) => {
+                only_shared(&config, self.name())?;
+                let one = GenerationConfig { num_return_sequences: Some(1), ..Default::default() };
+                Ok(config.or(one))
+            }
+        }
+    }
+
+    pub(crate) fn pipeline(
+        &self,
+        config: &GenerationConfig,
+        source: &Source<'_>,
+        ties: Option<TiePolicy>,
+    ) -> Result<Pipeline, RequestError> {
+        let vocab_size = source.model.vocab_size();
+        Ok(match self {
+            Self::HuggingFace => presets::huggingface(config, ties)?,
+            Self::LlamaCpp(settings) => {
+                settings.check_finite()?;
+                presets::llama_cpp(&settings.by_token(source)?, vocab_size, ties)?
+            }
+            Self::Vllm(settings) => {
+                presets::vllm(&settings.by_token(config.eos_ids(), source)?, vocab_size, ties)?
+            }
+        })
+    }
+}
+
+/// A config with what it has as tokens and what a person gave as texts in one list, texts first.
+fn with_texts<S: Serializer>(
+    config: &impl Serialize,
+    key: &str,
+    texts: &[String],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut settings = serde_json::to_value(config).map_err(S::Error::custom)?;
+    if let Some(Value::Array(list)) = settings.get_mut(key) {
+        list.splice(..0, texts.iter().cloned().map(Value::String));
+    }
+    settings.serialize(serializer)
+}
+
+/// Refuses a setting that Hugging Face's rules alone would look at.
+fn only_shared(config: &GenerationConfig, engine: &'static str) -> Result<(), RequestError> {
+    let known = GenerationConfig { extra: BTreeMap::new(), ..config.clone() };
+    let Ok(Value::Object(settings)) = serde_json::to_value(known) else { return Ok(()) };
+    match settings.into_iter().find(|(key, _)| !SHARED.contains(&key.as_str())) {
+        None => Ok(()),
+        Some((key, _)) => Err(RequestError::Foreign { key, engine }),
+    }
+}
+
+/// A setting that is not available, whichever stage might have it.
+pub(crate) fn unsupported(key: &str, value: &impl ToString) -> RequestError {
+    PresetError::Unsupported { key: key.to_owned(), value: value.to_string() }.into()
+}

@@ -1,0 +1,114 @@
+//! llama.cpp's settings.
+
+use serde::{Serialize, Serializer};
+use taper_sampling::presets::{LlamaCppConfig, LlamaCppSampler, PresetError};
+
+use super::{breakers, with_texts};
+use crate::error::RequestError;
+use crate::generation::Source;
+
+/// llama.cpp's settings as a person writes them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LlamaCpp {
+    /// All but the breakers.
+    pub config: LlamaCppConfig,
+    /// Texts that no repetition reaches across as DRY counts them. The model's tokenizer tells
+    /// which tokens they are in; breakers that the config names by token count as well.
+    pub dry_sequence_breakers: Vec<String>,
+}
+
+impl Default for LlamaCpp {
+    /// What llama.cpp's programs start from.
+    fn default() -> Self {
+        Self {
+            config: LlamaCppConfig::engine_defaults(),
+            dry_sequence_breakers: ["\n", ":", "\"", "*"].map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+impl Serialize for LlamaCpp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let texts = &self.dry_sequence_breakers;
+        with_texts(&self.config, "dry_sequence_breakers", texts, serializer)
+    }
+}
+
+impl LlamaCpp {
+    /// Draws by mirostat, version 1 or 2, as llama.cpp does: after the logit bias and a plain
+    /// temperature, and in place of everything else.
+    #[must_use]
+    pub fn mirostat(mut self, version: MirostatVersion) -> Self {
+        let draw = match version {
+            MirostatVersion::One => LlamaCppSampler::Mirostat,
+            MirostatVersion::Two => LlamaCppSampler::MirostatV2,
+        };
+        self.config.samplers = vec![LlamaCppSampler::LogitBias, LlamaCppSampler::Temperature, draw];
+        self.config.dynatemp_range = 0.0;
+        self
+    }
+
+    /// Whether the chain ends in mirostat.
+    pub fn draws_by_mirostat(&self) -> bool {
+        let last = self.config.samplers.last();
+        matches!(last, Some(LlamaCppSampler::Mirostat | LlamaCppSampler::MirostatV2))
+    }
+
+    /// The first number that is none in single precision, which llama.cpp computes in.
+    pub(super) fn check_finite(&self) -> Result<(), PresetError> {
+        let config = &self.config;
+        let numbers = [
+            ("temperature", config.temperature),
+            ("dynatemp_range", config.dynatemp_range),
+            ("dynatemp_exponent", config.dynatemp_exponent),
+            ("top_p", config.top_p),
+            ("min_p", config.min_p),
+            ("typical_p", config.typ_p),
+            ("top_n_sigma", config.top_n_sigma),
+            ("repeat_penalty", config.repeat_penalty),
+            ("frequency_penalty", config.frequency_penalty),
+            ("presence_penalty", config.presence_penalty),
+            ("dry_multiplier", config.dry_multiplier),
+            ("dry_base", config.dry_base),
+            ("xtc_probability", config.xtc_probability),
+            ("xtc_threshold", config.xtc_threshold),
+            ("mirostat_tau", config.mirostat_tau),
+            ("mirostat_eta", config.mirostat_eta),
+            ("adaptive_target", config.adaptive_target),
+            ("adaptive_decay", config.adaptive_decay),
+        ];
+        match numbers.into_iter().find(|(_, value)| !(*value as f32).is_finite()) {
+            None => Ok(()),
+            Some((key, value)) => Err(PresetError::OutOfRange { key, value, domain: "finite" }),
+        }
+    }
+
+    /// The config with the breakers as tokens, if DRY has a part in the chain.
+    pub(super) fn by_token(&self, source: &Source<'_>) -> Result<LlamaCppConfig, RequestError> {
+        let mut config = self.config.clone();
+        let dry = config.samplers.contains(&LlamaCppSampler::Dry)
+            && config.dry_multiplier as f32 != 0.0
+            && config.dry_penalty_last_n > 0;
+        if !dry || self.dry_sequence_breakers.is_empty() {
+            return Ok(config);
+        }
+        let tokenizer = source.tokenizer.ok_or_else(|| RequestError::Setting {
+            key: "dry_sequence_breakers",
+            value: format!("{:?}", self.dry_sequence_breakers),
+            domain: "none: the model has no tokenizer.json".to_owned(),
+        })?;
+        let vocab_size = source.model.vocab_size();
+        let found = breakers::by_token(&self.dry_sequence_breakers, tokenizer, vocab_size)?;
+        config.dry_sequence_breakers.extend(found);
+        Ok(config)
+    }
+}
+
+/// Mirostat as published, or its simpler second version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MirostatVersion {
+    /// [`Mirostat`](taper_sampling::Mirostat).
+    One,
+    /// [`MirostatV2`](taper_sampling::MirostatV2).
+    Two,
+}

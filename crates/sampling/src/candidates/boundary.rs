@@ -1,0 +1,206 @@
+//! How a cut is carried out: where its boundary lies, who of the equals there stays, and the account
+//! for the trace.
+
+use super::{Best, Cache, Candidates, Shape};
+use crate::draws::Purpose;
+use crate::kernels::{Mass, ln, passes, selection};
+use crate::stage::StageError;
+use crate::ties::TiePolicy;
+
+impl Candidates<'_> {
+    /// The `k`-th largest value, and how many are above it.
+    pub(super) fn kth_value(&mut self, k: usize) -> (f32, usize) {
+        let super::Buffers { values, block_max, pairs, selection: scratch, .. } =
+            &mut *self.buffers;
+        let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
+        let one = |&value: &f32| (value, 1);
+        let blocks = if self.cache.blocks { block_max.as_slice() } else { &[] };
+        let found = if k * 4 < blocks.len() {
+            // At least k values reach the k-th largest block maximum: a sure lower bound, which
+            // few others pass.
+            let bound = selection::boundary(|| blocks.iter().map(one), k as u64, scratch).value;
+            pairs.clear();
+            passes::visit_from(values, Some(blocks), bound, |_, value| pairs.push((value, 1)));
+            selection::boundary(|| pairs.iter().copied(), k as u64, scratch)
+        } else {
+            selection::boundary(|| values.iter().map(one), k as u64, scratch)
+        };
+        (found.value, found.above as usize)
+    }
+
+    /// Fills `buffers.weights`, one per slot, and returns their mass.
+    pub(super) fn weigh(&mut self, best: Best) -> Mass {
+        let gaps = self.gaps(best);
+        let super::Buffers { values, weights, .. } = &mut *self.buffers;
+        let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
+        let total = passes::weights_into(values, gaps, weights);
+        self.cache.mass = Some(total);
+        total
+    }
+
+    /// The value at which the mass from the top reaches `needed`, and the mass above it.
+    pub(super) fn value_at_mass(&mut self, needed: u64, total: Mass, best: Best) -> (f32, u64) {
+        // If all n candidates were lighter than a fraction 1/n of what may be dropped, dropping
+        // them would be fine; so the boundary is at least that heavy. One unit and a thousandth
+        // cover the rounding of weights.
+        let share = ((total.0 - needed) as f64 / self.len() as f64 - 1.0).max(0.0);
+        let floor = f64::from(best.score) + ln(share / Mass::ONE.0 as f64) - 1e-3;
+        let lowest = self.lowest_value(|score| f64::from(score) >= floor);
+        let super::Buffers { values, block_max, weights, pairs, selection: scratch, .. } =
+            &mut *self.buffers;
+        let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
+        let blocks = self.cache.blocks.then_some(block_max.as_slice());
+        pairs.clear();
+        passes::visit_from(values, blocks, lowest, |slot, value| {
+            pairs.push((value, Mass::of_weight(weights[slot]).0));
+        });
+        let found = selection::boundary(|| pairs.iter().copied(), needed, scratch);
+        (found.value, found.above)
+    }
+
+    /// Keeps what is above `value`, and `room` of those that equal it, as `ties` says.
+    pub(super) fn cut_at(
+        &mut self,
+        value: f32,
+        room: usize,
+        ties: TiePolicy,
+    ) -> Result<(), StageError> {
+        if ties == TiePolicy::KeepAll {
+            self.note_ties(value, room, |other| other > value);
+            let score = self.score_of(value);
+            let lowest = self.lowest_value(|other| other >= score);
+            self.retain_from(lowest, |_, _| true);
+            return Ok(());
+        }
+        self.cut_class(Class { value, room, lowest: value }, ties, |other| other > value)
+    }
+
+    /// Keeps the values that are `inside`, and of the class that equals `class.value` as many as
+    /// there is room for, as `ties` says; [`TiePolicy::KeepAll`] is the caller's to resolve.
+    pub(super) fn cut_class(
+        &mut self,
+        class: Class,
+        ties: TiePolicy,
+        inside: impl Fn(f32) -> bool,
+    ) -> Result<(), StageError> {
+        let Class { value, room, lowest } = class;
+        self.note_ties(value, room, &inside);
+        let (_, equal) = passes::count_around(self.values(), value);
+        if ties == TiePolicy::Error && room < equal {
+            return Err(StageError::Tie { score: self.score_of(value), tied: equal, room });
+        }
+        if ties == TiePolicy::Random && room < equal {
+            self.retain_by_priority(class, inside);
+            return Ok(());
+        }
+        let skip = if ties == TiePolicy::HighestId { equal - room.min(equal) } else { 0 };
+        let mut seen = 0;
+        self.retain_from(lowest, |_, other| {
+            if other != value {
+                return inside(other);
+            }
+            seen += 1;
+            seen > skip && seen - skip <= room
+        });
+        Ok(())
+    }
+
+    /// Keeps what is inside, and of the class the `room` with the highest priorities, which are
+    /// fewer than all.
+    fn retain_by_priority(&mut self, class: Class, inside: impl Fn(f32) -> bool) {
+        let Class { value, room, lowest } = class;
+        let mut series = self.draws.series(Purpose::Tie);
+        let mut ranked = core::mem::take(&mut self.buffers.pairs);
+        ranked.clear();
+        for (slot, &other) in self.values().iter().enumerate() {
+            if other == value {
+                ranked.push((0.0, series.bits(u64::from(self.id_at(slot)))));
+            }
+        }
+        let threshold = ranked.select_nth_unstable_by(room, |a, b| b.1.cmp(&a.1)).1.1;
+        self.buffers.pairs = ranked;
+        self.retain_from(lowest, |id, other| {
+            if other == value { series.bits(u64::from(id)) > threshold } else { inside(other) }
+        });
+    }
+
+    /// Keeps the slots whose value is at least `lowest` and that pass `accept(id, value)`.
+    pub(super) fn retain_from(&mut self, lowest: f32, mut accept: impl FnMut(u32, f32) -> bool) {
+        let before = if self.buffers.probe.is_on() { self.mass().ok() } else { None };
+        let was = self.cache.best;
+        let super::Buffers { values, ids, block_max, spare, .. } = &mut *self.buffers;
+        if self.shape == Shape::List {
+            let mut kept = 0;
+            for slot in 0..ids.len() {
+                if values[slot] >= lowest && accept(ids[slot], values[slot]) {
+                    (ids[kept], values[kept]) = (ids[slot], values[slot]);
+                    kept += 1;
+                }
+            }
+            ids.truncate(kept);
+            values.truncate(kept);
+        } else {
+            let from: &[f32] = if self.shape == Shape::Row { self.row } else { values };
+            let blocks = self.cache.blocks.then_some(block_max.as_slice());
+            ids.clear();
+            spare.clear();
+            passes::visit_from(from, blocks, lowest, |slot, value| {
+                if accept(slot as u32, value) {
+                    ids.push(slot as u32);
+                    spare.push(value);
+                }
+            });
+            core::mem::swap(values, spare);
+            self.shape = Shape::List;
+        }
+        self.cache = Cache { best: was, blocks: false, mass: None };
+        if let (Some(before), Some(best)) = (before, was) {
+            self.account(before, best);
+        }
+    }
+
+    /// Tells the probe what a cut took, in units of the best weight before it.
+    fn account(&mut self, before: Mass, best: Best) {
+        let after = passes::mass(self.values(), self.gaps(best));
+        let super::Buffers { ids, probe, .. } = &mut *self.buffers;
+        probe.lose(Mass(before.0 - after.0), before);
+        probe.mark_all_but(ids);
+    }
+
+    /// For a cut after which the best candidate may be gone: then nothing learnt about the set
+    /// holds for what is left.
+    pub(super) fn forget_a_lost_best(&mut self, best: Best) {
+        if !self.values().contains(&best.value) {
+            self.cache = Cache::default();
+        }
+    }
+
+    /// Tells the probe how many share the score at which a cut falls, if the cut divides them.
+    pub(super) fn note_ties(&mut self, value: f32, room: usize, inside: impl Fn(f32) -> bool) {
+        if !self.buffers.probe.is_on() {
+            return;
+        }
+        let score = self.score_of(value);
+        let (mut sharing, mut equal, mut kept) = (0, 0, 0);
+        for &other in self.values() {
+            if self.score_of(other) == score {
+                sharing += 1;
+                equal += usize::from(other == value);
+                kept += usize::from(other != value && inside(other));
+            }
+        }
+        if kept + room.min(equal) < sharing {
+            self.buffers.probe.tied(sharing);
+        }
+    }
+}
+
+/// The candidates that a cut may have to divide: all of one value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Class {
+    pub(super) value: f32,
+    /// How many of them stay.
+    pub(super) room: usize,
+    /// No value below this stays.
+    pub(super) lowest: f32,
+}

@@ -1,0 +1,119 @@
+//! The verbs that draw: the inverse of a cumulative distribution, ids ascending.
+
+use super::Candidates;
+use crate::draws::Purpose;
+use crate::kernels::special::gumbel;
+use crate::kernels::{Mass, passes, weight};
+use crate::stage::StageError;
+
+impl Candidates<'_> {
+    /// The token at which the running mass, ids ascending, first exceeds `u` of the whole: the
+    /// inverse CDF at `u`. A token of no mass is never returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`], and [`StageError::Argument`] unless `0 ≤ u < 1`.
+    pub fn pick(&mut self, u: f64) -> Result<u32, StageError> {
+        check_unit(u)?;
+        let best = self.best()?;
+        let total = self.mass()?;
+        let gaps = self.gaps(best);
+        self.at_share(u, total, |value| gaps.weight_of(value))
+    }
+
+    /// The token that [`Candidates::pick`] would return if every candidate that is not banned
+    /// had the score `f(score)`. The candidates stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`], also for the scores that `f` gives, and [`StageError::Argument`]
+    /// unless `0 ≤ u < 1`.
+    pub fn pick_as(&mut self, u: f64, f: impl Fn(f32) -> f32) -> Result<u32, StageError> {
+        check_unit(u)?;
+        self.best()?;
+        let divisor = self.divisor;
+        let rescored = |value: f32| {
+            let score = value / divisor;
+            if score > f32::NEG_INFINITY { f(score) } else { f32::NEG_INFINITY }
+        };
+        let mut best = f32::NEG_INFINITY;
+        for (slot, &value) in self.values().iter().enumerate() {
+            let score = rescored(value);
+            if !(score < f32::INFINITY) {
+                return Err(StageError::NotFinite { id: self.id_at(slot), score });
+            }
+            best = best.max(score);
+        }
+        if best == f32::NEG_INFINITY {
+            return Err(StageError::AllMasked { candidates: self.len() });
+        }
+        let term = |value: f32| weight(best - rescored(value));
+        let total = passes::mass_of(self.values(), term);
+        self.at_share(u, total, term)
+    }
+
+    /// The token with the highest score after each had Gumbel noise of its own added, which is a
+    /// draw from the distribution; equal sums by lower id. Banned tokens are never returned.
+    ///
+    /// The noise of token `i` is `−ln(−ln u)`, `u = (k + ½) / 2⁵³`, with the upper 53 bits `k` of
+    /// the number with index `i` of `purpose`: it depends on the token and the step's key, not on
+    /// who else is listed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`].
+    pub fn pick_by_gumbel(&mut self, purpose: Purpose) -> Result<u32, StageError> {
+        self.best()?;
+        let mut series = self.draws.series(purpose);
+        let (mut winner, mut highest) = (None, f64::NEG_INFINITY);
+        for (slot, &value) in self.values().iter().enumerate() {
+            let score = f64::from(self.score_of(value));
+            if score == f64::NEG_INFINITY {
+                continue;
+            }
+            let id = self.id_at(slot);
+            let bits = series.bits(u64::from(id));
+            // −ln u ≥ 1 − u bounds the noise by −ln(1 − u), and the leading ones of u bound that:
+            // few tokens need their logarithms.
+            let at_most = f64::from(bits.leading_ones() + 1) * core::f64::consts::LN_2 + 1e-9;
+            if score + at_most <= highest {
+                continue;
+            }
+            let sum = score + gumbel(bits);
+            if sum > highest {
+                (winner, highest) = (Some(id), sum);
+            }
+        }
+        winner.ok_or(StageError::Empty)
+    }
+
+    /// Where the running sum of `term(value)` exceeds the share `u` of `total`, which it sums to.
+    fn at_share(&self, u: f64, total: Mass, term: impl Fn(f32) -> f32) -> Result<u32, StageError> {
+        // 53 bits of u against a mass of up to 64: the product is exact in 128.
+        let scaled = (u * 9_007_199_254_740_992.0) as u128;
+        let mut left = ((scaled * u128::from(total.0)) >> 53) as u64;
+        for (c, chunk) in self.values().chunks(passes::CHUNK).enumerate() {
+            let mass = passes::mass_of(chunk, &term).0;
+            if left >= mass {
+                left -= mass;
+                continue;
+            }
+            for (i, &value) in chunk.iter().enumerate() {
+                let own = Mass::of_weight(term(value)).0;
+                if left < own {
+                    return Ok(self.id_at(c * passes::CHUNK + i));
+                }
+                left -= own;
+            }
+        }
+        Err(StageError::Empty)
+    }
+}
+
+fn check_unit(u: f64) -> Result<(), StageError> {
+    if (0.0..1.0).contains(&u) {
+        Ok(())
+    } else {
+        Err(StageError::Argument { argument: "u", value: u, domain: "in 0..1" })
+    }
+}

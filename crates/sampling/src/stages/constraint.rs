@@ -1,0 +1,130 @@
+//! Constraint: the seam for grammars, schemas and whatever else says which tokens may come next.
+
+use alloc::boxed::Box;
+
+use crate::candidates::Candidates;
+use crate::memory::StageMemory;
+use crate::stage::{Stage, StageError, StepContext};
+
+/// Which tokens may come next, given the tokens accepted so far.
+///
+/// A matcher of a grammar implements it: [`StageMemory::accept`] takes a token and works out the
+/// mask of the next position, [`StageMemory::rollback`] and [`StageMemory::fork`] do as they say.
+/// [`Constraint`] makes a stage of it.
+pub trait Mask: StageMemory {
+    /// The tokens that may come next: bit `id % 32` of word `id / 32`; tokens past the end may not.
+    /// Where the text is complete, that is the EOS tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Other`] if no mask can be given, say because a token was accepted that the
+    /// grammar does not allow.
+    fn allowed(&self) -> Result<&[u32], StageError>;
+}
+
+/// Bans every token that the sequence's [`Mask`] does not allow.
+///
+/// The mask lives in the [`Memory`](crate::Memory) of the sequence, so that sequences share the
+/// stage and forks and rollbacks are exact. A step beyond the first one must come with that memory.
+///
+/// # Ties
+///
+/// A ban; none to break.
+///
+/// # NaN and infinities
+///
+/// A banned token's score becomes −∞, whatever it was; the others are not looked at. A mask that
+/// allows nothing is refused by the next cut or by the selector.
+///
+/// # Differences
+///
+/// vLLM and MAX mask before they sample, as here. llama.cpp samples first and masks only if the
+/// token is not allowed, which with cuts is another distribution.
+///
+/// # Complexity
+///
+/// One pass, besides what the mask takes to be worked out.
+///
+/// # Example
+///
+/// ```
+/// # use taper_sampling::*;
+/// /// Tokens 0 and 1 in turn.
+/// #[derive(Debug, Clone)]
+/// struct Alternate(Vec<[u32; 1]>);
+/// impl StageMemory for Alternate {
+///     fn accept(&mut self, accepted: &Accepted) {
+///         self.0.push(if accepted.token == 0 { [0b10] } else { [0b01] });
+///     }
+///     fn rollback(&mut self, tokens: usize) {
+///         self.0.truncate(self.0.len() - tokens);
+///     }
+///     fn fork(&self) -> Box<dyn StageMemory> {
+///         Box::new(self.clone())
+///     }
+/// }
+/// impl Mask for Alternate {
+///     fn allowed(&self) -> Result<&[u32], StageError> {
+///         Ok(self.0.last().unwrap())
+///     }
+/// }
+///
+/// let pipeline = Pipeline::greedy().then(Constraint::new(Alternate(vec![[0b01]])));
+/// let (mut memory, mut workspace) = (pipeline.new_memory(), Workspace::new(3));
+/// let mut tokens = Vec::new();
+/// for _ in 0..4 {
+///     let step = Step::new(DrawKey::new(0)).memory(&memory);
+///     let chosen = pipeline.select(&[1.0, 3.0, 9.0], &step, &mut workspace)?;
+///     let accepted = chosen.accepted();
+///     tokens.push(accepted.token);
+///     memory.accept(&accepted);
+/// }
+/// assert_eq!(tokens, [0, 1, 0, 1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Source
+///
+/// Willard and Louf, *Efficient Guided Generation*, arXiv 2307.09702.
+#[derive(Debug, Clone)]
+pub struct Constraint<M> {
+    name: &'static str,
+    start: M,
+}
+
+impl<M: Mask> Constraint<M> {
+    /// Every sequence starts from a fork of `start`.
+    pub fn new(start: M) -> Self {
+        Self { name: "constraint", start }
+    }
+
+    /// The name by which traces and errors call it.
+    #[must_use]
+    pub fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+}
+
+impl<M: Mask> Stage for Constraint<M> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn apply(
+        &self,
+        candidates: &mut Candidates<'_>,
+        step: &StepContext<'_>,
+    ) -> Result<(), StageError> {
+        let mask = match step.memory::<M>() {
+            Some(mask) => mask,
+            None if step.history().generated().is_empty() => &self.start,
+            None => return Err(StageError::NoMemory),
+        };
+        candidates.mask(mask.allowed()?);
+        Ok(())
+    }
+
+    fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
+        Some(self.start.fork())
+    }
+}

@@ -1,0 +1,151 @@
+//! Sequence bias: makes whole sequences of tokens more or less likely.
+
+use alloc::vec::Vec;
+
+use crate::candidates::Candidates;
+use crate::history::Window;
+use crate::stage::{Stage, StageError, StepContext};
+
+/// Adds a bias to the last token of a sequence whenever the text ends in the tokens before it:
+/// `s' = s + Σ biases` over the sequences that the token would complete.
+///
+/// A sequence of one token always counts. Of a sequence given twice the last bias counts; the
+/// biases of different sequences that end in the same token add up. A bias of −∞ is a ban.
+///
+/// # Ties
+///
+/// An edit; it may make or break them.
+///
+/// # NaN and infinities
+///
+/// Passed on; −∞ added to +∞ is NaN.
+///
+/// # Differences
+///
+/// Hugging Face's rule, with its order of summation. llama.cpp and vLLM have a bias for single
+/// tokens: [`LogitBias`](crate::LogitBias).
+///
+/// # Complexity
+///
+/// The summed length of the sequences, less where they do not match; a copy of the row only if one
+/// matches.
+///
+/// # Example
+///
+/// ```
+/// # use taper_sampling::*;
+/// let bias = SequenceBias::new([(vec![3, 1], 2.0), (vec![0], -0.5)])?;
+/// let history = History::new(&[7, 3]);
+/// let step = Step::new(DrawKey::new(0)).history(&history);
+/// let mut workspace = Workspace::new(8);
+/// let pipeline = Pipeline::greedy().then(bias);
+/// let candidates = pipeline.process(&[1.0; 8], &step, &mut workspace)?;
+/// assert_eq!([candidates.get(0), candidates.get(1), candidates.get(3)], [Some(0.5), Some(3.0), Some(1.0)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Source
+///
+/// Hugging Face transformers 5.23, `SequenceBiasLogitsProcessor`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SequenceBias {
+    /// Those with the same last token stand together, in the order in which they are summed.
+    biases: Vec<Biased>,
+    window: Window,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Biased {
+    prefix: Vec<u32>,
+    last: u32,
+    bias: f32,
+}
+
+/// Why a [`SequenceBias`] was refused.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum SequenceBiasError {
+    /// No sequences.
+    #[error("sequence_bias is empty; give it a sequence, or leave the stage out")]
+    Nothing,
+    /// A sequence without tokens.
+    #[error("sequence_bias[{0}] has no tokens; a sequence must have at least one")]
+    EmptySequence(usize),
+    /// A bias that is NaN or +∞, or that is infinite only in `f32`.
+    #[error(
+        "the bias of sequence_bias[{sequence}] is {bias}; it must be finite, or -inf for a ban"
+    )]
+    OutOfRange {
+        /// Which sequence, from 0.
+        sequence: usize,
+        /// The bias.
+        bias: f64,
+    },
+}
+
+impl SequenceBias {
+    /// These sequences, each with its bias, rounded to `f32` as the engines do.
+    ///
+    /// # Errors
+    ///
+    /// [`SequenceBiasError`] names the first offender.
+    pub fn new(
+        biases: impl IntoIterator<Item = (Vec<u32>, f64)>,
+    ) -> Result<Self, SequenceBiasError> {
+        let mut distinct: Vec<Biased> = Vec::new();
+        for (index, (mut prefix, bias)) in biases.into_iter().enumerate() {
+            let rounded = bias as f32;
+            if !(rounded.is_finite() || bias == f64::NEG_INFINITY) {
+                return Err(SequenceBiasError::OutOfRange { sequence: index, bias });
+            }
+            let last = prefix.pop().ok_or(SequenceBiasError::EmptySequence(index))?;
+            match distinct.iter_mut().find(|b| b.last == last && b.prefix == prefix) {
+                Some(earlier) => earlier.bias = rounded,
+                None => distinct.push(Biased { prefix, last, bias: rounded }),
+            }
+        }
+        if distinct.is_empty() {
+            return Err(SequenceBiasError::Nothing);
+        }
+        Ok(Self { biases: in_order_of_summation(distinct), window: Window::ALL })
+    }
+
+    /// In which part of the text the beginning of a sequence is looked for.
+    #[must_use]
+    pub fn window(self, window: Window) -> Self {
+        Self { window, ..self }
+    }
+}
+
+/// Single tokens first, then length by length as the lengths first appear: the order in which
+/// Hugging Face adds, which decides the last digit of a sum.
+fn in_order_of_summation(biases: Vec<Biased>) -> Vec<Biased> {
+    let mut lengths: Vec<usize> = alloc::vec![0];
+    for biased in &biases {
+        if !lengths.contains(&biased.prefix.len()) {
+            lengths.push(biased.prefix.len());
+        }
+    }
+    let mut biases = biases;
+    biases.sort_by_key(|b| (b.last, lengths.iter().position(|&len| len == b.prefix.len())));
+    biases
+}
+
+impl Stage for SequenceBias {
+    fn name(&self) -> &'static str {
+        "sequence_bias"
+    }
+
+    fn apply(
+        &self,
+        candidates: &mut Candidates<'_>,
+        step: &StepContext<'_>,
+    ) -> Result<(), StageError> {
+        let text = step.history().within(self.window);
+        let sums = self.biases.chunk_by(|a, b| a.last == b.last).filter_map(|group| {
+            let complete = group.iter().filter(|biased| text.ends_with(&biased.prefix));
+            let sum = complete.fold(None, |sum: Option<f32>, b| Some(sum.unwrap_or(0.0) + b.bias));
+            sum.map(|sum| (group[0].last, sum))
+        });
+        candidates.edit_with(sums, |_, bias, score| score + bias)
+    }
+}
