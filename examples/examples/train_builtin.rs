@@ -4,8 +4,7 @@
 //! (`--finish-only` runs the last part alone, on the weights that are in DIR).
 //!
 //! Everything is drawn from `ChaCha` and the sums are taken in a fixed order, so two runs on one
-//! machine give the same bytes. `docs/builtin-card.md` describes what comes out, and names the
-//! environment in which it takes half the time.
+//! machine give the same bytes. `docs/builtin-card.md` describes what comes out.
 
 #[path = "train_builtin/rows.rs"]
 mod rows;
