@@ -74,6 +74,7 @@
 //!   crate needs `alloc` alone.
 //! - `serde`: `GenerationConfig`, the settings of a run under Hugging Face's names, and the preset
 //!   built from it.
+//! - `testkit`: the properties of a right sampler, to run on one of your own.
 #![forbid(unsafe_code)]
 #![no_std]
 
@@ -98,6 +99,8 @@ mod selection;
 mod selectors;
 mod stage;
 mod stages;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod ties;
 mod trace;
 mod workspace;

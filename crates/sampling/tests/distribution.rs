@@ -1,58 +1,21 @@
 //! Draws against the exact probabilities.
 //!
 //! Seeds are fixed, so a run either passes always or never; the budget is what a fresh set of seeds
-//! would be refused with: 10⁻⁶ a test.
+//! would be refused with: 10⁻⁶ a test, shared out over every token and every tail ([`follows`]).
 
+use taper_sampling::testkit::*;
 use taper_sampling::*;
 
-/// Standard normal quantile of the budget.
-const Z: f64 = 4.753;
 const DRAWS: u64 = 400_000;
 
-/// The value that a χ² of `freedom` degrees exceeds with the budget's probability (Wilson and
-/// Hilferty's approximation, good to a percent from ten degrees on).
-fn limit(freedom: f64) -> f64 {
-    let spread = 2.0 / (9.0 * freedom);
-    freedom * (1.0 - spread + Z * spread.sqrt()).powi(3)
-}
-
-/// Draws many times from a row and compares the counts with what the candidates promise. Cells of
-/// fewer than ten expected draws are pooled, so that the far tail is judged as one.
-fn assert_drawn_as_promised(pipeline: &Pipeline, row: &[f32]) {
+/// Draws many times from a row and compares the counts with what the candidates promise.
+fn assert_drawn_as_promised(pipeline: Pipeline, row: &[f32]) {
     let mut workspace = Workspace::new(row.len());
     let mut candidates =
         pipeline.process(row, &Step::new(DrawKey::new(0)), &mut workspace).unwrap();
-    let share: Vec<f64> =
+    let shares: Vec<f64> =
         (0..row.len() as u32).map(|id| candidates.probability(id).unwrap()).collect();
-    let mut counts = vec![0_u64; row.len()];
-    for draw in 0..DRAWS {
-        // The three parts of a key take turns, so that none of them hides behind another.
-        let key = DrawKey { seed: draw % 7, stream: draw / 7 % 5, step: draw };
-        let token = pipeline.select(row, &Step::new(key), &mut workspace).unwrap().token;
-        counts[token as usize] += 1;
-    }
-    let (mut statistic, mut cells) = (0.0, 0.0);
-    let (mut pooled, mut pooled_expected) = (0.0, 0.0);
-    for (&count, &share) in counts.iter().zip(&share) {
-        let expected = share * DRAWS as f64;
-        assert!(expected > 0.0 || count == 0, "a token without probability was drawn");
-        if expected < 10.0 {
-            pooled += count as f64;
-            pooled_expected += expected;
-        } else {
-            statistic += (count as f64 - expected).powi(2) / expected;
-            cells += 1.0;
-        }
-    }
-    if pooled_expected > 0.0 {
-        statistic += (pooled - pooled_expected).powi(2) / pooled_expected;
-        cells += 1.0;
-    }
-    let limit = limit(cells - 1.0);
-    assert!(
-        statistic < limit,
-        "{pipeline}: χ² = {statistic:.1} over {cells} cells, limit {limit:.1}"
-    );
+    follows(&mut PipelineSampler::new(pipeline), row, &shares, Trial::new(DRAWS)).unwrap();
 }
 
 /// A row whose probabilities span seven orders of magnitude, with ties and a ban.
@@ -65,7 +28,17 @@ fn row() -> Vec<f32> {
 
 #[test]
 fn plain_draws() {
-    assert_drawn_as_promised(&Pipeline::draw(), &row());
+    assert_drawn_as_promised(Pipeline::draw(), &row());
+}
+
+/// Against probabilities that come from no candidates of ours.
+#[test]
+fn draws_of_stated_odds() {
+    let shares = [0.5, 0.3, 0.0, 0.15, 0.04, 0.009, 0.001];
+    let row = shares.map(|p: f64| p.ln() as f32);
+    for pipeline in [Pipeline::draw(), Pipeline::selecting(Gumbel)] {
+        follows(&mut PipelineSampler::new(pipeline), &row, &shares, Trial::new(DRAWS)).unwrap();
+    }
 }
 
 #[test]
@@ -74,26 +47,19 @@ fn draws_at_another_temperature_after_cuts() {
         .then(Temperature::new(2.5).unwrap())
         .then(TopK::new(25).unwrap())
         .then(TopP::new(0.99).unwrap());
-    assert_drawn_as_promised(&pipeline, &row());
+    assert_drawn_as_promised(pipeline, &row());
 }
 
-/// Ties broken at random are broken evenly.
+/// Ties broken at random are broken evenly, and by nothing that the draw depends on.
 #[test]
 fn random_ties_are_fair() {
-    let mut row = vec![0.0; 30];
-    row[3] = 1.0;
+    let pipeline = Pipeline::draw().then(TopK::new(1).unwrap().ties(TiePolicy::Random));
+    let (row, shares) = ([0.0; 30], [1.0 / 30.0; 30]);
+    follows(&mut PipelineSampler::new(pipeline), &row, &shares, Trial::new(DRAWS)).unwrap();
+    // One is certain, the other place is drawn for: half of the draws are the certain one's.
     let pipeline = Pipeline::draw().then(TopK::new(2).unwrap().ties(TiePolicy::Random));
-    let mut workspace = Workspace::new(30);
-    let mut counts = [0.0; 30];
-    let rounds = 60_000_u32;
-    for step in 0..rounds {
-        let step = Step::new(DrawKey::new(5).step(u64::from(step)));
-        let candidates = pipeline.process(&row, &step, &mut workspace).unwrap();
-        candidates.for_each(|id, _| counts[id as usize] += 1.0);
-    }
-    assert_eq!(counts[3], f64::from(rounds));
-    let expected = f64::from(rounds) / 29.0;
-    let others = counts.iter().enumerate().filter(|(id, _)| *id != 3);
-    let statistic: f64 = others.map(|(_, c): (_, &f64)| (c - expected).powi(2) / expected).sum();
-    assert!(statistic < limit(28.0), "χ² = {statistic:.1}");
+    let (mut row, mut shares) = ([0.0; 30], [0.5 / 29.0; 30]);
+    row[3] = 1e-9;
+    shares[3] = 0.5;
+    follows(&mut PipelineSampler::new(pipeline), &row, &shares, Trial::new(DRAWS)).unwrap();
 }
