@@ -39,15 +39,45 @@ fn numbers_out_of_range_are_refused() {
     for (got, want) in cases {
         assert_eq!(got, want);
     }
-    // Finite, but not in single precision.
-    assert!(OccurrencePenalty::new(1e60, 0.0).is_err());
-    assert!(Dry::new(1e60, 1.75, 2).is_err() && Dry::new(1.0, 1e60, 2).is_err());
-    assert!(ClassifierFreeGuidance::new(1e60).is_err());
-    assert!(SequenceBias::new([(vec![1], -1e60)]).is_err());
-    assert!(LogitBias::new([(1, -1e60)]).is_err());
     assert!(SequenceBias::new([(vec![1], -INF)]).is_ok() && LogitBias::new([(1, -INF)]).is_ok());
-    for factor in [-1.0, f64::NAN, INF] {
-        assert!(ExponentialDecay::new(0, factor, &[1]).is_err());
+}
+
+/// Each value outside the domain, the last ones finite but not in single precision.
+#[test]
+fn every_value_out_of_range_is_refused_by_name() {
+    let finite = "it must be finite (0 is off)";
+    let ban = "it must be finite, or -inf for a ban";
+    for x in [f64::NAN, INF, 1e60, -1e60] {
+        let cases = [
+            (words(OccurrencePenalty::new(x, 0.0)), format!("frequency_penalty is {x}; {finite}")),
+            (words(OccurrencePenalty::new(0.0, x)), format!("presence_penalty is {x}; {finite}")),
+            (words(Dry::new(x, 1.75, 2)), format!("dry_multiplier is {x}; {finite}")),
+            (
+                words(Dry::new(0.8, x, 2)),
+                format!("dry_base is {x}; it must be at least 1 and finite"),
+            ),
+            (
+                words(ClassifierFreeGuidance::new(x)),
+                format!("guidance_scale is {x}; it must be finite (1 is off)"),
+            ),
+            (
+                words(SequenceBias::new([(vec![1], x)])),
+                format!("the bias of sequence_bias[0] is {x}; {ban}"),
+            ),
+            (words(LogitBias::new([(1, x)])), format!("the logit_bias of token 1 is {x}; {ban}")),
+        ];
+        for (got, want) in cases {
+            assert_eq!(got, want);
+        }
+    }
+    for factor in [0.0, -1.0, f64::NAN, INF] {
+        assert_eq!(
+            words(ExponentialDecay::new(0, factor, &[1])),
+            format!(
+                "the factor of exponential_decay_length_penalty is {factor}; it must be above 0 \
+                 and finite (1 is off)"
+            )
+        );
     }
 }
 
@@ -140,6 +170,17 @@ fn ids_outside_the_vocabulary_are_refused_where_they_count() {
     ];
     for (stage, name) in cases {
         assert_eq!(refusal(stage, &first), format!("{name}: {outside}"));
+    }
+    // A repetition that ends in a token the model does not have.
+    let repeating = History::new(&[1, 9, 1]);
+    let repeats = Step::new(DrawKey::new(0)).history(&repeating);
+    let cases: [(Box<dyn Stage>, &str); 3] = [
+        (Box::new(RepetitionPenalty::new(2.0).unwrap()), "repetition_penalty"),
+        (Box::new(NoRepeatNgram::new(2).unwrap()), "no_repeat_ngram"),
+        (Box::new(Dry::new(0.8, 1.75, 1).unwrap()), "dry"),
+    ];
+    for (stage, name) in cases {
+        assert_eq!(refusal(stage, &repeats), format!("{name}: {outside}"));
     }
     history.accept(9);
     let second = Step::new(DrawKey::new(0)).history(&history);
