@@ -1,8 +1,9 @@
 //! Golden draws: the tokens that fixed seeds yield, in every build and on every CPU.
 //!
 //! A test that fails here has found a value-breaking change; it belongs in the changelog under that
-//! name. `.ci/run` runs this file once more for each vector unit that the machine has.
+//! name. `.ci/same-bits` runs this file once more for each vector unit that the machine has.
 
+use taper_sampling::testkit::Rows;
 use taper_sampling::*;
 
 const VOCAB: usize = 3_001;
@@ -86,4 +87,70 @@ fn masses_are_fixed_to_the_last_bit() {
     assert_eq!(candidates.mass().unwrap(), Mass(100_725_881_191_552));
     assert_eq!(candidates.log_norm().unwrap().to_bits(), 4_620_937_652_476_741_998);
     assert_eq!(candidates.entropy().unwrap().to_bits(), 4_620_116_218_858_228_868);
+}
+
+/// FNV-1a, which is a dozen lines and has no version.
+struct Digest(u64);
+
+impl Digest {
+    fn add(&mut self, bits: u64) {
+        for byte in bits.to_le_bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    /// The token and every number that a step reports; a refusal counts as its words.
+    fn add_step(&mut self, pipeline: &Pipeline, row: &[f32], key: DrawKey) {
+        let mut workspace = Workspace::new(row.len());
+        let step = Step::new(key).ask(Ask::everything());
+        let mut chosen = match pipeline.select(row, &step, &mut workspace) {
+            Ok(chosen) => chosen,
+            Err(refused) => return refused.to_string().bytes().for_each(|b| self.add(b.into())),
+        };
+        self.add(chosen.token.into());
+        for number in [chosen.logprob, chosen.probability, chosen.entropy] {
+            self.add(number.map_or(0, f64::to_bits));
+        }
+        for stage in chosen.trace.into_iter().flat_map(Trace::stages) {
+            self.add(stage.after as u64);
+            self.add(stage.removed_mass.to_bits());
+            self.add(stage.entropy_after.to_bits());
+        }
+        let candidates = chosen.candidates();
+        self.add(candidates.mass().unwrap().0);
+        self.add(candidates.deviation().unwrap().to_bits());
+        candidates.for_each(|_, score| self.add(score.to_bits().into()));
+    }
+}
+
+/// Every pass over every kind of row, in one number.
+#[test]
+fn all_numbers_of_a_step_are_fixed_to_the_last_bit() {
+    let warm = || Pipeline::draw().then(Temperature::new(1.3).unwrap());
+    let pipelines = [
+        Pipeline::greedy(),
+        warm(),
+        warm().then(TopK::new(40).unwrap().ties(TiePolicy::Random)),
+        warm().then(TopP::new(0.8).unwrap()),
+        warm().then(MinP::new(0.05).unwrap()),
+        warm().then(Typical::new(0.7).unwrap()),
+        warm().then(EtaCutoff::new(0.01).unwrap()),
+        warm().then(TopH::new(0.6).unwrap()),
+        warm().then(TopNSigma::new(1.0).unwrap()),
+        warm().then(Xtc::new(0.5, 0.1).unwrap()),
+        Pipeline::draw().then(DynamicTemperature::new(0.5, 1.5, 1.0).unwrap()),
+        Pipeline::draw().then(Renormalize),
+        Pipeline::selecting(Gumbel),
+        Pipeline::selecting(Mirostat::new(3.0, 0.1).unwrap()),
+        Pipeline::selecting(MirostatV2::new(3.0, 0.1).unwrap()),
+        Pipeline::selecting(AdaptiveP::new(0.1, 0.9).unwrap()),
+    ];
+    let mut digest = Digest(0xcbf2_9ce4_8422_2325);
+    for (row, key) in Rows::new(4).count(56).longest(3000).all() {
+        for pipeline in &pipelines {
+            digest.add_step(pipeline, &row, key);
+        }
+    }
+    println!("digest {:016x}", digest.0);
+    assert_eq!(digest.0, 0x5f2f_a353_13ac_b0f5);
 }
