@@ -1,6 +1,6 @@
 //! The stages of the example of the same name, against their formulas worked by hand.
 
-#[path = "../examples/custom_stages.rs"]
+#[path = "../../examples/custom_stages.rs"]
 #[expect(dead_code, reason = "the example's main")]
 mod example;
 
