@@ -49,7 +49,7 @@
 //! - Penalties: [`RepetitionPenalty`], [`OccurrencePenalty`] (frequency and presence), [`Dry`].
 //! - Bans and biases: [`NoRepeatNgram`], [`BadWords`], [`SequenceBias`], [`LogitBias`],
 //!   [`SuppressTokens`], [`BeginSuppressTokens`], [`AllowedTokens`], and [`Constraint`], the seam for
-//!   grammars.
+//!   grammars (`Grammar`, with the feature `llguidance`, is one).
 //! - Lengths: [`MinLength`], [`MinNewTokens`], [`ForcedBos`], [`ForcedEos`], [`ExponentialDecay`].
 //! - Others: [`RemoveInvalidValues`], [`ClassifierFreeGuidance`].
 //! - Selectors: [`Greedy`], [`Draw`], [`Gumbel`], [`Mirostat`], [`MirostatV2`], [`AdaptiveP`].
@@ -75,6 +75,9 @@
 //! - `serde`: `GenerationConfig`, the settings of a run under Hugging Face's names, and the preset
 //!   built from it.
 //! - `testkit`: the properties of a right sampler, to run on one of your own.
+//! - `llguidance`: `Grammar`, which makes a [`Constraint`] of a JSON schema, a regular expression or a
+//!   Lark grammar. It needs `std`, and 40 more crates, that take several times as long to build
+//!   as this one.
 #![forbid(unsafe_code)]
 #![no_std]
 
@@ -88,6 +91,8 @@ mod candidates;
 mod draws;
 #[cfg(feature = "serde")]
 mod generation_config;
+#[cfg(feature = "llguidance")]
+mod grammar;
 pub mod guide;
 mod history;
 mod kernels;
@@ -111,6 +116,8 @@ pub use candidates::{Candidates, Edge, MassRule, Normaliser};
 pub use draws::{DrawKey, Draws, Purpose, Series};
 #[cfg(feature = "serde")]
 pub use generation_config::{GenerationConfig, OneOrMany};
+#[cfg(feature = "llguidance")]
+pub use grammar::{Grammar, GrammarError, GrammarVocabulary};
 pub use history::{Count, History, Window};
 pub use kernels::{Mass, exp, ln, weight};
 pub use memory::{Accepted, Logged, Memory, StageMemory};

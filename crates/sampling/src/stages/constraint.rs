@@ -10,7 +10,7 @@ use crate::stage::{Stage, StageError, StepContext};
 ///
 /// A matcher of a grammar implements it: [`StageMemory::accept`] takes a token and works out the
 /// mask of the next position, [`StageMemory::rollback`] and [`StageMemory::fork`] do as they say.
-/// [`Constraint`] makes a stage of it.
+/// [`Constraint`] makes a stage of it. With the feature `llguidance`, `Grammar` is one.
 pub trait Mask: StageMemory {
     /// The tokens that may come next: bit `id % 32` of word `id / 32`; tokens past the end may not.
     /// Where the text is complete, that is the EOS tokens.
