@@ -4,8 +4,8 @@
 //! Face folder with an `expected.json`. The formats are described where each suite is run.
 
 mod case;
+mod engines;
 mod generate;
-mod llama_cpp;
 mod model;
 mod processors;
 mod tokenizer;
@@ -15,6 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use taper_sampling::presets;
 
 /// A case that did not come out as the other engine has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +114,8 @@ pub fn conform(path: &Path) -> Result<Conformance, ConformError> {
 fn run_case(path: &Path, case: &Value) -> Result<(), String> {
     match case["suite"].as_str() {
         Some("hf-processors") => processors::run(case),
-        Some("llamacpp-samplers") => llama_cpp::run(case),
+        Some("llamacpp-samplers") => engines::run(case, presets::llama_cpp),
+        Some("vllm-sampler") => engines::run(case, presets::vllm),
         Some("hf-generate") => generate::run(case),
         Some("tokenizer") => tokenizer::run(path, case),
         Some(other) => Err(format!("the suite `{other}` can not be run by this build")),

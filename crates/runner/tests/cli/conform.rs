@@ -34,6 +34,11 @@ fn llama_cpp_samplers_agree() {
 }
 
 #[test]
+fn the_vllm_sampler_agrees() {
+    assert_conforms(&of_sampling("vllm.jsonl"), 124);
+}
+
+#[test]
 fn transformers_greedy_generation_agrees() {
     assert_conforms(&of_runner("generate_greedy.jsonl"), 39);
 }

@@ -38,7 +38,8 @@ use crate::ties::TiePolicy;
 /// # Ties
 ///
 /// With `ties: None`, Hugging Face's own: top-k and typical keep all equals, top-p and top-h the
-/// highest ids among equals at their boundary, greedy search the lowest id. A policy given here
+/// highest ids among equals at their boundary (of more than 16 logits torch's sort is not stable,
+/// and which equals stay is open there), greedy search the lowest id. A policy given here
 /// holds for every stage instead, and for the argmax too, where `KeepAll` has no meaning and
 /// leaves the lowest id.
 ///

@@ -78,14 +78,18 @@ impl Default for VllmConfig {
 /// # Ties
 ///
 /// With `ties: None`, those of its code for the CPU: top-k keeps all equals of the `k`-th score,
-/// top-p the highest ids among equals at its boundary, and greedy search takes the lowest id. On a
-/// GPU vLLM keeps other sets, and which depends on the rest of the batch. A policy given here
-/// holds for every stage and for the argmax instead.
+/// top-p the highest ids among equals at its boundary, and greedy search takes the lowest id. For
+/// top-p that is what a stable sort gives; torch's is not stable for rows of more than 16 logits, so
+/// which of the equals vLLM keeps there is open, while how many is not. On a GPU it keeps other
+/// sets, and which depends on the rest of the batch. A policy given here holds for every stage and
+/// for the argmax instead.
 ///
 /// # Differences
 ///
 /// vLLM draws by a race of exponentials; here the selector is [`Draw`], which has the same
 /// distribution and other numbers. Its second runner (MRV2) bans bad words after the penalties.
+/// Under a grammar vLLM lets a stop token through before `min_tokens` where nothing else is left;
+/// here that is an error.
 ///
 /// # Errors
 ///

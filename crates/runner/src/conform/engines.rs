@@ -1,0 +1,27 @@
+//! Suites `llamacpp-samplers` and `vllm-sampler`: a row through the chain of another engine.
+//!
+//! As `hf-processors`, with that engine's settings as `config`; what a chain does not say is neutral.
+//! Compared are the candidates that the token is drawn from, or of which the best is taken.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use taper_sampling::presets::PresetError;
+use taper_sampling::{DrawKey, Pipeline, Step, TiePolicy, Workspace};
+
+use super::case::{history, member, row};
+use super::processors::{check, scores};
+
+/// Makes the pipeline that a config asks for, for a vocabulary of that size.
+type Preset<C> = fn(&C, usize, Option<TiePolicy>) -> Result<Pipeline, PresetError>;
+
+pub(super) fn run<C: DeserializeOwned>(case: &Value, preset: Preset<C>) -> Result<(), String> {
+    let config: C = member(case, "config")?;
+    let row = row(&case["logits"])?;
+    let pipeline = preset(&config, row.len(), None).map_err(|error| error.to_string())?;
+    let (history, memory) = (history(case)?, pipeline.new_memory());
+    let step = Step::new(DrawKey::new(0)).history(&history).memory(&memory);
+    let mut workspace = Workspace::new(row.len());
+    let mut selection =
+        pipeline.select(&row, &step, &mut workspace).map_err(|error| error.to_string())?;
+    check(case, &scores(selection.candidates()))
+}
