@@ -164,7 +164,7 @@ impl Semantics {
                 presets::llama_cpp(&settings.by_token(source)?, vocab_size, ties)?
             }
             Self::Vllm(settings) => {
-                presets::vllm(&settings.by_token(config.eos_ids(), source)?, vocab_size, ties)?
+                presets::vllm(&settings.by_token(config, source)?, vocab_size, ties)?
             }
         })
     }

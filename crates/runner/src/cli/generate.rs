@@ -37,12 +37,12 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     let user = args.config()?;
     // Before the model is loaded, which may take a while.
     args.semantics(&GenerationConfig::default())
-        .validate(&user)
+        .and_then(|semantics| semantics.validate(&user))
         .map_err(|error| blame(&error, args, flags))?;
     let began = Instant::now();
     let loaded = load_model(&args.model)?;
     let load_s = began.elapsed().as_secs_f64();
-    let request = request(args, user, &loaded)?;
+    let request = request(args, flags, user, &loaded)?;
     let mut generation =
         Generation::new(&loaded, request).map_err(|error| blame(&error, args, flags))?;
     let config = generation.config();
@@ -124,6 +124,7 @@ fn load_builtin(_: &LoadOptions) -> Result<Loaded, Failure> {
 
 fn request(
     args: &GenerateArgs,
+    flags: &Flags,
     user: GenerationConfig,
     loaded: &LoadedModel,
 ) -> Result<Request, Failure> {
@@ -135,7 +136,7 @@ fn request(
     let file = model_config(loaded)
         .map_err(|error| Failure::usage(format!("{}: {error}", args.model.model)))?;
     let mut request = Request::new(prompt);
-    let semantics = args.semantics(&file);
+    let semantics = args.semantics(&file).map_err(|error| blame(&error, args, flags))?;
     request.config = user.or(semantics.heed(file));
     request.semantics = semantics;
     request.ties = args.engine.ties;

@@ -3,7 +3,7 @@
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use taper_runner::sampling::{GenerationConfig, OneOrMany};
-use taper_runner::{LlamaCpp, Semantics, Vllm};
+use taper_runner::{LlamaCpp, RequestError, Semantics, Vllm};
 
 use super::args::{Engine, GenerateArgs, LlamaCppArgs, SomeArgs, UNDER};
 use super::failure::Failure;
@@ -174,12 +174,16 @@ impl GenerateArgs {
     }
 
     /// Whose rules, with the settings that they alone know; `file` is the model's own config.
-    pub(super) fn semantics(&self, file: &GenerationConfig) -> Semantics {
-        match self.engine.semantics {
+    ///
+    /// # Errors
+    ///
+    /// When a setting of the file is not what the engine can read.
+    pub(super) fn semantics(&self, file: &GenerationConfig) -> Result<Semantics, RequestError> {
+        Ok(match self.engine.semantics {
             Engine::HuggingFace => Semantics::HuggingFace,
             Engine::LlamaCpp => Semantics::LlamaCpp(self.llama_cpp()),
-            Engine::Vllm => Semantics::Vllm(self.vllm(file)),
-        }
+            Engine::Vllm => Semantics::Vllm(self.vllm(file)?),
+        })
     }
 
     fn llama_cpp(&self) -> LlamaCpp {
@@ -218,9 +222,9 @@ impl GenerateArgs {
         }
     }
 
-    fn vllm(&self, file: &GenerationConfig) -> Vllm {
+    fn vllm(&self, file: &GenerationConfig) -> Result<Vllm, RequestError> {
         let (all, some, own) = (&self.decoding, &self.some, self.vllm.clone());
-        let mut settings = Vllm { bad_words: own.bad_words, ..Vllm::for_model(file) };
+        let mut settings = Vllm { bad_words: own.bad_words, ..Vllm::for_model(file)? };
         let config = &mut settings.config;
         set(&mut config.temperature, all.temperature);
         set(&mut config.top_k, all.top_k.map(i64::from));
@@ -233,7 +237,7 @@ impl GenerateArgs {
         set(&mut config.stop_token_ids, own.stop_token_ids.map(|ids| ids.0));
         config.allowed_token_ids = own.allowed_token_ids.map(|ids| ids.0);
         config.logit_bias = some.biases();
-        settings
+        Ok(settings)
     }
 }
 

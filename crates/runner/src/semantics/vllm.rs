@@ -1,6 +1,7 @@
 //! vLLM's settings.
 
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use taper_models::tokenizers::Tokenizer;
 use taper_sampling::GenerationConfig;
 use taper_sampling::presets::{PresetError, VllmConfig};
@@ -27,29 +28,50 @@ impl Serialize for Vllm {
 
 impl Vllm {
     /// What vLLM starts from with a model: the settings of its `generation_config.json` that vLLM
-    /// reads, and its own defaults.
-    pub fn for_model(file: &GenerationConfig) -> Self {
+    /// reads, and its own defaults. Among them are two that Hugging Face has no name for.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Setting`] when one of those two is not a number.
+    pub fn for_model(file: &GenerationConfig) -> Result<Self, RequestError> {
         let own = VllmConfig::default();
+        let penalty = |key: &'static str, own: f64| match file.extra.get(key) {
+            None | Some(Value::Null) => Ok(own),
+            Some(value) => value.as_f64().ok_or_else(|| RequestError::Setting {
+                key,
+                value: value.to_string(),
+                domain: "a number".to_owned(),
+            }),
+        };
         let config = VllmConfig {
             temperature: file.temperature.unwrap_or(own.temperature),
             top_k: file.top_k.map_or(own.top_k, |k| i64::try_from(k).unwrap_or(i64::MAX)),
             top_p: file.top_p.unwrap_or(own.top_p),
             min_p: file.min_p.unwrap_or(own.min_p),
             repetition_penalty: file.repetition_penalty.unwrap_or(own.repetition_penalty),
+            frequency_penalty: penalty("frequency_penalty", own.frequency_penalty)?,
+            presence_penalty: penalty("presence_penalty", own.presence_penalty)?,
             ..own
         };
-        Self { config, bad_words: Vec::new() }
+        Ok(Self { config, bad_words: Vec::new() })
     }
 
     /// The config with the words as tokens, and with the EOS tokens among those that `min_tokens`
     /// holds back.
     pub(super) fn by_token(
         &self,
-        eos: &[u32],
+        shared: &GenerationConfig,
         source: &Source<'_>,
     ) -> Result<VllmConfig, RequestError> {
         let mut config = self.config.clone();
-        config.stop_token_ids.extend(eos);
+        if let Some(most) = shared.max_new_tokens.filter(|&most| config.min_tokens > most) {
+            return Err(RequestError::Setting {
+                key: "min_tokens",
+                value: config.min_tokens.to_string(),
+                domain: format!("at most max_new_tokens, which is {most}"),
+            });
+        }
+        config.stop_token_ids.extend(shared.eos_ids());
         if !self.bad_words.is_empty() {
             let tokenizer = source.tokenizer.ok_or_else(|| RequestError::Setting {
                 key: "bad_words",

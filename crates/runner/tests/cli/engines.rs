@@ -283,7 +283,7 @@ fn every_setting_of_vllm_has_a_flag_and_its_place() {
         "--frequency-penalty=0.5",
         "--presence-penalty=-0.5",
         "--logit-bias=3:500",
-        "--min-tokens=2",
+        "--min-tokens=1",
         "--bad-words=sea",
         "--allowed-token-ids=3,4,5,6,50,60,70",
         "--stop-token-ids=60",
@@ -294,10 +294,39 @@ fn every_setting_of_vllm_has_a_flag_and_its_place() {
     assert_eq!(order, format!("{edits} temperature top_p"));
     let expected = json!({
         "repetition_penalty": 1.1, "frequency_penalty": 0.5, "presence_penalty": -0.5,
-        "logit_bias": [[3, 500.0]], "min_tokens": 2, "bad_words": ["sea"],
+        "logit_bias": [[3, 500.0]], "min_tokens": 1, "bad_words": ["sea"],
         "allowed_token_ids": [3, 4, 5, 6, 50, 60, 70], "stop_token_ids": [60],
     });
     assert_has(&config, &expected);
+}
+
+/// `vllm/config/model.py`, `get_diff_sampling_param`, reads two penalties that transformers has no name for.
+#[test]
+fn vllm_reads_its_penalties_from_the_models_file() {
+    let folder = Folder::new();
+    folder.set("generation_config.json", "presence_penalty", json!(0.5));
+    folder.set("generation_config.json", "frequency_penalty", json!(-1));
+    let ran = folder.run(&[&VLLM[..], &["--format", "json", "--max-new-tokens", "1"]].concat());
+    let outcome: Value = serde_json::from_str(&ran.stdout).expect(&ran.stderr);
+    assert_has(
+        &outcome["config"],
+        &json!({"presence_penalty": 0.5, "frequency_penalty": -1.0, "temperature": 0.6}),
+    );
+    for (value, rest) in
+        [(json!("a"), "\"a\"; it must be a number"), (json!(3), "3; it must be in -2..=2")]
+    {
+        folder.set("generation_config.json", "presence_penalty", value);
+        let line = format!("error: DIR/generation_config.json: presence_penalty is {rest}\n");
+        assert_eq!(folder.run(&VLLM).stderr, line);
+    }
+}
+
+#[test]
+fn more_min_tokens_than_there_may_be_are_refused() {
+    let ran = generate(&[&VLLM[..], &["--min-tokens", "9", "--max-new-tokens", "8"]].concat());
+    let line =
+        "error: --min-tokens: min_tokens is 9; it must be at most max_new_tokens, which is 8\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), line));
 }
 
 #[test]
