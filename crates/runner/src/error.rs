@@ -51,6 +51,14 @@ pub enum RequestError {
         /// The engine whose rules were asked for.
         engine: &'static str,
     },
+    /// A negative prompt without guidance, which would not look at it.
+    #[error(
+        "a negative prompt takes a guidance_scale other than 1; give one, or leave the prompt out"
+    )]
+    NoGuidance,
+    /// The negative prompt has no tokens, one that the model does not know, or too many.
+    #[error("the negative prompt: {0}")]
+    NegativePrompt(Box<RequestError>),
     /// A setting that makes a stage is out of its range.
     #[error(transparent)]
     Preset(#[from] PresetError),

@@ -6,15 +6,15 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use taper_models::tokenizers::Tokenizer;
-use taper_models::{LanguageModel, LoadedModel, Outputs, RowId, State, Want, Work};
+use taper_models::{LanguageModel, LoadedModel, Outputs, State, Want, Work};
 use taper_sampling::{Ask, Pipeline, Workspace};
 
-use self::sequence::{Chooser, Sequence};
+use self::sequence::{Chooser, Rows, Sequence};
 use crate::error::{RequestError, RunError};
 use crate::outcome::{
     EffectiveConfig, FinishReason, MemoryUse, Outcome, StepReport, Timing, Usage,
 };
-use crate::request::{Request, complete, draw_seed};
+use crate::request::{Request, check_prompt, complete, draw_seed, guide};
 
 /// What generates: a model, and the tokenizer that makes text of its tokens.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,8 @@ pub struct Step {
 /// there are no more steps, and `into_outcome` still has what there was.
 ///
 /// The sequences share one pass over the prompt. Sequence `i` draws from stream `i` of the seed,
-/// so that a token depends on its row of logits, the seed, the sequence and the step alone.
+/// so that a token depends on its row of logits, the seed, the sequence and the step alone. Under
+/// guidance each sequence has a second row, which goes through the model in the same pass.
 ///
 /// ```
 /// use taper_runner::sampling::GenerationConfig;
@@ -115,12 +116,19 @@ impl<'m> Generation<'m> {
     /// when a setting is out of its range or not available.
     pub fn new(source: impl Into<Source<'m>>, request: Request) -> Result<Self, RequestError> {
         let source = source.into();
-        let Request { prompt, config, semantics, ties, seed, on_error, ask } = request;
+        let Request { prompt, config, semantics, ties, seed, on_error, ask, .. } = request;
         check_prompt(&prompt, source.model)?;
         let generation = complete(config, &semantics, prompt.len(), &source)?;
+        let guide = guide(&generation, &prompt, request.negative_prompt, source.model)?;
         let pipeline = semantics.pipeline(&generation, &source, ties)?;
-        let seed = seed.unwrap_or_else(draw_seed);
-        let config = EffectiveConfig { generation, seed, semantics, ties, on_error };
+        let config = EffectiveConfig {
+            generation,
+            seed: seed.unwrap_or_else(draw_seed),
+            semantics,
+            ties,
+            on_error,
+            guide,
+        };
         Ok(Self {
             state: source.model.new_state(),
             outputs: Outputs::new(),
@@ -196,14 +204,18 @@ impl<'m> Generation<'m> {
     fn prefill(&mut self) -> Result<(), RunError> {
         let began = Instant::now();
         self.clock.started = Some(began);
-        let row = self.state.new_row();
-        let work = Work { row, tokens: &self.prompt, want: Want::Last };
-        let passed = self.source.model.forward(&mut *self.state, &[work], &mut self.outputs);
+        let own = self.state.new_row();
+        let guide = self.config.guide.as_ref().map(|tokens| (self.state.new_row(), &tokens[..]));
+        let both = [Some((own, &self.prompt[..])), guide].into_iter().flatten();
+        let work: Vec<_> =
+            both.map(|(row, tokens)| Work { row, tokens, want: Want::Last }).collect();
+        let passed = self.source.model.forward(&mut *self.state, &work, &mut self.outputs);
         self.clock.prefill = began.elapsed();
         passed?;
-        let mut rows = vec![row];
+        let first = Rows { own, guide: guide.map(|(row, _)| row) };
+        let mut rows = vec![first];
         for _ in 1..self.config.generation.num_return_sequences.unwrap_or(1) {
-            rows.push(self.state.fork(row)?);
+            rows.push(first.fork(&mut *self.state)?);
         }
         self.add_sequences(&rows);
         for i in 0..rows.len() {
@@ -213,7 +225,7 @@ impl<'m> Generation<'m> {
     }
 
     /// One sequence for each row; without rows, those of a run that never began.
-    fn add_sequences(&mut self, rows: &[RowId]) {
+    fn add_sequences(&mut self, rows: &[Rows]) {
         let stops = self.config.generation.stops();
         let count = self.config.generation.num_return_sequences.unwrap_or(1);
         let rows = rows.iter().copied().map(Some).chain(std::iter::repeat(None)).take(count);
@@ -226,7 +238,7 @@ impl<'m> Generation<'m> {
 
     fn decode(&mut self, group: &[usize]) -> Result<(), RunError> {
         let work: Vec<Work<'_>> =
-            group.iter().filter_map(|&i| self.sequences[i].next_work()).collect();
+            group.iter().flat_map(|&i| self.sequences[i].next_work()).collect();
         let began = Instant::now();
         let passed = self.source.model.forward(&mut *self.state, &work, &mut self.outputs);
         self.clock.decode += began.elapsed();
@@ -235,9 +247,13 @@ impl<'m> Generation<'m> {
         Ok(())
     }
 
-    /// Chooses a token for sequence `i` from the logits of the `slot`-th piece of work.
+    /// Chooses a token for sequence `i` from the logits of the `slot`-th sequence of the pass.
     fn choose(&mut self, i: usize, slot: usize) -> Result<(), RunError> {
+        // Its row, and then under guidance its second row.
+        let guided = self.config.guide.is_some();
+        let at = slot * (1 + usize::from(guided));
         let chooser = Chooser {
+            unconditional: guided.then(|| self.outputs.last(at + 1)),
             pipeline: &self.pipeline,
             config: &self.config,
             ask: self.ask,
@@ -245,7 +261,7 @@ impl<'m> Generation<'m> {
             sequence: i,
         };
         let sequence = &mut self.sequences[i];
-        let logits = self.outputs.last(slot);
+        let logits = self.outputs.last(at);
         let (choice, took) = chooser.choose(logits, sequence, &mut self.workspace);
         self.clock.sampler += took;
         let choice = choice?;
@@ -268,6 +284,11 @@ impl<'m> Generation<'m> {
         }
     }
 
+    /// Tokens that the longer of a sequence's rows began with.
+    fn longest(&self) -> usize {
+        self.prompt.len().max(self.config.guide.as_ref().map_or(0, Vec::len))
+    }
+
     /// Which limit the token that is about to be accepted runs into.
     fn limits(&self, i: usize) -> Option<FinishReason> {
         let config = &self.config.generation;
@@ -277,7 +298,7 @@ impl<'m> Generation<'m> {
         };
         if config.max_new_tokens.is_some_and(|limit| made >= limit) {
             Some(FinishReason::Length)
-        } else if self.prompt.len() + made >= self.source.model.context_length() {
+        } else if self.longest() + made >= self.source.model.context_length() {
             Some(FinishReason::ContextFull)
         } else if config.max_time.is_some_and(over) {
             Some(FinishReason::MaxTime)
@@ -314,18 +335,4 @@ impl Clock {
             tokens_per_s: (self.decoded > 0 && busy > 0.0).then(|| self.decoded as f64 / busy),
         }
     }
-}
-
-fn check_prompt(prompt: &[u32], model: &dyn LanguageModel) -> Result<(), RequestError> {
-    let (vocab_size, context_length) = (model.vocab_size(), model.context_length());
-    if prompt.is_empty() {
-        return Err(RequestError::EmptyPrompt);
-    }
-    if let Some(&id) = prompt.iter().find(|&&id| id as usize >= vocab_size) {
-        return Err(RequestError::PromptId { id, vocab_size });
-    }
-    if prompt.len() > context_length {
-        return Err(RequestError::PromptTooLong { tokens: prompt.len(), context_length });
-    }
-    Ok(())
 }

@@ -43,6 +43,9 @@ pub struct EffectiveConfig {
     pub ties: Option<TiePolicy>,
     /// What happens when no token can be chosen.
     pub on_error: OnError,
+    /// Under guidance, the tokens that the second row of each sequence begins with.
+    #[serde(rename = "negative_prompt_ids", skip_serializing_if = "Option::is_none")]
+    pub guide: Option<Vec<u32>>,
 }
 
 impl EffectiveConfig {

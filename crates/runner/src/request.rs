@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 
 use serde_json::Value;
-use taper_models::LoadedModel;
 use taper_models::tokenizers::Tokenizer;
+use taper_models::{LanguageModel, LoadedModel};
 use taper_sampling::presets::PresetError;
 use taper_sampling::{Ask, GenerationConfig, OneOrMany, TiePolicy};
 
@@ -37,6 +37,9 @@ pub struct Request {
     pub config: GenerationConfig,
     /// Whose rules; those of another engine bring settings of their own.
     pub semantics: Semantics,
+    /// What to be guided away from, tokenized; only with a `guidance_scale` other than 1. `None` for
+    /// the prompt's last token alone, as in transformers.
+    pub negative_prompt: Option<Vec<u32>>,
     /// The tie rule of all stages, instead of that engine's own.
     pub ties: Option<TiePolicy>,
     /// Names the randomness. `None` draws one, which the outcome reports.
@@ -54,6 +57,7 @@ impl Request {
             prompt,
             config: GenerationConfig::default(),
             semantics: Semantics::default(),
+            negative_prompt: None,
             ties: None,
             seed: None,
             on_error: OnError::default(),
@@ -168,7 +172,7 @@ pub(crate) fn complete(
     if config.stops().iter().any(String::is_empty) {
         return refuse("stop_strings", "\"\"", "a text that is not empty");
     }
-    check_available(&config)?;
+    check_available(&config, source)?;
     let vocab_size = source.model.vocab_size();
     check_tokens(&config, vocab_size)?;
     if let Some(id) = config.eos_ids().iter().find(|&&id| id as usize >= vocab_size) {
@@ -181,15 +185,51 @@ pub(crate) fn complete(
     Ok(config)
 }
 
-/// Refuses what takes more than one row of logits a step.
-fn check_available(config: &GenerationConfig) -> Result<(), RequestError> {
+/// Refuses what the model, or this crate, can not do.
+fn check_available(config: &GenerationConfig, source: &Source<'_>) -> Result<(), RequestError> {
     if let Some(beams) = config.num_beams.filter(|&beams| beams != 1) {
         return Err(unsupported("num_beams", &beams));
     }
     match config.guidance_scale.filter(|&scale| scale != 1.0) {
-        Some(scale) => Err(unsupported("guidance_scale", &scale)),
-        None => Ok(()),
+        Some(scale) if !source.model.capabilities().batch => {
+            refuse("guidance_scale", scale, "1: this model can not run two rows at once")
+        }
+        _ => Ok(()),
     }
+}
+
+/// What the second row of a guided run begins with: the negative prompt, or as in transformers the
+/// last token of the prompt. `None` for a run without guidance.
+pub(crate) fn guide(
+    config: &GenerationConfig,
+    prompt: &[u32],
+    negative: Option<Vec<u32>>,
+    model: &dyn LanguageModel,
+) -> Result<Option<Vec<u32>>, RequestError> {
+    let guided = config.guidance_scale.is_some_and(|scale| scale != 1.0);
+    match negative {
+        Some(_) if !guided => Err(RequestError::NoGuidance),
+        Some(negative) => match check_prompt(&negative, model) {
+            Ok(()) => Ok(Some(negative)),
+            Err(error) => Err(RequestError::NegativePrompt(Box::new(error))),
+        },
+        None => Ok(guided.then(|| prompt[prompt.len().saturating_sub(1)..].to_vec())),
+    }
+}
+
+/// Refuses a prompt that the model can not take.
+pub(crate) fn check_prompt(prompt: &[u32], model: &dyn LanguageModel) -> Result<(), RequestError> {
+    let (vocab_size, context_length) = (model.vocab_size(), model.context_length());
+    if prompt.is_empty() {
+        return Err(RequestError::EmptyPrompt);
+    }
+    if let Some(&id) = prompt.iter().find(|&&id| id as usize >= vocab_size) {
+        return Err(RequestError::PromptId { id, vocab_size });
+    }
+    if prompt.len() > context_length {
+        return Err(RequestError::PromptTooLong { tokens: prompt.len(), context_length });
+    }
+    Ok(())
 }
 
 /// Refuses ids that no token has, which the stages would find out in the middle of a run.

@@ -139,6 +139,7 @@ fn request(
     let semantics = args.semantics(&file).map_err(|error| blame(&error, args, flags))?;
     request.config = user.or(semantics.heed(file));
     request.semantics = semantics;
+    request.negative_prompt = args.negative_prompt(loaded)?;
     request.ties = args.engine.ties;
     request.seed = args.engine.seed;
     request.on_error = match args.engine.on_error {
@@ -170,7 +171,9 @@ fn ask(output: &OutputArgs) -> Ask {
 /// Says where the setting came from that is to blame.
 fn blame(error: &RequestError, args: &GenerateArgs, flags: &Flags) -> Failure {
     let Some(key) = error.key() else {
-        let at_ids = args.prompt_ids.is_some() && !matches!(error, RequestError::EmptyPrompt);
+        let of_prompt =
+            matches!(error, RequestError::PromptId { .. } | RequestError::PromptTooLong { .. });
+        let at_ids = args.prompt_ids.is_some() && of_prompt;
         return Failure::Usage(format!("{}{error}", if at_ids { "--prompt-ids: " } else { "" }));
     };
     let engine = args.engine.semantics;

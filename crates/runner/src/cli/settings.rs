@@ -2,8 +2,9 @@
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use taper_runner::models::LoadedModel;
 use taper_runner::sampling::{GenerationConfig, OneOrMany};
-use taper_runner::{LlamaCpp, RequestError, Semantics, Vllm};
+use taper_runner::{LlamaCpp, RequestError, Semantics, Vllm, tokenize};
 
 use super::args::{Engine, GenerateArgs, LlamaCppArgs, SomeArgs, UNDER};
 use super::failure::Failure;
@@ -169,8 +170,24 @@ impl GenerateArgs {
             min_new_tokens: own.min_new_tokens,
             remove_invalid_values: own.remove_invalid_values,
             renormalize_logits: own.renormalize_logits,
+            guidance_scale: own.guidance_scale,
             ..shared
         })
+    }
+
+    /// What guidance leads away from, as tokens.
+    pub(super) fn negative_prompt(
+        &self,
+        loaded: &LoadedModel,
+    ) -> Result<Option<Vec<u32>>, Failure> {
+        let (ids, text) =
+            (&self.hugging_face.negative_prompt_ids, &self.hugging_face.negative_prompt);
+        if let Some(ids) = ids {
+            return Ok(Some(ids.0.clone()));
+        }
+        let refused = |error| Failure::Usage(format!("--negative-prompt: {error}"));
+        let tokens = text.as_ref().map(|text| tokenize(loaded.tokenizer.as_ref(), text));
+        tokens.transpose().map_err(refused)
     }
 
     /// Whose rules, with the settings that they alone know; `file` is the model's own config.

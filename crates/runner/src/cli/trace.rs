@@ -108,6 +108,7 @@ fn settings(stage: &str) -> Vec<&str> {
         "dry" => vec!["dry_multiplier", "dry_base", "dry_allowed_length"],
         "no_repeat_ngram" => vec!["no_repeat_ngram_size"],
         "min_new_tokens" => vec!["min_new_tokens", "min_tokens"],
+        "classifier_free_guidance" => vec!["guidance_scale"],
         "mirostat" | "mirostat_v2" => vec!["mirostat_tau", "mirostat_eta"],
         "adaptive_p" => vec!["adaptive_target", "adaptive_decay"],
         _ => vec![stage],

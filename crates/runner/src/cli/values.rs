@@ -6,7 +6,8 @@ mod samplers;
 use taper_runner::MirostatVersion;
 use taper_runner::models::{DeviceChoice, Dtype};
 use taper_runner::sampling::{
-    AdaptiveP, Dry, EpsilonCutoff, EtaCutoff, RepetitionPenalty, TiePolicy, TopH,
+    AdaptiveP, ClassifierFreeGuidance, Dry, EpsilonCutoff, EtaCutoff, RepetitionPenalty, TiePolicy,
+    TopH,
 };
 
 pub(super) use self::lists::{
@@ -41,6 +42,10 @@ pub(super) fn eta_cutoff(text: &str) -> Result<f64, String> {
 
 pub(super) fn top_h(text: &str) -> Result<f64, String> {
     in_domain(text, "above 0 and at most 1", |x| TopH::new(x).is_ok())
+}
+
+pub(super) fn guidance_scale(text: &str) -> Result<f64, String> {
+    in_domain(text, "finite (1 is off)", |x| ClassifierFreeGuidance::new(x).is_ok())
 }
 
 pub(super) fn xtc_probability(text: &str) -> Result<f64, String> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use taper_models::tokenizers::Tokenizer;
-use taper_models::{RowId, Want, Work};
+use taper_models::{RowId, State, StateError, Want, Work};
 use taper_sampling::{
     Accepted, Ask, DrawKey, History, Memory, Pipeline, Selection, Step, Trace, Workspace,
 };
@@ -14,10 +14,25 @@ use crate::outcome::{
     EffectiveConfig, FinishReason, OnError, SequenceOutcome, StageReport, StepReport, TopToken,
 };
 
+/// A sequence's rows in the model's state.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows {
+    pub(super) own: RowId,
+    /// The row that guidance leads away from.
+    pub(super) guide: Option<RowId>,
+}
+
+impl Rows {
+    pub(super) fn fork(self, state: &mut dyn State) -> Result<Self, StateError> {
+        let guide = self.guide.map(|row| state.fork(row)).transpose()?;
+        Ok(Self { own: state.fork(self.own)?, guide })
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Sequence<'m> {
-    /// Its row in the model's state; `None` if the run never began.
-    row: Option<RowId>,
+    /// `None` if the run never began.
+    rows: Option<Rows>,
     history: History,
     memory: Memory,
     detokenizer: Option<Detokenizer<'m>>,
@@ -35,14 +50,14 @@ pub(super) struct Choice {
 
 impl<'m> Sequence<'m> {
     pub(super) fn new(
-        row: Option<RowId>,
+        rows: Option<Rows>,
         prompt: &[u32],
         memory: Memory,
         tokenizer: Option<&'m Tokenizer>,
         stops: &[String],
     ) -> Self {
         Self {
-            row,
+            rows,
             history: History::new(prompt),
             memory,
             detokenizer: tokenizer.map(|tokenizer| Detokenizer::new(tokenizer, prompt, stops)),
@@ -57,11 +72,12 @@ impl<'m> Sequence<'m> {
         self.history.generated().len()
     }
 
-    /// The pass that its last token needs.
-    pub(super) fn next_work(&self) -> Option<Work<'_>> {
+    /// The pass that its last token needs, in each of its rows.
+    pub(super) fn next_work(&self) -> impl Iterator<Item = Work<'_>> {
         let tokens = self.history.tokens();
         let last = &tokens[tokens.len().saturating_sub(1)..];
-        self.row.map(|row| Work { row, tokens: last, want: Want::Last })
+        let rows = self.rows.into_iter().flat_map(|rows| [Some(rows.own), rows.guide]);
+        rows.flatten().map(move |row| Work { row, tokens: last, want: Want::Last })
     }
 
     /// Takes a token; `ends` is why there is nothing after it by its id, and `limit` by the numbers.
@@ -116,6 +132,8 @@ impl<'m> Sequence<'m> {
 pub(super) struct Chooser<'c> {
     pub(super) pipeline: &'c Pipeline,
     pub(super) config: &'c EffectiveConfig,
+    /// The logits of the row that guidance leads away from.
+    pub(super) unconditional: Option<&'c [f32]>,
     pub(super) ask: Ask,
     pub(super) tokenizer: Option<&'c Tokenizer>,
     pub(super) sequence: usize,
@@ -132,6 +150,7 @@ impl Chooser<'_> {
         let made = sequence.made();
         let key = DrawKey::new(self.config.seed).stream(self.sequence as u64).step(made as u64);
         let step = Step::new(key).history(&sequence.history).memory(&sequence.memory).ask(self.ask);
+        let step = self.unconditional.map_or(step, |row| step.unconditional(row));
         let began = Instant::now();
         let selected = self.pipeline.select(logits, &step, workspace);
         let took = began.elapsed();

@@ -348,7 +348,6 @@ fn the_models_own_settings_are_checked_and_named_by_file() {
     let file = "generation_config.json";
     let cases = [
         ("num_beams", json!(4), "that is not available yet, leave it out"),
-        ("guidance_scale", json!(1.5), "that is not available yet, leave it out"),
         ("penalty_alpha", json!(0.6), "that is not available yet, leave it out"),
         ("top_p", json!(1.5), "it must be in 0..=1"),
     ];

@@ -122,6 +122,18 @@ pub(in crate::cli) struct HuggingFaceArgs {
     #[arg(long, value_name = "BOOL")]
     pub(in crate::cli) remove_invalid_values: Option<bool>,
 
+    /// Move away from what the model would say to the negative prompt: 1 not at all, more further [1]
+    #[arg(long, value_name = "G", value_parser = values::guidance_scale)]
+    pub(in crate::cli) guidance_scale: Option<f64>,
+
+    /// What to move away from [the last token of the prompt]
+    #[arg(long, value_name = "TEXT", value_parser = values::stop_string)]
+    pub(in crate::cli) negative_prompt: Option<String>,
+
+    /// The negative prompt as token ids instead
+    #[arg(long, value_name = "IDS", value_parser = values::ids, conflicts_with = "negative_prompt")]
+    pub(in crate::cli) negative_prompt_ids: Option<Ids>,
+
     /// Turn the scores into log-probabilities at the end [false]
     #[arg(long, value_name = "BOOL")]
     pub(in crate::cli) renormalize_logits: Option<bool>,
