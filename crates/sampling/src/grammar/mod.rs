@@ -12,6 +12,7 @@ use core::fmt;
 use llguidance::Matcher;
 use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::SimpleVob;
+use serde_json::Value;
 
 pub use self::vocabulary::GrammarVocabulary;
 use crate::memory::{Accepted, StageMemory};
@@ -99,14 +100,21 @@ pub enum GrammarError {
 }
 
 impl Grammar {
-    /// JSON texts that a schema allows. `schema` is itself JSON.
+    /// JSON texts that a schema allows, with no space or line break between their parts: a model that
+    /// may break lines there can do so until its limit. `schema` is itself JSON; its member
+    /// `x-guidance`, where it has one, holds llguidance's own options, of which this is the first:
+    /// `{"whitespace_flexible": true}`.
     ///
     /// # Errors
     ///
     /// [`GrammarError::NotJson`] or [`GrammarError::JsonSchema`].
     pub fn json_schema(schema: &str, vocabulary: &GrammarVocabulary) -> Result<Self, GrammarError> {
         let parsed = serde_json::from_str(schema);
-        let schema = parsed.map_err(|error| GrammarError::NotJson(error.to_string()))?;
+        let mut schema: Value = parsed.map_err(|error| GrammarError::NotJson(error.to_string()))?;
+        if let Some(members) = schema.as_object_mut() {
+            let options = || serde_json::json!({"whitespace_flexible": false});
+            members.entry("x-guidance").or_insert_with(options);
+        }
         Self::new(TopLevelGrammar::from_json_schema(schema), vocabulary)
             .map_err(GrammarError::JsonSchema)
     }
@@ -148,13 +156,16 @@ impl Grammar {
 
     /// Whether the text is a sentence of the grammar, so that EOS may come.
     pub fn is_complete(&self) -> bool {
-        // It takes `&mut` to fill a cache.
-        self.now.clone().is_accepting().unwrap_or(false)
+        let may_end = |mask: &SimpleVob| self.vocabulary.eos().any(|token| mask.is_allowed(token));
+        self.mask.as_ref().is_ok_and(may_end)
     }
 
     fn read(&mut self, token: u32) -> Result<(), String> {
         // Where nothing can follow, the matcher has stopped by itself and takes no EOS any more.
-        if self.now.is_stopped() && !self.now.is_error() && self.vocabulary.ends(token) {
+        if self.now.is_stopped()
+            && !self.now.is_error()
+            && self.vocabulary.eos().any(|eos| eos == token)
+        {
             return Ok(());
         }
         self.now.consume_token(token).map_err(|error| told(&error))
@@ -165,7 +176,7 @@ impl Grammar {
     fn step_back(&mut self, tokens: usize) -> bool {
         let (_, dropped) = self.tokens.split_at(self.tokens.len() - tokens);
         !self.now.is_error()
-            && !dropped.iter().any(|&token| self.vocabulary.ends(token))
+            && !dropped.iter().any(|&token| self.vocabulary.eos().any(|eos| eos == token))
             && self.now.rollback(tokens).is_ok()
     }
 }

@@ -32,6 +32,18 @@ const SCHEMA: &str = r#"{"type": "object", "properties": {"a": {"type": "integer
 
 const LARK: &str = "start: item (\",\" item)*\nitem: /[0-9]+/ | \"(\" start \")\"\n";
 
+#[test]
+fn json_has_whitespace_only_if_its_schema_asks() {
+    let (_, vocabulary) = vocabulary();
+    let begins = |schema: &str| {
+        let mut grammar = Grammar::json_schema(schema, &vocabulary).expect("a schema");
+        "{".bytes().for_each(|byte| accept(&mut grammar, u32::from(byte)));
+        allowed(&grammar).contains(&u32::from(b'\n'))
+    };
+    assert!(!begins(r#"{"type": "object"}"#));
+    assert!(begins(r#"{"type": "object", "x-guidance": {"whitespace_flexible": true}}"#));
+}
+
 /// A walk through a grammar: at each step one of the allowed tokens, by a fixed rule.
 fn walk(grammar: &mut Grammar, mut seed: u32, steps: usize) {
     for _ in 0..steps {

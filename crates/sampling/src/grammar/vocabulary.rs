@@ -96,8 +96,10 @@ impl GrammarVocabulary {
         &self.factory
     }
 
-    pub(super) fn ends(&self, token: u32) -> bool {
-        self.factory.tok_env().tok_trie().eos_tokens().contains(&token)
+    /// The EOS tokens; an environment may name some that it does not have.
+    pub(super) fn eos(&self) -> impl Iterator<Item = u32> {
+        let trie = self.factory.tok_env().tok_trie();
+        trie.eos_tokens().iter().copied().filter(|&token| (token as usize) < trie.vocab_size())
     }
 }
 
