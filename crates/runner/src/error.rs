@@ -59,6 +59,14 @@ pub enum RequestError {
     /// The negative prompt has no tokens, one that the model does not know, or too many.
     #[error("the negative prompt: {0}")]
     NegativePrompt(Box<RequestError>),
+    /// A grammar can not be used.
+    #[error("{reason}")]
+    Grammar {
+        /// Which kind: `json_schema`, `regex` or `grammar`.
+        key: &'static str,
+        /// Why, and what would be right.
+        reason: String,
+    },
     /// A setting that makes a stage is out of its range.
     #[error(transparent)]
     Preset(#[from] PresetError),
@@ -70,6 +78,7 @@ impl RequestError {
         match self {
             Self::Setting { key, .. } => Some(key),
             Self::Foreign { key, .. } => Some(key),
+            Self::Grammar { key, .. } => Some(key),
             Self::Preset(error) => Some(error.key()),
             _ => None,
         }

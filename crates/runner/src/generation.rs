@@ -11,6 +11,7 @@ use taper_sampling::{Ask, Pipeline, Workspace};
 
 use self::sequence::{Chooser, Rows, Sequence};
 use crate::error::{RequestError, RunError};
+use crate::grammar::constrain;
 use crate::outcome::{
     EffectiveConfig, FinishReason, MemoryUse, Outcome, StepReport, Timing, Usage,
 };
@@ -120,7 +121,10 @@ impl<'m> Generation<'m> {
         check_prompt(&prompt, source.model)?;
         let generation = complete(config, &semantics, prompt.len(), &source)?;
         let guide = guide(&generation, &prompt, request.negative_prompt, source.model)?;
-        let pipeline = semantics.pipeline(&generation, &source, ties)?;
+        let mut pipeline = semantics.pipeline(&generation, &source, ties)?;
+        if let Some(grammar) = &request.grammar {
+            pipeline = constrain(pipeline, grammar, generation.eos_ids(), &semantics, &source)?;
+        }
         let config = EffectiveConfig {
             generation,
             seed: seed.unwrap_or_else(draw_seed),
@@ -128,6 +132,7 @@ impl<'m> Generation<'m> {
             ties,
             on_error,
             guide,
+            grammar: request.grammar,
         };
         Ok(Self {
             state: source.model.new_state(),

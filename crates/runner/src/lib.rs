@@ -5,6 +5,7 @@ pub mod conform;
 mod detokenizer;
 mod error;
 mod generation;
+mod grammar;
 mod outcome;
 mod request;
 mod semantics;
@@ -13,6 +14,7 @@ mod table_model;
 pub use detokenizer::{Detokenizer, Piece, token_text};
 pub use error::{RequestError, RunError};
 pub use generation::{Generation, Source, Step};
+pub use grammar::TextGrammar;
 pub use outcome::{
     EffectiveConfig, FinishReason, MemoryUse, OnError, Outcome, SequenceOutcome, StageReport,
     StepReport, Timing, TopToken, Usage, tie_policy_name,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use taper_sampling::{GenerationConfig, TiePolicy};
 
+use crate::grammar::TextGrammar;
 use crate::semantics::Semantics;
 
 /// Everything about a finished, stopped or failed run.
@@ -46,6 +47,9 @@ pub struct EffectiveConfig {
     /// Under guidance, the tokens that the second row of each sequence begins with.
     #[serde(rename = "negative_prompt_ids", skip_serializing_if = "Option::is_none")]
     pub guide: Option<Vec<u32>>,
+    /// What the text is held to.
+    #[serde(flatten)]
+    pub grammar: Option<TextGrammar>,
 }
 
 impl EffectiveConfig {

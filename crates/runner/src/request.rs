@@ -11,6 +11,7 @@ use taper_sampling::{Ask, GenerationConfig, OneOrMany, TiePolicy};
 
 use crate::error::RequestError;
 use crate::generation::Source;
+use crate::grammar::TextGrammar;
 use crate::outcome::OnError;
 use crate::semantics::{Semantics, unsupported};
 
@@ -40,6 +41,8 @@ pub struct Request {
     /// What to be guided away from, tokenized; only with a `guidance_scale` other than 1. `None` for
     /// the prompt's last token alone, as in transformers.
     pub negative_prompt: Option<Vec<u32>>,
+    /// What the text must look like.
+    pub grammar: Option<TextGrammar>,
     /// The tie rule of all stages, instead of that engine's own.
     pub ties: Option<TiePolicy>,
     /// Names the randomness. `None` draws one, which the outcome reports.
@@ -58,6 +61,7 @@ impl Request {
             config: GenerationConfig::default(),
             semantics: Semantics::default(),
             negative_prompt: None,
+            grammar: None,
             ties: None,
             seed: None,
             on_error: OnError::default(),

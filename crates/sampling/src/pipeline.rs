@@ -100,6 +100,15 @@ impl Pipeline {
         self.stages.push(stage);
     }
 
+    /// Puts a stage chosen at run time before the one at `index`, or at the end.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is beyond the number of stages.
+    pub fn insert(&mut self, index: usize, stage: Box<dyn Stage>) {
+        self.stages.insert(index, stage);
+    }
+
     /// The stages in order.
     pub fn stages(&self) -> &[Box<dyn Stage>] {
         &self.stages

@@ -9,7 +9,7 @@ use taper_runner::models::{DeviceChoice, Dtype};
 use taper_runner::sampling::TiePolicy;
 
 pub(super) use self::decoding::{
-    DecodingArgs, HuggingFaceArgs, LlamaCppArgs, SomeArgs, UNDER, VllmArgs,
+    DecodingArgs, GrammarArgs, HuggingFaceArgs, LlamaCppArgs, SomeArgs, UNDER, VllmArgs,
 };
 use super::values::{self, Ids};
 
@@ -66,6 +66,9 @@ pub(super) struct GenerateArgs {
 
     #[command(flatten)]
     pub(super) vllm: VllmArgs,
+
+    #[command(flatten)]
+    pub(super) grammar: GrammarArgs,
 
     #[command(flatten)]
     pub(super) stopping: StoppingArgs,

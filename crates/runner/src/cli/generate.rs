@@ -140,6 +140,7 @@ fn request(
     request.config = user.or(semantics.heed(file));
     request.semantics = semantics;
     request.negative_prompt = args.negative_prompt(loaded)?;
+    request.grammar = args.grammar.read()?;
     request.ties = args.engine.ties;
     request.seed = args.engine.seed;
     request.on_error = match args.engine.on_error {

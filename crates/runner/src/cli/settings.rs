@@ -4,9 +4,9 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use taper_runner::models::LoadedModel;
 use taper_runner::sampling::{GenerationConfig, OneOrMany};
-use taper_runner::{LlamaCpp, RequestError, Semantics, Vllm, tokenize};
+use taper_runner::{LlamaCpp, RequestError, Semantics, TextGrammar, Vllm, tokenize};
 
-use super::args::{Engine, GenerateArgs, LlamaCppArgs, SomeArgs, UNDER};
+use super::args::{Engine, GenerateArgs, GrammarArgs, LlamaCppArgs, SomeArgs, UNDER};
 use super::failure::Failure;
 
 /// The flags that were given.
@@ -255,6 +255,25 @@ impl GenerateArgs {
         config.allowed_token_ids = own.allowed_token_ids.map(|ids| ids.0);
         config.logit_bias = some.biases();
         Ok(settings)
+    }
+}
+
+impl GrammarArgs {
+    /// What the text is held to; reads the files that were named.
+    pub(super) fn read(&self) -> Result<Option<TextGrammar>, Failure> {
+        let file = |flag: &str, path: &str| {
+            let refused = |error| Failure::Usage(format!("--{flag}: {path}: {error}"));
+            std::fs::read_to_string(path).map_err(refused)
+        };
+        Ok(if let Some(schema) = &self.json_schema {
+            let inline = schema.trim_start().starts_with('{');
+            let schema = if inline { schema.clone() } else { file("json-schema", schema)? };
+            Some(TextGrammar::JsonSchema(schema))
+        } else if let Some(path) = &self.grammar {
+            Some(TextGrammar::Lark(file("grammar", path)?))
+        } else {
+            self.regex.clone().map(TextGrammar::Regex)
+        })
     }
 }
 

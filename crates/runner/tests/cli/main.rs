@@ -4,6 +4,7 @@ mod bad_input;
 mod conform;
 mod detokenizer;
 mod engines;
+mod grammar;
 mod guidance;
 mod json;
 mod properties;

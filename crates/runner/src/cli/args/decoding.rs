@@ -59,6 +59,24 @@ pub(in crate::cli) struct SomeArgs {
     pub(in crate::cli) logit_bias: Vec<LogitBiases>,
 }
 
+/// At most one of them.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Form of the text (a build with --features llguidance)")]
+#[group(multiple = false)]
+pub(in crate::cli) struct GrammarArgs {
+    /// JSON that this schema allows; a file, or the schema itself if it begins with {
+    #[arg(long, value_name = "FILE|JSON")]
+    pub(in crate::cli) json_schema: Option<String>,
+
+    /// What this regular expression matches as a whole
+    #[arg(long, value_name = "RE")]
+    pub(in crate::cli) regex: Option<String>,
+
+    /// What this grammar derives, in llguidance's variant of Lark's notation
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) grammar: Option<String>,
+}
+
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Decoding under huggingface")]
 pub(in crate::cli) struct HuggingFaceArgs {
