@@ -76,9 +76,8 @@ impl RequestError {
     /// The setting that is to blame, under its name in the config; `None` when it is the prompt.
     pub fn key(&self) -> Option<&str> {
         match self {
-            Self::Setting { key, .. } => Some(key),
+            Self::Setting { key, .. } | Self::Grammar { key, .. } => Some(key),
             Self::Foreign { key, .. } => Some(key),
-            Self::Grammar { key, .. } => Some(key),
             Self::Preset(error) => Some(error.key()),
             _ => None,
         }

@@ -27,7 +27,7 @@ fn the_tokens_are_those_of_transformers() {
     let runs = runs();
     assert_eq!(runs.len(), 48);
     for model in ["llama", "qwen3"] {
-        let loaded = load(&folder(model), &LoadOptions::default()).expect("a model");
+        let loaded = load(folder(model), &LoadOptions::default()).expect("a model");
         for run in runs.iter().filter(|run| run["model"] == model) {
             let mut request = Request::new(ids(&run["prompt"]).expect("a prompt"));
             request.config = serde_json::from_value(run["config"].clone()).expect("a config");
@@ -105,7 +105,7 @@ fn what_can_not_guide_is_refused() {
         assert_eq!(ran.code, Some(2), "{flags:?}");
         assert!(ran.stderr.contains(line) && ran.stderr.lines().count() == 1, "{}", ran.stderr);
     }
-    let loaded = load(&folder("llama"), &LoadOptions::default()).expect("a model");
+    let loaded = load(folder("llama"), &LoadOptions::default()).expect("a model");
     let mut request = Request::new(vec![5]);
     request.config.guidance_scale = Some(2.0);
     request.negative_prompt = Some(vec![5; 513]);
@@ -116,7 +116,7 @@ fn what_can_not_guide_is_refused() {
 /// The context is full when the longer of the two rows is.
 #[test]
 fn a_long_negative_prompt_fills_the_context() {
-    let loaded = load(&folder("llama"), &LoadOptions::default()).expect("a model");
+    let loaded = load(folder("llama"), &LoadOptions::default()).expect("a model");
     let mut request = Request::new(vec![5]);
     request.config.guidance_scale = Some(2.0);
     request.negative_prompt = Some(vec![5; 510]);
