@@ -16,7 +16,7 @@ const CONTEXT: usize = 8;
 /// Two things are held back until the next tokens settle them: bytes that do not make a character
 /// yet, and text that may turn out to be the beginning of a stop string. What was released is
 /// never taken back. Special tokens have no text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Detokenizer<'t> {
     tokenizer: &'t Tokenizer,
     stops: Vec<String>,

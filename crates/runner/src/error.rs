@@ -3,6 +3,7 @@
 use taper_models::{ModelError, StateError};
 use taper_sampling::SelectError;
 use taper_sampling::presets::PresetError;
+use taper_sampling::search::{BeamSettingsError, SearchError};
 
 /// Why a run was refused before it began: something that the caller can put right.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -70,6 +71,9 @@ pub enum RequestError {
     /// A setting that makes a stage is out of its range.
     #[error(transparent)]
     Preset(#[from] PresetError),
+    /// A setting of a beam search is out of its range, or does not go with another.
+    #[error(transparent)]
+    Beams(#[from] BeamSettingsError),
 }
 
 impl RequestError {
@@ -79,6 +83,7 @@ impl RequestError {
             Self::Setting { key, .. } | Self::Grammar { key, .. } => Some(key),
             Self::Foreign { key, .. } => Some(key),
             Self::Preset(error) => Some(error.key()),
+            Self::Beams(error) => Some(error.key()),
             _ => None,
         }
     }
@@ -111,6 +116,24 @@ pub enum RunError {
         sequence: usize,
         /// Tokens generated before, from 0.
         step: usize,
+    },
+    /// A beam search was given rows that it can not go on from.
+    #[error("beam search, step {step}: {source}")]
+    Search {
+        /// Tokens generated before, from 0.
+        step: usize,
+        /// Why.
+        source: SearchError,
+    },
+    /// The scores of a beam could not be made.
+    #[error("beam {beam}, step {step}: {source}")]
+    Beam {
+        /// Index of the beam, from 0.
+        beam: usize,
+        /// Tokens generated before, from 0.
+        step: usize,
+        /// Why.
+        source: SelectError,
     },
     /// The tokenizer failed to make text of tokens.
     #[error("the tokenizer failed: {0}")]

@@ -1,21 +1,26 @@
 //! The loop from a prompt to tokens, as an iterator.
 
 mod sequence;
+mod speculation;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use taper_models::tokenizers::Tokenizer;
 use taper_models::{LanguageModel, LoadedModel, Outputs, State, Want, Work};
-use taper_sampling::{Ask, Pipeline, Workspace};
+use taper_sampling::{Ask, GenerationConfig, Guess, Pipeline, Workspace};
 
 use self::sequence::{Chooser, Rows, Sequence};
+use self::speculation::Speculation;
+pub use self::speculation::{Draft, SpeculationReport};
+use crate::clock::Clock;
 use crate::error::{RequestError, RunError};
 use crate::grammar::constrain;
 use crate::outcome::{
-    EffectiveConfig, FinishReason, MemoryUse, Outcome, StepReport, Timing, Usage,
+    EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, StepReport, Usage,
 };
-use crate::request::{Request, check_prompt, complete, draw_seed, guide};
+use crate::request::{Request, check_prompt, complete, draw_seed, guide, refuse};
+use crate::semantics::Semantics;
 
 /// What generates: a model, and the tokenizer that makes text of its tokens.
 #[derive(Debug, Clone, Copy)]
@@ -94,18 +99,7 @@ pub struct Generation<'m> {
     ready: VecDeque<Step>,
     error: Option<RunError>,
     clock: Clock,
-}
-
-#[derive(Debug, Default)]
-struct Clock {
-    /// When the run began; `None` before the prompt's pass.
-    started: Option<Instant>,
-    prefill: Duration,
-    decode: Duration,
-    sampler: Duration,
-    /// Tokens that took a pass of their own.
-    decoded: usize,
-    failed: bool,
+    speculation: Option<Speculation<'m>>,
 }
 
 impl<'m> Generation<'m> {
@@ -118,21 +112,30 @@ impl<'m> Generation<'m> {
     pub fn new(source: impl Into<Source<'m>>, request: Request) -> Result<Self, RequestError> {
         let source = source.into();
         let Request { prompt, config, semantics, ties, seed, on_error, ask, .. } = request;
+        let Request { search, best_of, forced_prefix, grammar, .. } = request;
         check_prompt(&prompt, source.model)?;
         let generation = complete(config, &semantics, prompt.len(), &source)?;
+        if generation.num_beams.is_some_and(|beams| beams > 1) {
+            return refuse("num_beams", generation.num_beams.unwrap_or(1), "1, or run as a Search");
+        }
         let guide = guide(&generation, &prompt, request.negative_prompt, source.model)?;
-        let mut pipeline = semantics.pipeline(&generation, &source, ties)?;
-        if let Some(grammar) = &request.grammar {
+        let mut pipeline = semantics.pipeline(&generation, &source, ties, &forced_prefix)?;
+        if let Some(grammar) = &grammar {
             pipeline = constrain(pipeline, grammar, generation.eos_ids(), &semantics, &source)?;
         }
+        let seed = seed.unwrap_or_else(draw_seed);
+        check_best_of(best_of, &generation, &semantics, &source)?;
         let config = EffectiveConfig {
             generation,
-            seed: seed.unwrap_or_else(draw_seed),
+            seed,
             semantics,
             ties,
             on_error,
             guide,
-            grammar: request.grammar,
+            grammar,
+            search,
+            best_of,
+            forced_prefix,
         };
         Ok(Self {
             state: source.model.new_state(),
@@ -142,6 +145,7 @@ impl<'m> Generation<'m> {
             ready: VecDeque::new(),
             error: None,
             clock: Clock::default(),
+            speculation: None,
             source,
             config,
             ask,
@@ -172,18 +176,26 @@ impl<'m> Generation<'m> {
         if self.sequences.is_empty() {
             self.add_sequences(&[]);
         }
-        let sequences: Vec<_> = self
+        let mut sequences: Vec<_> = self
             .sequences
             .into_iter()
             .map(|sequence| sequence.into_outcome(ended, self.ask != Ask::token()))
             .collect();
         let completion_tokens = sequences.iter().map(|sequence| sequence.tokens.len()).sum();
+        if self.config.best_of.is_some() {
+            // Stable, and what has no score, for a NaN among its logits, comes last.
+            let score = |s: &SequenceOutcome| s.score.unwrap_or(f64::NEG_INFINITY);
+            sequences.sort_by(|a, b| score(b).total_cmp(&score(a)));
+            sequences.truncate(self.config.generation.num_return_sequences.unwrap_or(1));
+        }
         Outcome {
             model: self.source.name.to_owned(),
             config: self.config,
             usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
             prompt_tokens: self.prompt,
             sequences,
+            tree: None,
+            speculation: self.speculation.map(|speculation| speculation.report),
             timing: self.clock.timing(),
             memory: MemoryUse::now(),
         }
@@ -194,13 +206,16 @@ impl<'m> Generation<'m> {
         if self.clock.started.is_none() {
             return self.prefill();
         }
+        if self.speculation.is_some() {
+            return self.speculative_round();
+        }
         let active: Vec<usize> =
             (0..self.sequences.len()).filter(|&i| self.sequences[i].finish.is_none()).collect();
         let together = if self.source.model.capabilities().batch { active.len() } else { 1 };
         for group in active.chunks(together.max(1)) {
             self.decode(group)?;
             for (slot, &i) in group.iter().enumerate() {
-                self.choose(i, slot)?;
+                self.choose(i, slot, None, None)?;
             }
         }
         Ok(())
@@ -219,12 +234,12 @@ impl<'m> Generation<'m> {
         passed?;
         let first = Rows { own, guide: guide.map(|(row, _)| row) };
         let mut rows = vec![first];
-        for _ in 1..self.config.generation.num_return_sequences.unwrap_or(1) {
+        for _ in 1..self.config.streams() {
             rows.push(first.fork(&mut *self.state)?);
         }
         self.add_sequences(&rows);
         for i in 0..rows.len() {
-            self.choose(i, 0)?;
+            self.choose(i, 0, None, None)?;
         }
         Ok(())
     }
@@ -232,7 +247,7 @@ impl<'m> Generation<'m> {
     /// One sequence for each row; without rows, those of a run that never began.
     fn add_sequences(&mut self, rows: &[Rows]) {
         let stops = self.config.generation.stops();
-        let count = self.config.generation.num_return_sequences.unwrap_or(1);
+        let count = self.config.streams();
         let rows = rows.iter().copied().map(Some).chain(std::iter::repeat(None)).take(count);
         for row in rows {
             let memory = self.pipeline.new_memory();
@@ -252,13 +267,20 @@ impl<'m> Generation<'m> {
         Ok(())
     }
 
-    /// Chooses a token for sequence `i` from the logits of the `slot`-th sequence of the pass.
-    fn choose(&mut self, i: usize, slot: usize) -> Result<(), RunError> {
+    /// Chooses a token for sequence `i` from the logits of the `slot`-th sequence of the pass: those
+    /// at `position` of its tokens, or the last.
+    fn choose(
+        &mut self,
+        i: usize,
+        slot: usize,
+        position: Option<usize>,
+        guess: Option<&Guess>,
+    ) -> Result<u32, RunError> {
         // Its row, and then under guidance its second row.
         let guided = self.config.guide.is_some();
-        let at = slot * (1 + usize::from(guided));
+        let slot = slot * (1 + usize::from(guided));
         let chooser = Chooser {
-            unconditional: guided.then(|| self.outputs.last(at + 1)),
+            unconditional: guided.then(|| self.outputs.last(slot + 1)),
             pipeline: &self.pipeline,
             config: &self.config,
             ask: self.ask,
@@ -266,8 +288,12 @@ impl<'m> Generation<'m> {
             sequence: i,
         };
         let sequence = &mut self.sequences[i];
-        let logits = self.outputs.last(at);
-        let (choice, took) = chooser.choose(logits, sequence, &mut self.workspace);
+        let vocab_size = self.source.model.vocab_size();
+        let logits = match position {
+            Some(at) => &self.outputs.logits(slot)[at * vocab_size..][..vocab_size],
+            None => self.outputs.last(slot),
+        };
+        let (choice, took) = chooser.choose(logits, sequence, guess, &mut self.workspace);
         self.clock.sampler += took;
         let choice = choice?;
         let token = choice.accepted.token;
@@ -276,7 +302,7 @@ impl<'m> Generation<'m> {
         let text = sequence.accept(&choice, ends, limit)?;
         let finish = sequence.finish;
         self.ready.push_back(Step { sequence: i, token, text, report: choice.report, finish });
-        Ok(())
+        Ok(token)
     }
 
     /// Whether a token ends its sequence.
@@ -298,14 +324,11 @@ impl<'m> Generation<'m> {
     fn limits(&self, i: usize) -> Option<FinishReason> {
         let config = &self.config.generation;
         let made = self.sequences[i].made() + 1;
-        let over = |seconds: f64| {
-            self.clock.started.is_some_and(|began| began.elapsed().as_secs_f64() >= seconds)
-        };
         if config.max_new_tokens.is_some_and(|limit| made >= limit) {
             Some(FinishReason::Length)
         } else if self.longest() + made >= self.source.model.context_length() {
             Some(FinishReason::ContextFull)
-        } else if config.max_time.is_some_and(over) {
+        } else if config.max_time.is_some_and(|seconds| self.clock.is_over(seconds)) {
             Some(FinishReason::MaxTime)
         } else {
             None
@@ -329,15 +352,23 @@ impl Iterator for Generation<'_> {
     }
 }
 
-impl Clock {
-    fn timing(&self) -> Timing {
-        let busy = (self.decode + self.sampler).as_secs_f64();
-        Timing {
-            load_s: None,
-            prefill_s: self.prefill.as_secs_f64(),
-            decode_s: self.decode.as_secs_f64(),
-            sampler_s: self.sampler.as_secs_f64(),
-            tokens_per_s: (self.decoded > 0 && busy > 0.0).then(|| self.decoded as f64 / busy),
-        }
+/// Refuses a number of sequences to choose from that makes no choice.
+fn check_best_of(
+    best_of: Option<usize>,
+    config: &GenerationConfig,
+    semantics: &Semantics,
+    source: &Source<'_>,
+) -> Result<(), RequestError> {
+    let Some(all) = best_of else { return Ok(()) };
+    let wanted = config.num_return_sequences.unwrap_or(1);
+    if all < wanted {
+        return refuse("best_of", all, format!("at least {wanted}, the sequences to return"));
     }
+    if !semantics.draws(config) {
+        return refuse("best_of", all, "left out where nothing is drawn");
+    }
+    if all > 1 && !source.model.capabilities().fork {
+        return refuse("best_of", all, "1: the state of this model can not fork");
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod clock;
 pub mod conform;
 mod detokenizer;
 mod error;
@@ -8,12 +9,13 @@ mod generation;
 mod grammar;
 mod outcome;
 mod request;
+mod search;
 mod semantics;
 mod table_model;
 
 pub use detokenizer::{Detokenizer, Piece, token_text};
 pub use error::{RequestError, RunError};
-pub use generation::{Generation, Source, Step};
+pub use generation::{Draft, Generation, Source, SpeculationReport, Step};
 pub use grammar::TextGrammar;
 pub use outcome::{
     EffectiveConfig, FinishReason, MemoryUse, OnError, Outcome, SequenceOutcome, StageReport,
@@ -21,7 +23,9 @@ pub use outcome::{
 };
 pub use request::{
     DEFAULT_MAX_NEW_TOKENS, ModelConfigError, Request, draw_seed, model_config, tokenize,
+    tokenize_plain,
 };
+pub use search::{BeamFate, BeamTreeNode, Search, SearchMode};
 pub use semantics::{LlamaCpp, MirostatVersion, Semantics, Vllm};
 pub use table_model::{TableError, TableModel};
 pub use taper_models as models;

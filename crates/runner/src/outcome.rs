@@ -4,6 +4,8 @@ use serde::Serialize;
 use taper_sampling::{GenerationConfig, TiePolicy};
 
 use crate::grammar::TextGrammar;
+use crate::generation::SpeculationReport;
+use crate::search::{BeamTreeNode, SearchMode};
 use crate::semantics::Semantics;
 
 /// Everything about a finished, stopped or failed run.
@@ -18,6 +20,12 @@ pub struct Outcome {
     pub prompt_tokens: Vec<u32>,
     /// What was generated.
     pub sequences: Vec<SequenceOutcome>,
+    /// What a beam search looked at, if a trace was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Vec<BeamTreeNode>>,
+    /// What guessing at tokens came to, if there was any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speculation: Option<SpeculationReport>,
     /// How many tokens.
     pub usage: Usage,
     /// How long it took.
@@ -50,9 +58,23 @@ pub struct EffectiveConfig {
     /// What the text is held to.
     #[serde(flatten)]
     pub grammar: Option<TextGrammar>,
+    /// How beams search, if there are several.
+    #[serde(skip_serializing_if = "SearchMode::is_usual")]
+    pub search: SearchMode,
+    /// How many sequences were drawn to return the best of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_of: Option<usize>,
+    /// Tokens that every sequence has to begin with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forced_prefix: Vec<u32>,
 }
 
 impl EffectiveConfig {
+    /// Sequences that are made, returned or not.
+    pub(crate) fn streams(&self) -> usize {
+        self.best_of.or(self.generation.num_return_sequences).unwrap_or(1)
+    }
+
     /// Whether chance has a part in it.
     pub fn draws(&self) -> bool {
         self.semantics.draws(&self.generation)
@@ -81,8 +103,12 @@ pub struct SequenceOutcome {
     pub text: String,
     /// Why it ended.
     pub finish_reason: FinishReason,
-    /// The score that ranks beams; `None` without beams.
+    /// What beams are ranked by; of the best of several draws the mean log-probability under the
+    /// model itself; otherwise `None`.
     pub score: Option<f64>,
+    /// The probability with which a stochastic beam search has this sequence in its sample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inclusion_probability: Option<f64>,
     /// What was reported of each token, if anything was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<StepReport>>,
@@ -223,12 +249,15 @@ pub struct MemoryUse {
     pub peak_rss_bytes: Option<u64>,
     /// On the accelerator; `None` where it is not measured.
     pub device_bytes: Option<u64>,
+    /// The model's state at the end of a beam search: what beams have in common counts once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_bytes: Option<usize>,
 }
 
 impl MemoryUse {
     /// What the system says now.
     pub fn now() -> Self {
-        Self { peak_rss_bytes: peak_rss_bytes(), device_bytes: None }
+        Self { peak_rss_bytes: peak_rss_bytes(), device_bytes: None, state_bytes: None }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::error::RequestError;
 use crate::generation::Source;
 use crate::grammar::TextGrammar;
 use crate::outcome::OnError;
+use crate::search::{SearchMode, fill_beams};
 use crate::semantics::{Semantics, unsupported};
 
 /// Tokens that a run makes where neither the user nor the model sets a limit.
@@ -51,6 +52,13 @@ pub struct Request {
     pub on_error: OnError,
     /// What to report of each token; for [`Ask::token`] nothing is.
     pub ask: Ask,
+    /// How beams search, if there are several.
+    pub search: SearchMode,
+    /// Draw so many sequences and return the best: those with the highest mean log-probability under
+    /// the model itself. A [`Step`](crate::Step) counts sequences in the order drawn.
+    pub best_of: Option<usize>,
+    /// Tokens that every sequence begins with. They count as generated.
+    pub forced_prefix: Vec<u32>,
 }
 
 impl Request {
@@ -66,6 +74,9 @@ impl Request {
             seed: None,
             on_error: OnError::default(),
             ask: Ask::token(),
+            search: SearchMode::default(),
+            best_of: None,
+            forced_prefix: Vec::new(),
         }
     }
 }
@@ -80,8 +91,25 @@ pub fn tokenize(tokenizer: Option<&Tokenizer>, text: &str) -> Result<Vec<u32>, R
     if text.is_empty() {
         return Err(RequestError::EmptyPrompt);
     }
+    encode(tokenizer, text, true)
+}
+
+/// The tokens of a text alone, as of one that stands in the middle of another.
+///
+/// # Errors
+///
+/// [`RequestError::NoTokenizer`], and [`RequestError::Tokenizer`] when the tokenizer fails.
+pub fn tokenize_plain(tokenizer: Option<&Tokenizer>, text: &str) -> Result<Vec<u32>, RequestError> {
+    encode(tokenizer, text, false)
+}
+
+fn encode(
+    tokenizer: Option<&Tokenizer>,
+    text: &str,
+    special: bool,
+) -> Result<Vec<u32>, RequestError> {
     let tokenizer = tokenizer.ok_or(RequestError::NoTokenizer)?;
-    let encoding = tokenizer.encode(text, true);
+    let encoding = tokenizer.encode(text, special);
     let encoding = encoding.map_err(|error| RequestError::Tokenizer(error.to_string()))?;
     Ok(encoding.get_ids().to_vec())
 }
@@ -146,7 +174,7 @@ pub(crate) fn complete(
     prompt: usize,
     source: &Source<'_>,
 ) -> Result<GenerationConfig, RequestError> {
-    let mut config = semantics.with_defaults(config)?;
+    let mut config = fill_beams(semantics.with_defaults(config)?);
     if config.max_new_tokens.is_none() {
         config.max_new_tokens = Some(match config.max_length {
             None => DEFAULT_MAX_NEW_TOKENS,
@@ -165,6 +193,8 @@ pub(crate) fn complete(
     }
     match config.num_return_sequences {
         Some(0) => return refuse("num_return_sequences", 0, "at least 1"),
+        // A search checks it against the beams.
+        _ if config.num_beams != Some(1) && config.num_beams.is_some() => {}
         Some(n) if n > 1 && !semantics.draws(&config) => {
             return refuse("num_return_sequences", n, "1 unless do_sample is true");
         }
@@ -175,6 +205,13 @@ pub(crate) fn complete(
     }
     if config.stops().iter().any(String::is_empty) {
         return refuse("stop_strings", "\"\"", "a text that is not empty");
+    }
+    if config.num_beams == Some(0) {
+        return refuse("num_beams", 0, "at least 1");
+    }
+    if let (Some(1), Some(groups)) = (config.num_beams, config.num_beam_groups.filter(|&n| n != 1))
+    {
+        return refuse("num_beam_groups", groups, "1 without beams to divide");
     }
     check_available(&config, source)?;
     let vocab_size = source.model.vocab_size();
@@ -189,11 +226,8 @@ pub(crate) fn complete(
     Ok(config)
 }
 
-/// Refuses what the model, or this crate, can not do.
+/// Refuses what the model can not do.
 fn check_available(config: &GenerationConfig, source: &Source<'_>) -> Result<(), RequestError> {
-    if let Some(beams) = config.num_beams.filter(|&beams| beams != 1) {
-        return Err(unsupported("num_beams", &beams));
-    }
     match config.guidance_scale.filter(|&scale| scale != 1.0) {
         Some(scale) if !source.model.capabilities().batch => {
             refuse("guidance_scale", scale, "1: this model can not run two rows at once")
@@ -258,7 +292,7 @@ fn check_tokens(config: &GenerationConfig, vocab_size: usize) -> Result<(), Requ
     Ok(())
 }
 
-fn refuse<T>(
+pub(crate) fn refuse<T>(
     key: &'static str,
     value: impl Display,
     domain: impl Into<String>,

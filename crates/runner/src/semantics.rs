@@ -2,6 +2,7 @@
 
 mod breakers;
 mod llama_cpp;
+mod prefix;
 mod vllm;
 
 use std::collections::BTreeMap;
@@ -10,9 +11,10 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use taper_sampling::presets::{self, PresetError};
-use taper_sampling::{GenerationConfig, OneOrMany, Pipeline, TiePolicy};
+use taper_sampling::{Constraint, GenerationConfig, OneOrMany, Pipeline, TiePolicy};
 
 pub use self::llama_cpp::{LlamaCpp, MirostatVersion};
+use self::prefix::ForcedPrefix;
 pub use self::vllm::Vllm;
 use crate::error::RequestError;
 use crate::generation::Source;
@@ -155,9 +157,10 @@ impl Semantics {
         config: &GenerationConfig,
         source: &Source<'_>,
         ties: Option<TiePolicy>,
+        forced_prefix: &[u32],
     ) -> Result<Pipeline, RequestError> {
         let vocab_size = source.model.vocab_size();
-        Ok(match self {
+        let mut pipeline = match self {
             Self::HuggingFace => presets::huggingface(config, ties)?,
             Self::LlamaCpp(settings) => {
                 settings.check_finite()?;
@@ -166,7 +169,15 @@ impl Semantics {
             Self::Vllm(settings) => {
                 presets::vllm(&settings.by_token(config, source)?, vocab_size, ties)?
             }
-        })
+        };
+        if let Some(&id) = forced_prefix.iter().find(|&&id| id as usize >= vocab_size) {
+            return Err(PresetError::UnknownToken { key: "forced_prefix", id, vocab_size }.into());
+        }
+        if !forced_prefix.is_empty() {
+            let prefix = ForcedPrefix::new(forced_prefix, vocab_size);
+            pipeline.insert(0, Box::new(Constraint::new(prefix).named("forced_prefix")));
+        }
+        Ok(pipeline)
     }
 }
 

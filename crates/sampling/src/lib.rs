@@ -38,6 +38,8 @@
 //! | [`Trace`] | per stage: survivors, mass removed, entropy, ties |
 //! | [`History`], [`Memory`] | what belongs to a sequence: its tokens, and what stages remember |
 //! | [`Draws`] | randomness as a function of seed, stream, step and purpose |
+//! | [`search`] | beams: Hugging Face's, canonical, sampled, diverse, stochastic |
+//! | [`Guess`] | speculative decoding: a draft's token, taken or replaced without a change of distribution |
 //! | [`Workspace`] | the buffers, built once for a vocabulary |
 //! | [`mod@reference`] | every rule once more, naive and sorted |
 //!
@@ -100,8 +102,10 @@ mod memory;
 mod pipeline;
 pub mod presets;
 pub mod reference;
+pub mod search;
 mod selection;
 mod selectors;
+mod speculative;
 mod stage;
 mod stages;
 #[cfg(feature = "testkit")]
@@ -126,6 +130,7 @@ pub use selection::Selection;
 pub use selectors::{
     AdaptiveP, AdaptivePError, Draw, Greedy, Gumbel, Mirostat, MirostatError, MirostatV2, Selector,
 };
+pub use speculative::Guess;
 pub use stage::{Stage, StageError, StageFn, StepContext, stage_fn};
 pub use stages::*;
 pub use ties::{ArgmaxTies, TiePolicy};

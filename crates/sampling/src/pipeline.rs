@@ -160,6 +160,17 @@ impl Pipeline {
         step: &Step<'_>,
         workspace: &'w mut Workspace,
     ) -> Result<Selection<'w>, SelectError> {
+        self.select_by(logits, step, workspace, |candidates| self.choose(candidates, step))
+    }
+
+    /// As [`select`](Self::select), with the last step left to the caller.
+    pub(crate) fn select_by<'w>(
+        &self,
+        logits: &'w [f32],
+        step: &Step<'_>,
+        workspace: &'w mut Workspace,
+        choose: impl FnOnce(&mut Candidates<'w>) -> Result<u32, SelectError>,
+    ) -> Result<Selection<'w>, SelectError> {
         check_length(logits, workspace)?;
         let Workspace { buffers, trace, top, .. } = workspace;
         let (ask, draws) = (step.ask, Draws::new(step.key));
@@ -167,7 +178,7 @@ impl Pipeline {
         let mut candidates = Candidates::of_row(logits, draws, buffers);
         let raw = RawRow::read(&mut candidates, ask, top);
         self.run(&mut candidates, step)?;
-        let token = self.choose(&mut candidates, step)?;
+        let token = choose(&mut candidates)?;
         if ask.trace {
             candidates.start_again();
             self.run_traced(&mut candidates, step, token, trace)?;

@@ -46,6 +46,10 @@ pub(super) struct GenerateArgs {
     #[arg(long, value_name = "IDS", value_parser = values::ids, conflicts_with = "prompt")]
     pub(super) prompt_ids: Option<Ids>,
 
+    /// A text that what is generated has to begin with
+    #[arg(long, value_name = "TEXT", value_parser = values::word)]
+    pub(super) forced_prefix: Option<String>,
+
     #[command(flatten)]
     pub(super) model: ModelArgs,
 
@@ -69,6 +73,7 @@ pub(super) struct GenerateArgs {
 
     #[command(flatten)]
     pub(super) grammar: GrammarArgs,
+    pub(super) speculation: SpeculationArgs,
 
     #[command(flatten)]
     pub(super) stopping: StoppingArgs,
@@ -117,11 +122,36 @@ pub(super) struct EngineArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Guessing ahead, which changes the speed and not the distribution")]
+pub(super) struct SpeculationArgs {
+    /// Guess N tokens at once: what followed the last tokens where they stood before
+    #[arg(long, value_name = "N", value_parser = values::count, conflicts_with = "draft_model")]
+    pub(super) prompt_lookup_num_tokens: Option<usize>,
+
+    /// Look for so many last tokens, fewer if they are not found [2]
+    #[arg(long, value_name = "N", value_parser = values::count, requires = "prompt_lookup_num_tokens")]
+    pub(super) max_matching_ngram_size: Option<usize>,
+
+    /// Guess by a smaller model with the same tokens
+    #[arg(long, value_name = "DIR|builtin")]
+    pub(super) draft_model: Option<String>,
+
+    /// Tokens that it guesses at once [5]
+    #[arg(long, value_name = "N", value_parser = values::count, requires = "draft_model")]
+    pub(super) num_assistant_tokens: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "How much")]
 pub(super) struct StoppingArgs {
     /// How many sequences to draw [1]
     #[arg(long, value_name = "N", value_parser = values::count)]
     pub(super) num_return_sequences: Option<usize>,
+
+    /// Draw N sequences and show the best: those with the highest mean log-probability under the
+    /// model itself
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(super) best_of: Option<usize>,
 
     /// Most tokens to generate [128, unless the model says otherwise]
     #[arg(long, value_name = "N", value_parser = values::count)]

@@ -9,14 +9,21 @@ use std::time::Instant;
 use taper_runner::models::{LoadError, LoadOptions, LoadedModel, load};
 use taper_runner::sampling::{Ask, GenerationConfig};
 use taper_runner::{
-    Generation, OnError, Outcome, Request, RequestError, Step, model_config, tokenize,
+    Draft, EffectiveConfig, Generation, OnError, Outcome, Request, RequestError, Search, Step,
+    model_config, tokenize, tokenize_plain,
 };
 
-use super::args::{Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs};
+use super::args::{
+    Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs, SpeculationArgs,
+};
+use super::beams;
 use super::failure::Failure;
 use super::settings::Flags;
 use super::text::{Plain, summary};
 use super::trace::Traced;
+
+/// Tokens that a draft model guesses at once if `--num-assistant-tokens` does not say otherwise.
+const GUESSES: usize = 5;
 
 /// Alternatives that `--trace` shows if `--top-logprobs` does not say otherwise.
 const TRACED_ALTERNATIVES: usize = 5;
@@ -40,15 +47,27 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         .and_then(|semantics| semantics.validate(&user))
         .map_err(|error| blame(&error, args, flags))?;
     let began = Instant::now();
-    let loaded = load_model(&args.model)?;
+    let loaded = load_model(&args.model, "--model", &args.model.model)?;
+    let draft = args.speculation.draft_model.as_ref();
+    let draft = draft.map(|draft| load_model(&args.model, "--draft-model", draft)).transpose()?;
     let load_s = began.elapsed().as_secs_f64();
     let request = request(args, flags, user, &loaded)?;
+    let guessing = guessing(&args.speculation, draft.as_ref());
+    if request.config.num_beams.is_some_and(|beams| beams > 1) {
+        if guessing.is_some() {
+            let what = "guesses at tokens do not go with --num-beams; leave one of them out";
+            return Err(Failure::usage(what));
+        }
+        let search = Search::new(&loaded, request).map_err(|error| blame(&error, args, flags))?;
+        tell_idle(flags, search.config());
+        return beams::run(search, args, &loaded, load_s, cancelled);
+    }
     let mut generation =
         Generation::new(&loaded, request).map_err(|error| blame(&error, args, flags))?;
-    let config = generation.config();
-    if let Some(note) = flags.idle(&config.semantics, &config.generation) {
-        let _ = writeln!(std::io::stderr(), "{note}");
+    if let Some(draft) = guessing {
+        generation = generation.speculate(draft).map_err(|error| blame(&error, args, flags))?;
     }
+    tell_idle(flags, generation.config());
 
     let mut output = Output::of(&args.output);
     let ended = drive(&mut generation, &mut output, args, &loaded, cancelled);
@@ -59,6 +78,22 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     outcome.timing.load_s = Some(load_s);
     output.end(&outcome)?;
     ended
+}
+
+fn guessing<'m>(args: &SpeculationArgs, draft: Option<&'m LoadedModel>) -> Option<Draft<'m>> {
+    let by_model = draft.map(|draft| Draft::Model {
+        source: draft.into(),
+        tokens: args.num_assistant_tokens.unwrap_or(GUESSES),
+    });
+    let max_ngram = args.max_matching_ngram_size.unwrap_or(2);
+    let by_text = args.prompt_lookup_num_tokens;
+    by_model.or(by_text.map(|tokens| Draft::PromptLookup { tokens, max_ngram }))
+}
+
+fn tell_idle(flags: &Flags, config: &EffectiveConfig) {
+    for note in flags.idle(&config.semantics, &config.generation) {
+        let _ = writeln!(std::io::stderr(), "{note}");
+    }
 }
 
 /// Takes the steps as they come, until there are no more, something fails, or Ctrl-C.
@@ -94,16 +129,15 @@ fn watch_for_ctrl_c() -> Result<&'static AtomicBool, Failure> {
     Ok(&CANCELLED)
 }
 
-fn load_model(args: &ModelArgs) -> Result<LoadedModel, Failure> {
+fn load_model(args: &ModelArgs, flag: &str, model: &str) -> Result<LoadedModel, Failure> {
     let options = LoadOptions { device: args.device, dtype: args.dtype };
-    let loaded =
-        if args.model == "builtin" { load_builtin(&options)? } else { load(&args.model, &options) };
+    let loaded = if model == "builtin" { load_builtin(&options)? } else { load(model, &options) };
     loaded.map_err(|error| {
         let what = error.to_string();
         Failure::Usage(match error {
             LoadError::Device(_) => format!("--device {}: {what}", args.device),
-            _ if what.starts_with(&args.model) => format!("--model: {what}"),
-            _ => format!("--model {}: {what}", args.model),
+            _ if what.starts_with(model) => format!("{flag}: {what}"),
+            _ => format!("{flag} {model}: {what}"),
         })
     })
 }
@@ -148,6 +182,12 @@ fn request(
         OnErrorArg::Argmax => OnError::Argmax,
     };
     request.ask = ask(&args.output);
+    if let Some(text) = &args.forced_prefix {
+        let told = |error| Failure::Usage(format!("--forced-prefix: {error}"));
+        request.forced_prefix = tokenize_plain(loaded.tokenizer.as_ref(), text).map_err(told)?;
+    }
+    request.best_of = args.stopping.best_of;
+    request.search = args.hugging_face.search.unwrap_or_default();
     Ok(request)
 }
 
@@ -189,6 +229,13 @@ fn blame(error: &RequestError, args: &GenerateArgs, flags: &Flags) -> Failure {
         }
         None => format!("--semantics {}: {error}", engine.name()),
     })
+}
+
+pub(super) fn show_json(outcome: &Outcome) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    serde_json::to_writer(&mut stdout, outcome).map_err(std::io::Error::from)?;
+    writeln!(stdout)?;
+    Ok(())
 }
 
 /// How the run is shown.
@@ -233,10 +280,7 @@ impl Output {
             Self::Plain(plain) => plain.end(outcome)?,
             Self::Traced(traced) => traced.end(outcome)?,
             Self::Json => {
-                let mut stdout = std::io::stdout().lock();
-                serde_json::to_writer(&mut stdout, outcome).map_err(std::io::Error::from)?;
-                writeln!(stdout)?;
-                return Ok(());
+                return show_json(outcome);
             }
         }
         let _ = writeln!(std::io::stderr(), "{}", summary(outcome));

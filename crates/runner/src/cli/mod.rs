@@ -1,6 +1,7 @@
 //! The command line: arguments in, text or JSON out, an exit code at the end.
 
 mod args;
+mod beams;
 mod conform;
 mod failure;
 mod generate;

@@ -35,6 +35,9 @@ const WARPERS: [&str; 8] = [
     "top-h",
 ];
 
+/// Flags that have no effect without beams.
+const OF_BEAMS: [&str; 4] = ["diversity-penalty", "length-penalty", "early-stopping", "search"];
+
 /// Flags that greedy decoding under vLLM's rules does not look at.
 const CUTS: [&str; 3] = ["top-k", "top-p", "min-p"];
 
@@ -78,7 +81,14 @@ impl Flags {
     }
 
     /// The flags that have no effect beside the settings in force, and why.
-    pub(super) fn idle(&self, semantics: &Semantics, config: &GenerationConfig) -> Option<String> {
+    pub(super) fn idle(&self, semantics: &Semantics, config: &GenerationConfig) -> Vec<String> {
+        let alone = config.num_beams.is_none_or(|beams| beams == 1);
+        let of_beams = self.named(|name| alone && OF_BEAMS.contains(&name));
+        let of_beams = note("without --num-beams above 1", &of_beams);
+        of_beams.into_iter().chain(self.idle_stages(semantics, config)).collect()
+    }
+
+    fn idle_stages(&self, semantics: &Semantics, config: &GenerationConfig) -> Option<String> {
         let (why, idle): (_, Vec<_>) = match semantics {
             Semantics::HuggingFace if !semantics.draws(config) => {
                 ("without --do-sample true", self.named(|name| WARPERS.contains(&name)))
@@ -91,8 +101,7 @@ impl Flags {
             }
             _ => return None,
         };
-        let flags = idle.join(", ");
-        (!idle.is_empty()).then(|| format!("note: {why} there is no effect of {flags}"))
+        note(why, &idle)
     }
 
     fn named(&self, picks: impl Fn(&str) -> bool) -> Vec<String> {
@@ -166,6 +175,11 @@ impl GenerateArgs {
             exponential_decay_length_penalty: own
                 .exponential_decay_length_penalty
                 .map(|decay| (decay.0, decay.1)),
+            num_beams: own.num_beams,
+            num_beam_groups: own.num_beam_groups,
+            diversity_penalty: own.diversity_penalty,
+            length_penalty: own.length_penalty,
+            early_stopping: own.early_stopping,
             min_length: own.min_length,
             min_new_tokens: own.min_new_tokens,
             remove_invalid_values: own.remove_invalid_values,
@@ -290,6 +304,11 @@ impl LlamaCppArgs {
         let after = texts.iter().rposition(|text| text == "none").map_or(0, |at| at + 1);
         (!texts.is_empty()).then(|| texts[after..].to_vec())
     }
+}
+
+fn note(why: &str, idle: &[String]) -> Option<String> {
+    let flags = idle.join(", ");
+    (!idle.is_empty()).then(|| format!("note: {why} there is no effect of {flags}"))
 }
 
 fn set<T>(field: &mut T, flag: Option<T>) {

@@ -28,7 +28,7 @@ impl Plain {
     ) -> Result<(), Failure> {
         self.several = several(generation);
         self.without_text = loaded.tokenizer.is_none();
-        self.prompt = prompt_text(generation, prompt, loaded);
+        self.prompt = prompt_text(generation.prompt(), prompt, loaded);
         if !self.several {
             show(&Style::of_stdout().bold(&self.prompt))?;
         }
@@ -63,12 +63,14 @@ impl Plain {
 }
 
 pub(super) fn several(generation: &Generation<'_>) -> bool {
-    generation.config().generation.num_return_sequences.is_some_and(|n| n > 1)
+    let config = generation.config();
+    config.best_of.or(config.generation.num_return_sequences).is_some_and(|n| n > 1)
 }
 
 pub(super) fn sequence_head(i: usize, sequence: &SequenceOutcome) -> String {
     let (tokens, reason) = (sequence.tokens.len(), sequence.finish_reason.name());
-    format!("── sequence {}: {tokens} tokens, {reason} ──", i + 1)
+    let score = sequence.score.map_or_else(String::new, |score| format!(", score {score:.4}"));
+    format!("── sequence {}: {tokens} tokens, {reason}{score} ──", i + 1)
 }
 
 /// The text; for a model without a tokenizer, the ids.
@@ -81,12 +83,7 @@ pub(super) fn text_of(sequence: &SequenceOutcome, without_text: bool) -> String 
 }
 
 /// The prompt as it was given; as text if it was given as ids and there is a tokenizer.
-pub(super) fn prompt_text(
-    generation: &Generation<'_>,
-    prompt: Option<&str>,
-    loaded: &LoadedModel,
-) -> String {
-    let ids = generation.prompt();
+pub(super) fn prompt_text(ids: &[u32], prompt: Option<&str>, loaded: &LoadedModel) -> String {
     let decoded = loaded.tokenizer.as_ref().map(|tokenizer| tokenizer.decode(ids, true));
     match (prompt, decoded) {
         (Some(text), _) => text.to_owned(),
@@ -111,6 +108,10 @@ pub(super) fn summary(outcome: &Outcome) -> String {
     ];
     if let Some(speed) = outcome.timing.tokens_per_s {
         parts.push(format!("{speed:.1} tokens/s"));
+    }
+    if let Some(guessing) = &outcome.speculation {
+        let (right, all) = (guessing.accepted, guessing.proposed);
+        parts.push(format!("{right} of {all} guesses right, {} passes", guessing.passes));
     }
     if let Some(bytes) = outcome.memory.peak_rss_bytes {
         parts.push(format!("peak memory {:.1} MB", bytes as f64 / 1e6));

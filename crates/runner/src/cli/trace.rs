@@ -41,7 +41,7 @@ impl Traced {
     ) -> Result<(), Failure> {
         self.several = several(generation);
         self.without_text = loaded.tokenizer.is_none();
-        self.prompt = prompt_text(generation, prompt, loaded);
+        self.prompt = prompt_text(generation.prompt(), prompt, loaded);
         let (config, style) = (generation.config(), Style::of_stdout());
         let table = Table::new(generation.pipeline(), loaded.model.vocab_size(), style);
         let pipeline = pipeline_with_settings(generation.pipeline(), config);
@@ -85,7 +85,7 @@ impl Traced {
 }
 
 /// `temperature 0.8 → top_k 50 → draw`.
-fn pipeline_with_settings(pipeline: &Pipeline, config: &EffectiveConfig) -> String {
+pub(super) fn pipeline_with_settings(pipeline: &Pipeline, config: &EffectiveConfig) -> String {
     let config = serde_json::to_value(config).unwrap_or_default();
     let with_settings = |name: &str| {
         let values = settings(name).into_iter().filter_map(|key| config[key].as_number());
@@ -193,7 +193,7 @@ fn alternatives(top: &[TopToken]) -> String {
 }
 
 /// The text so that spaces and line breaks can be seen; the id where it says too little.
-fn quoted(text: &str, token: u32) -> String {
+pub(super) fn quoted(text: &str, token: u32) -> String {
     if text.is_empty() {
         format!("#{token}")
     } else if text.contains(char::REPLACEMENT_CHARACTER) {

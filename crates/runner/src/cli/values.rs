@@ -3,12 +3,13 @@
 mod lists;
 mod samplers;
 
-use taper_runner::MirostatVersion;
 use taper_runner::models::{DeviceChoice, Dtype};
+use taper_runner::sampling::search::EarlyStopping;
 use taper_runner::sampling::{
     AdaptiveP, ClassifierFreeGuidance, Dry, EpsilonCutoff, EtaCutoff, RepetitionPenalty, TiePolicy,
     TopH,
 };
+use taper_runner::{MirostatVersion, SearchMode};
 
 pub(super) use self::lists::{
     Decay, Ids, LogitBiases, SequenceBiases, Sequences, decay, eos_ids, id, ids, logit_bias,
@@ -137,6 +138,28 @@ pub(super) fn natural_i32(text: &str) -> Result<i32, String> {
 
 pub(super) fn switchable_i32(text: &str) -> Result<i32, String> {
     natural_i32(text).map_err(|domain| domain + " (0 is off)")
+}
+
+pub(super) fn finite(text: &str) -> Result<f64, String> {
+    in_domain(text, "finite", f64::is_finite)
+}
+
+pub(super) fn early_stopping(text: &str) -> Result<EarlyStopping, String> {
+    match text {
+        "false" => Ok(EarlyStopping::Heuristic),
+        "true" => Ok(EarlyStopping::WhenFull),
+        "never" => Ok(EarlyStopping::Never),
+        _ => Err("it must be true, false or never".to_owned()),
+    }
+}
+
+pub(super) fn search(text: &str) -> Result<SearchMode, String> {
+    match text {
+        "huggingface" => Ok(SearchMode::HuggingFace),
+        "canonical" => Ok(SearchMode::Canonical),
+        "stochastic" => Ok(SearchMode::Stochastic),
+        _ => Err("it must be huggingface, canonical or stochastic".to_owned()),
+    }
 }
 
 pub(super) fn ties(text: &str) -> Result<TiePolicy, String> {

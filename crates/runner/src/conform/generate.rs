@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use super::case::{member, row};
-use crate::{Generation, Request, Source, TableModel};
+use super::case::{Tolerance, member, row};
+use crate::{Generation, Outcome, Request, Search, Source, TableModel};
 
 /// More positions than any case has.
 const CONTEXT: usize = 1 << 16;
@@ -18,16 +18,8 @@ pub(super) fn run(case: &Value) -> Result<(), String> {
     let mut request = Request::new(member(case, "prompt")?);
     request.config = member(case, "config")?;
 
-    if request.config.num_beams.is_some_and(|beams| beams > 1) {
-        return Err("beam search can not be run by this build".to_owned());
-    }
     let source = Source { name: "table", model: &model, tokenizer: None };
-    let mut generation = Generation::new(source, request).map_err(|error| error.to_string())?;
-    for step in &mut generation {
-        step.map_err(|error| error.to_string())?;
-    }
-    let outcome = generation.into_outcome();
-
+    let outcome = outcome(source, request)?;
     let sequences: Vec<Vec<u32>> = member(&case["expect"], "sequences")?;
     let finish: Vec<String> = member(&case["expect"], "finish")?;
     if outcome.sequences.len() != sequences.len() {
@@ -40,6 +32,39 @@ pub(super) fn run(case: &Value) -> Result<(), String> {
         let ended = got.finish_reason.name();
         if finish.get(i).map(String::as_str) != Some(ended) {
             return Err(format!("sequence {i} ended by {ended}, expected {:?}", finish.get(i)));
+        }
+    }
+    check_scores(&outcome, &case["expect"], Tolerance::of(case))
+}
+
+/// A search if there are several beams, otherwise token by token.
+pub(super) fn outcome(source: Source<'_>, request: Request) -> Result<Outcome, String> {
+    if request.config.num_beams.is_some_and(|beams| beams > 1) {
+        let mut search = Search::new(source, request).map_err(|error| error.to_string())?;
+        while search.advance().map_err(|error| error.to_string())? {}
+        return Ok(search.into_outcome());
+    }
+    let mut generation = Generation::new(source, request).map_err(|error| error.to_string())?;
+    for step in &mut generation {
+        step.map_err(|error| error.to_string())?;
+    }
+    Ok(generation.into_outcome())
+}
+
+/// The scores of beams, if the case has any.
+pub(super) fn check_scores(
+    outcome: &Outcome,
+    expect: &Value,
+    tolerance: Tolerance,
+) -> Result<(), String> {
+    if expect.get("scores").is_none() {
+        return Ok(());
+    }
+    let scores: Vec<f64> = member(expect, "scores")?;
+    for (i, got) in outcome.sequences.iter().enumerate() {
+        let (got, want) = (got.score.unwrap_or(f64::NAN), scores.get(i).copied());
+        if !want.is_some_and(|want| tolerance.close(got, want)) {
+            return Err(format!("sequence {i} has the score {got}, expected {want:?}"));
         }
     }
     Ok(())

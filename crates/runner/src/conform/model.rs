@@ -1,14 +1,17 @@
-//! Model folders with an `expected.json` (suite `hf-models`): logits, greedy tokens, a ragged batch.
+//! Model folders with an `expected.json` (suite `hf-models`): logits, greedy tokens, beams, a
+//! ragged batch.
 //!
 //! Each prompt counts as three cases, `logits`, `greedy` and `beam`, and the batch as one.
 
 use std::path::Path;
 
 use serde_json::Value;
-use taper_models::{LanguageModel, LoadOptions, Outputs, Want, Work, load};
+use taper_models::{LanguageModel, LoadOptions, LoadedModel, Outputs, Want, Work, load};
 
 use super::Conformance;
 use super::case::{Tolerance, member, row};
+use super::generate::{check_scores, outcome};
+use crate::{Request, Source};
 
 pub(super) fn run(path: &Path, expected: &Value) -> Conformance {
     let name =
@@ -29,8 +32,8 @@ pub(super) fn run(path: &Path, expected: &Value) -> Conformance {
         conformance.record(format!("{name}/logits/{i}"), check_logits(model, case, logits));
         conformance.record(format!("{name}/greedy/{i}"), check_greedy(model, case, logprobs));
         if case.get("beam").is_some() {
-            let missing = "beam search can not be run by this build".to_owned();
-            conformance.record(format!("{name}/beam/{i}"), Err(missing));
+            let beam = check_beam(&loaded, case, tolerance("beam_scores_abs"));
+            conformance.record(format!("{name}/beam/{i}"), beam);
         }
     }
     if let Some(batch) = expected.get("batch_left_padded") {
@@ -94,6 +97,26 @@ fn best(row: &[f32]) -> Result<(u32, f64), String> {
     let chosen =
         Pipeline::greedy().select(row, &step, &mut workspace).map_err(|error| error.to_string())?;
     Ok((chosen.token, chosen.logprob.unwrap_or(f64::NAN)))
+}
+
+/// All beams are returned.
+fn check_beam(loaded: &LoadedModel, case: &Value, tolerance: Tolerance) -> Result<(), String> {
+    let beam = &case["beam"];
+    let settings = beam.as_object().into_iter().flatten();
+    let settings = settings.filter(|(key, _)| !["sequences", "scores"].contains(&key.as_str()));
+    let settings: serde_json::Map<_, _> =
+        settings.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let sequences: Vec<Vec<u32>> = member(beam, "sequences")?;
+    let mut request = Request::new(member(case, "prompt")?);
+    request.config =
+        serde_json::from_value(Value::Object(settings)).map_err(|error| error.to_string())?;
+    request.config.num_return_sequences = Some(sequences.len());
+    let outcome = outcome(Source::from(loaded), request)?;
+    let got: Vec<&[u32]> = outcome.sequences.iter().map(|got| &got.tokens[..]).collect();
+    if got != sequences {
+        return Err(format!("the beams are {got:?}, expected {sequences:?}"));
+    }
+    check_scores(&outcome, beam, tolerance)
 }
 
 /// The padded batch as rows of their own lengths: the padding is left out, the answer the same.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use taper_models::tokenizers::Tokenizer;
 use taper_models::{RowId, State, StateError, Want, Work};
 use taper_sampling::{
-    Accepted, Ask, DrawKey, History, Memory, Pipeline, Selection, Step, Trace, Workspace,
+    Accepted, Ask, DrawKey, Guess, History, Memory, Pipeline, Selection, Step, Trace, Workspace,
 };
 
 use crate::detokenizer::{Detokenizer, token_text};
@@ -38,6 +38,8 @@ pub(super) struct Sequence<'m> {
     detokenizer: Option<Detokenizer<'m>>,
     text: String,
     reports: Vec<StepReport>,
+    /// The sum of the log-probabilities, if they are to rank the sequence; NaN if a row had none.
+    sum: Option<f64>,
     pub(super) finish: Option<FinishReason>,
 }
 
@@ -46,6 +48,8 @@ pub(super) struct Sequence<'m> {
 pub(super) struct Choice {
     pub(super) accepted: Accepted,
     pub(super) report: Option<StepReport>,
+    /// Under the model itself, if sequences are ranked.
+    pub(super) logprob: Option<f64>,
 }
 
 impl<'m> Sequence<'m> {
@@ -63,8 +67,26 @@ impl<'m> Sequence<'m> {
             detokenizer: tokenizer.map(|tokenizer| Detokenizer::new(tokenizer, prompt, stops)),
             text: String::new(),
             reports: Vec::new(),
+            sum: None,
             finish: None,
         }
+    }
+
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    pub(super) fn row(&self) -> Option<RowId> {
+        self.rows.map(|rows| rows.own)
+    }
+
+    /// Goes on in another row, which holds the same; it has no second one.
+    pub(super) fn move_to(&mut self, own: RowId) {
+        self.rows = Some(Rows { own, guide: None });
     }
 
     /// How many tokens it has after the prompt.
@@ -92,6 +114,9 @@ impl<'m> Sequence<'m> {
         self.history.accept(token);
         self.memory.accept(&choice.accepted);
         self.reports.extend(choice.report.clone());
+        if let Some(logprob) = choice.logprob {
+            *self.sum.get_or_insert(0.0) += logprob;
+        }
         let (mut text, mut stopped) = (String::new(), false);
         if let Some(detokenizer) = &mut self.detokenizer
             && ends != Some(FinishReason::StopToken)
@@ -117,11 +142,14 @@ impl<'m> Sequence<'m> {
             // A tokenizer that fails here failed before; what it settled until then stands.
             self.text.push_str(&detokenizer.finish().unwrap_or_default());
         }
+        let made = self.history.generated().len() as f64;
+        let score = self.sum.map(|sum| sum / made).filter(|mean| mean.is_finite());
         SequenceOutcome {
             tokens: self.history.generated().to_vec(),
             text: self.text,
             finish_reason: self.finish.unwrap_or(ended),
-            score: None,
+            score,
+            inclusion_probability: None,
             steps: reported.then_some(self.reports),
         }
     }
@@ -145,19 +173,26 @@ impl Chooser<'_> {
         &self,
         logits: &[f32],
         sequence: &Sequence<'_>,
+        guess: Option<&Guess>,
         workspace: &mut Workspace,
     ) -> (Result<Choice, RunError>, Duration) {
         let made = sequence.made();
         let key = DrawKey::new(self.config.seed).stream(self.sequence as u64).step(made as u64);
-        let step = Step::new(key).history(&sequence.history).memory(&sequence.memory).ask(self.ask);
+        let ranked = self.config.best_of.is_some();
+        let ask = Ask { logprob: self.ask.logprob || ranked, ..self.ask };
+        let step = Step::new(key).history(&sequence.history).memory(&sequence.memory).ask(ask);
         let step = self.unconditional.map_or(step, |row| step.unconditional(row));
         let began = Instant::now();
-        let selected = self.pipeline.select(logits, &step, workspace);
+        let selected = match guess {
+            Some(guess) => self.pipeline.select_with_guess(logits, &step, guess, workspace),
+            None => self.pipeline.select(logits, &step, workspace),
+        };
         let took = began.elapsed();
         let choice = match selected {
-            Ok(mut selection) => self
-                .report(&mut selection)
-                .map(|report| Choice { accepted: selection.accepted(), report }),
+            Ok(mut selection) => self.report(&mut selection).map(|report| {
+                let logprob = ranked.then(|| selection.logprob.unwrap_or(f64::NAN));
+                Choice { accepted: selection.accepted(), report, logprob }
+            }),
             Err(source) if self.config.on_error == OnError::Refuse => {
                 Err(RunError::Select { sequence: self.sequence, step: made, source })
             }
@@ -189,7 +224,8 @@ impl Chooser<'_> {
             passed_over: Some(reason),
         };
         let report = (self.ask != Ask::token()).then_some(report);
-        Ok(Choice { accepted: Accepted { token, probability: f64::NAN }, report })
+        let logprob = self.config.best_of.map(|_| f64::NAN);
+        Ok(Choice { accepted: Accepted { token, probability: f64::NAN }, report, logprob })
     }
 
     fn report(&self, selection: &mut Selection<'_>) -> Result<Option<StepReport>, RunError> {

@@ -33,6 +33,7 @@ fn values_out_of_range_are_refused_by_flag_value_and_range() {
         ("--top-h <H>", vec!["0", "1.5", "nan"], "it must be above 0 and at most 1".to_owned()),
         ("--repetition-penalty <R>", vec!["0", "-1", "nan", "inf", "1e-60"], finite),
         ("--no-repeat-ngram-size <N>", vec!["-1"], not_negative.clone()),
+        ("--num-beams <N>", vec!["0", "x"], not_zero.clone()),
         ("--num-return-sequences <N>", vec!["0", "-1"], not_zero.clone()),
         ("--max-new-tokens <N>", vec!["0", "-5", "1e3"], not_zero.clone()),
         ("--max-length <N>", vec!["0"], not_zero),
@@ -347,7 +348,6 @@ fn an_unsupported_family_is_told_what_is_supported() {
 fn the_models_own_settings_are_checked_and_named_by_file() {
     let file = "generation_config.json";
     let cases = [
-        ("num_beams", json!(4), "that is not available yet, leave it out"),
         ("penalty_alpha", json!(0.6), "that is not available yet, leave it out"),
         ("top_p", json!(1.5), "it must be in 0..=1"),
     ];

@@ -39,8 +39,15 @@ fn the_vllm_sampler_agrees() {
 }
 
 #[test]
-fn transformers_greedy_generation_agrees() {
-    assert_conforms(&of_runner("generate_greedy.jsonl"), 39);
+fn transformers_generation_agrees() {
+    assert_conforms(&of_runner("generate.jsonl"), 119);
+    assert_conforms(&of_runner("generate_beams.jsonl"), 160);
+}
+
+#[test]
+fn transformers_beams_agree_on_a_model() {
+    let llama = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/testdata/llama");
+    assert_conforms(&llama, 13);
 }
 
 /// Runs the program on these cases.
@@ -70,7 +77,7 @@ fn a_case_that_differs_is_told_and_fails() {
         let scores = case["expect"]["scores"].as_array_mut().unwrap();
         *scores.iter_mut().find(|score| score.is_null()).unwrap() = json!(1.0);
     });
-    let mistaken = case(&of_runner("generate_greedy.jsonl"), "", |case| {
+    let mistaken = case(&of_runner("generate.jsonl"), "", |case| {
         case["expect"]["sequences"][0].as_array_mut().unwrap().push(json!(0));
     });
     let ran = run(&[good.clone(), shifted.clone(), revived, mistaken]);
@@ -90,8 +97,8 @@ fn a_case_that_differs_is_told_and_fails() {
 
 #[test]
 fn what_can_not_be_run_is_named_and_counts_as_failed() {
-    let beams = case(&of_runner("generate_greedy.jsonl"), "", |case| {
-        case["config"]["num_beams"] = json!(4);
+    let beams = case(&of_runner("generate.jsonl"), "beam", |case| {
+        case["config"]["penalty_alpha"] = json!(0.6);
         case["name"] = json!("beam");
     });
     let setting = case(&of_sampling("llamacpp.jsonl"), "", |case| {
@@ -106,7 +113,7 @@ fn what_can_not_be_run_is_named_and_counts_as_failed() {
     ]);
     assert_eq!(ran.code, Some(1));
     let lines: Vec<_> = ran.stdout.lines().collect();
-    assert_eq!(lines[0], "beam: beam search can not be run by this build");
+    assert_eq!(lines[0], "beam: penalty_alpha is 0.6; that is not available yet, leave it out");
     assert_eq!(lines[1], "suite: the suite `astrology` can not be run by this build");
     assert!(lines[2].starts_with("nothing: `config` of the case: "), "{}", lines[2]);
     assert!(lines[3].contains("unknown field `tail_free`"), "{}", lines[3]);

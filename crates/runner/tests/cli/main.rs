@@ -1,6 +1,7 @@
 //! The program and the library as a user meets them.
 
 mod bad_input;
+mod beams;
 mod conform;
 mod detokenizer;
 mod engines;
@@ -9,5 +10,6 @@ mod guidance;
 mod json;
 mod properties;
 mod runs;
+mod speculation;
 mod support;
 mod text;

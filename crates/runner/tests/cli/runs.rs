@@ -184,3 +184,33 @@ mod signals {
         assert_eq!(output.stderr, b"");
     }
 }
+
+#[test]
+fn the_best_of_several_draws_has_the_highest_mean_log_probability() {
+    let drawn = ["x", "--seed", "3", "--max-new-tokens", "8", "--num-return-sequences"];
+    let all = json(&[&drawn[..], &["5"]].concat());
+    let mean = |sequence: &Value| {
+        let steps = sequence["steps"].as_array().unwrap();
+        let sum: f64 = steps.iter().map(|step| step["logprob"].as_f64().unwrap()).sum();
+        sum / steps.len() as f64
+    };
+    let mut sequences = all["sequences"].as_array().unwrap().clone();
+    sequences.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
+    let best = json(&[&drawn[..], &["2", "--best-of", "5"]].concat());
+    for (got, want) in best["sequences"].as_array().unwrap().iter().zip(&sequences) {
+        assert_eq!(got["tokens"], want["tokens"]);
+        assert!((got["score"].as_f64().unwrap() - mean(want)).abs() < 1e-9);
+    }
+    assert_eq!(best["sequences"].as_array().unwrap().len(), 2);
+    assert_eq!(best["usage"], all["usage"], "all that was drawn was paid for");
+    for (args, line) in [
+        (&["--best-of", "1"][..], "best_of is 1; it must be at least 2, the sequences to return"),
+        (
+            &["--best-of", "3", "--num-beams", "2"],
+            "best_of is 3; it must be left out with num_beams above 1",
+        ),
+    ] {
+        let ran = generate(&[&drawn[..], &["2"], args].concat());
+        assert_eq!((ran.code, ran.stderr), (Some(2), format!("error: --best-of: {line}\n")));
+    }
+}

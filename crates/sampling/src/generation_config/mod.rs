@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::search::EarlyStopping;
+
 /// The settings of a decoding run under Hugging Face's names.
 ///
 /// Every field may be left out, so that a config can say only what it means to change:
@@ -98,9 +100,23 @@ pub struct GenerationConfig {
     /// How far to move away from what the model says without the prompt; 1 is off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guidance_scale: Option<f64>,
-    /// Beams to search with; 1 is no search. Here it only lowers how much the cuts may take.
+    /// Beams to search with; 1 is no search. In a pipeline it only lowers how much the cuts may
+    /// take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_beams: Option<usize>,
+    /// Groups that the beams are divided into, each of which pays for the tokens of earlier ones; 1
+    /// is off. A setting of transformers before version 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_beam_groups: Option<usize>,
+    /// What a group of beams pays for each beam of an earlier group that took the same token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diversity_penalty: Option<f64>,
+    /// The exponent of the length that a beam's sum of log-probabilities is divided by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length_penalty: Option<f64>,
+    /// When a beam search stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
     /// Fewest tokens in all, prompt included; [`min_new_tokens`](Self::min_new_tokens) goes first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_length: Option<usize>,
@@ -213,7 +229,8 @@ impl GenerationConfig {
             top_h repetition_penalty no_repeat_ngram_size sequence_bias
             bad_words_ids suppress_tokens begin_suppress_tokens forced_bos_token_id
             forced_eos_token_id remove_invalid_values exponential_decay_length_penalty renormalize_logits
-            guidance_scale num_beams max_time eos_token_id
+            guidance_scale num_beams num_beam_groups diversity_penalty
+            length_penalty early_stopping max_time eos_token_id
             pad_token_id bos_token_id stop_strings num_return_sequences
         }
     }
@@ -299,6 +316,26 @@ mod tests {
     }
 
     #[test]
+    fn early_stopping_is_a_bool_or_never() {
+        for (json, want) in [
+            ("false", EarlyStopping::Heuristic),
+            ("true", EarlyStopping::WhenFull),
+            (r#""never""#, EarlyStopping::Never),
+        ] {
+            let file = alloc::format!(r#"{{"early_stopping":{json}}}"#);
+            let config = parse(&file);
+            assert_eq!(config.early_stopping, Some(want));
+            assert_eq!(serde_json::to_string(&config).expect("JSON"), file);
+        }
+        for json in [r#""maybe""#, "1", "[true]"] {
+            let file = alloc::format!(r#"{{"early_stopping":{json}}}"#);
+            let error = serde_json::from_str::<GenerationConfig>(&file).expect_err(json);
+            let told = alloc::string::ToString::to_string(&error);
+            assert!(told.contains("expected true, false or \"never\""), "{told}");
+        }
+    }
+
+    #[test]
     fn what_is_not_there_yet_is_found_unless_it_is_off() {
         let harmless = [
             "{}",
@@ -310,7 +347,6 @@ mod tests {
             assert_eq!(parse(json).unsupported(), None, "{json}");
         }
         let harmful = [
-            (r#"{"num_beam_groups": 4}"#, "num_beam_groups"),
             (r#"{"penalty_alpha": 0.6}"#, "penalty_alpha"),
             (r#"{"dola_layers": "high"}"#, "dola_layers"),
             (r#"{"token_healing": true}"#, "token_healing"),

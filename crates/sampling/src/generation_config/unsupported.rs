@@ -6,8 +6,7 @@ use super::GenerationConfig;
 
 impl GenerationConfig {
     /// The first setting that would change the tokens but that this crate can not apply yet, with
-    /// its value. What only matters to beams (`length_penalty`, `early_stopping`) is harmless
-    /// without them and is not looked at.
+    /// its value.
     pub fn unsupported(&self) -> Option<(&str, &Value)> {
         self.extra
             .iter()
@@ -48,7 +47,6 @@ const NOT_YET: &[(&str, Off)] = &[
     ("encoder_no_repeat_ngram_size", Off::At(0.0)),
     ("encoder_repetition_penalty", Off::At(1.0)),
     ("force_words_ids", Off::Empty),
-    ("num_beam_groups", Off::At(1.0)),
     ("penalty_alpha", Off::At(0.0)),
     ("token_healing", Off::False),
     ("watermarking_config", Off::Empty),

@@ -4,6 +4,8 @@
 //! that a flag belongs to the chosen engine reads it there. Without that beginning all know them.
 
 use clap::Args;
+use taper_runner::SearchMode;
+use taper_runner::sampling::search::EarlyStopping;
 
 use crate::cli::values::{
     self, Chain, Decay, Ids, LogitBiases, Mirostat, SequenceBiases, Sequences,
@@ -127,6 +129,33 @@ pub(in crate::cli) struct HuggingFaceArgs {
     /// Make the end likelier by a factor for each token after the START-th: 20,1.05
     #[arg(long, value_name = "START,FACTOR", value_parser = values::decay)]
     pub(in crate::cli) exponential_decay_length_penalty: Option<Decay>,
+
+    /// Search with N beams, which are the N best beginnings at each step [1, no search]
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(in crate::cli) num_beams: Option<usize>,
+
+    /// Divide the beams into groups, which pay for tokens that earlier groups took [1]
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(in crate::cli) num_beam_groups: Option<usize>,
+
+    /// What they pay for each beam that took the token [0]
+    #[arg(long, value_name = "F", value_parser = values::not_negative)]
+    pub(in crate::cli) diversity_penalty: Option<f64>,
+
+    /// Divide a beam's log-probability by its length to this power: above 0 favours long texts,
+    /// below 0 short ones [1]
+    #[arg(long, value_name = "X", value_parser = values::finite)]
+    pub(in crate::cli) length_penalty: Option<f64>,
+
+    /// Stop a search when N texts are complete (true), when it looks as if nothing better will come
+    /// (false), or when nothing better can come (never) [false]
+    #[arg(long, value_name = "true|false|never", value_parser = values::early_stopping)]
+    pub(in crate::cli) early_stopping: Option<EarlyStopping>,
+
+    /// How beams search: as huggingface does, canonical (without its heuristics) or stochastic (texts
+    /// drawn without replacement) [huggingface]
+    #[arg(long, value_name = "MODE", value_parser = values::search)]
+    pub(in crate::cli) search: Option<SearchMode>,
 
     /// Do not end before so many tokens, prompt included [0]
     #[arg(long, value_name = "N", value_parser = values::switchable_count)]

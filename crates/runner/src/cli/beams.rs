@@ -1,0 +1,117 @@
+//! `taper generate` with several beams: what was found when the search is over.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use taper_runner::models::LoadedModel;
+use taper_runner::{BeamFate, BeamTreeNode, Outcome, Search};
+
+use super::args::{Format, GenerateArgs};
+use super::failure::Failure;
+use super::generate::show_json;
+use super::style::Style;
+use super::text::{prompt_text, sequence_head, show, summary, text_of};
+use super::trace::{pipeline_with_settings, quoted};
+
+/// How to read the tree, for whoever sees it for the first time.
+const LEGEND: &str = "\
+sum   ln of the probability of the text so far, after the stages; the best of these go on
+fate  kept: it went on; finished: it ended and is among the best that did; outranked: others were better;
+      ended_too_low: it ended below the first num_beams candidates; displaced: better ones ended later
+";
+
+pub(super) fn run(
+    mut search: Search<'_>,
+    args: &GenerateArgs,
+    loaded: &LoadedModel,
+    load_s: f64,
+    cancelled: &AtomicBool,
+) -> Result<(), Failure> {
+    let (format, traced) = (args.output.format, args.output.trace);
+    let prompt = prompt_text(search.prompt(), args.prompt.as_deref(), loaded);
+    if traced && format == Format::Text {
+        let (pipeline, config) = (search.pipeline(), search.config());
+        let stages = pipeline.stages().len();
+        let named = pipeline_with_settings(pipeline, config);
+        // The selector has no part in a search.
+        let named = named.split(" → ").take(stages);
+        let all: Vec<&str> = std::iter::once("log_softmax").chain(named).collect();
+        show(&format!("stages   {}\n\n", all.join(" → ")))?;
+    }
+    let ended = drive(&mut search, cancelled);
+    let mut outcome = search.into_outcome();
+    outcome.timing.load_s = Some(load_s);
+    if format == Format::Json {
+        show_json(&outcome)?;
+        return ended;
+    }
+    show_text(&outcome, &prompt, loaded, traced)?;
+    let _ = writeln!(std::io::stderr(), "{}", summary(&outcome));
+    ended
+}
+
+fn drive(search: &mut Search<'_>, cancelled: &AtomicBool) -> Result<(), Failure> {
+    loop {
+        if cancelled.load(Ordering::Relaxed) {
+            return Err(Failure::Cancelled);
+        }
+        match search.advance() {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(error) => return Err(Failure::Run(error.to_string())),
+        }
+    }
+}
+
+fn show_text(
+    outcome: &Outcome,
+    prompt: &str,
+    loaded: &LoadedModel,
+    traced: bool,
+) -> Result<(), Failure> {
+    let style = Style::of_stdout();
+    if traced {
+        show(&format!("{}\n{}\n", style.dim(LEGEND), tree(outcome.tree.as_deref(), style)))?;
+    }
+    let (prompt, without_text) = (style.bold(prompt), loaded.tokenizer.is_none());
+    for (i, sequence) in outcome.sequences.iter().enumerate() {
+        if outcome.sequences.len() > 1 || traced {
+            show(&format!("{}\n", style.dim(&sequence_head(i, sequence))))?;
+        }
+        show(&format!("{prompt}{}\n", text_of(sequence, without_text)))?;
+    }
+    Ok(())
+}
+
+/// A line for each candidate, step by step.
+fn tree(nodes: Option<&[BeamTreeNode]>, style: Style) -> String {
+    let mut lines = String::new();
+    let mut length = 0;
+    for (i, node) in nodes.unwrap_or_default().iter().enumerate() {
+        if node.fate == BeamFate::Impossible {
+            continue;
+        }
+        if node.length > length {
+            length = node.length;
+            let head = format!("{:>5}  {:>6} {:>9}  {:<14} token", length, "after", "sum", "fate");
+            lines += &(style.bold(&head) + "\n");
+        }
+        let parent = node.parent.map_or("prompt".to_owned(), |parent| format!("#{parent}"));
+        let sum = node.sum.map_or("-".to_owned(), |sum| format!("{sum:.3}"));
+        let (fate, token) = (fate_name(node.fate), quoted(&node.text, node.token));
+        let score = node.score.map_or_else(String::new, |score| format!(", score {score:.4}"));
+        // A write to a string does not fail.
+        let _ = writeln!(
+            lines,
+            "{:>5}  {parent:>6} {sum:>9}  {fate:<14} {token}{score}",
+            format!("#{i}")
+        );
+    }
+    lines
+}
+
+fn fate_name(fate: BeamFate) -> String {
+    let name = serde_json::to_value(fate).unwrap_or_default();
+    name.as_str().unwrap_or_default().to_owned()
+}

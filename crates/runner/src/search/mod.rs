@@ -1,0 +1,315 @@
+//! Beams over the rows of a model's state.
+
+mod ends;
+mod settings;
+mod tree;
+
+use std::time::Instant;
+
+use taper_models::{Outputs, RowId, State, StateError, Want, Work};
+use taper_sampling::search::{BeamRows, BeamSearch, Hypothesis, Reorder};
+use taper_sampling::{DrawKey, Pipeline, Workspace};
+
+use self::ends::Ends;
+pub use self::settings::SearchMode;
+use self::settings::beam_settings;
+pub(crate) use self::settings::fill_beams;
+pub use self::tree::{BeamFate, BeamTreeNode};
+use crate::clock::Clock;
+use crate::error::{RequestError, RunError};
+use crate::generation::Source;
+use crate::grammar::constrain;
+use crate::outcome::{EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, Usage};
+use crate::request::{Request, check_prompt, complete, draw_seed, refuse};
+
+/// A beam search, one step at a time.
+///
+/// The prompt passes through the model once; the beams are forks of its row, so that they share what
+/// they have in common, and all of them pass through the model together. Sequences are known when the
+/// search is over, which is why this is not a [`Generation`](crate::Generation).
+///
+/// ```
+/// use taper_runner::{Request, Search, Source, TableModel};
+///
+/// // Token 0 looks good at first; what follows token 1 is better.
+/// let table = vec![vec![1.0, 0.8, 0.0], vec![0.0, 0.0, 9.0], vec![0.0, 0.0, 0.0]];
+/// let model = TableModel::new(table, 64)?;
+/// let mut request = Request::new(vec![0]);
+/// request.config = serde_json::from_str(r#"{"eos_token_id": 2, "num_beams": 2, "max_new_tokens": 4}"#)?;
+///
+/// let source = Source { name: "table", model: &model, tokenizer: None };
+/// let mut search = Search::new(source, request)?;
+/// while search.advance()? {}
+/// assert_eq!(search.into_outcome().sequences[0].tokens, [1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Search<'m> {
+    source: Source<'m>,
+    config: EffectiveConfig,
+    traced: bool,
+    pipeline: Pipeline,
+    prompt: Vec<u32>,
+    longest: usize,
+    state: Box<dyn State>,
+    outputs: Outputs,
+    workspace: Workspace,
+    /// The beams' rows in the model's state; none before the prompt's pass.
+    states: Vec<RowId>,
+    last: Vec<u32>,
+    rows: BeamRows,
+    beams: BeamSearch<FinishReason>,
+    ends: Ends<'m>,
+    clock: Clock,
+}
+
+impl<'m> Search<'m> {
+    /// Checks the request and makes the pipeline; the model is not run yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Generation::new`](crate::Generation::new), when a setting of the search is out of its
+    /// range or does not go with another, and when the model's state can not fork.
+    pub fn new(source: impl Into<Source<'m>>, request: Request) -> Result<Self, RequestError> {
+        let source = source.into();
+        let Request { prompt, config, semantics, ties, seed, on_error, ask, .. } = request;
+        let Request { search, best_of, forced_prefix, grammar, .. } = request;
+        if let Some(best_of) = best_of {
+            return refuse("best_of", best_of, "left out with num_beams above 1");
+        }
+        check_prompt(&prompt, source.model)?;
+        let generation = complete(config, &semantics, prompt.len(), &source)?;
+        if let Some(scale) = generation.guidance_scale.filter(|&scale| scale != 1.0) {
+            return refuse("guidance_scale", scale, "1 with num_beams above 1");
+        }
+        let can = source.model.capabilities();
+        if !can.fork && !can.reorder {
+            let beams = generation.num_beams.unwrap_or(1);
+            return refuse("num_beams", beams, "1: the state of this model can not fork");
+        }
+        let mut pipeline = semantics.pipeline(&generation, &source, ties, &forced_prefix)?;
+        if let Some(grammar) = &grammar {
+            pipeline = constrain(pipeline, grammar, generation.eos_ids(), &semantics, &source)?;
+        }
+        let seed = seed.unwrap_or_else(draw_seed);
+        let config = EffectiveConfig {
+            generation,
+            seed,
+            semantics,
+            ties,
+            on_error,
+            guide: None,
+            grammar,
+            search,
+            best_of,
+            forced_prefix,
+        };
+        // A token follows even a prompt that fills the context.
+        let room = source.model.context_length().saturating_sub(prompt.len()).max(1);
+        let longest = config.generation.max_new_tokens.unwrap_or(room).min(room);
+        let beams = BeamSearch::new(beam_settings(&config, longest)?, source.model.vocab_size())?;
+        let stops = config.generation.stops();
+        Ok(Self {
+            state: source.model.new_state(),
+            outputs: Outputs::new(),
+            workspace: Workspace::new(source.model.vocab_size()),
+            states: Vec::new(),
+            last: Vec::new(),
+            rows: BeamRows::new(&prompt, &pipeline),
+            ends: Ends::new(source.tokenizer, &prompt, stops),
+            clock: Clock::default(),
+            traced: ask.trace,
+            source,
+            config,
+            pipeline,
+            prompt,
+            longest,
+            beams,
+        })
+    }
+
+    /// The settings in effect, with the seed that was drawn if none was given.
+    pub fn config(&self) -> &EffectiveConfig {
+        &self.config
+    }
+
+    /// The prompt.
+    pub fn prompt(&self) -> &[u32] {
+        &self.prompt
+    }
+
+    /// The stages that each beam's scores go through.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// Tokens that the beams have by now.
+    pub fn length(&self) -> usize {
+        self.beams.length()
+    }
+
+    /// Bytes of the model's state: what beams have in common counts once.
+    pub fn state_bytes(&self) -> usize {
+        self.state.bytes()
+    }
+
+    /// One step: a pass of the model for all beams, and the choice of the next ones. Returns whether
+    /// there is more to do.
+    ///
+    /// # Errors
+    ///
+    /// When the model fails, and when a beam's scores allow no search to go on: NaN, +∞, or no token
+    /// that may follow while nothing has finished.
+    pub fn advance(&mut self) -> Result<bool, RunError> {
+        if self.beams.is_done() || self.clock.failed {
+            return Ok(false);
+        }
+        let stepped = self.step();
+        self.clock.failed = stepped.is_err();
+        stepped?;
+        Ok(!self.beams.is_done())
+    }
+
+    fn step(&mut self) -> Result<(), RunError> {
+        self.rows.clear();
+        self.forward()?;
+        let began = Instant::now();
+        let next = self.choose()?;
+        self.rows.reorder(&next);
+        self.ends.reorder(&next)?;
+        self.clock.sampler += began.elapsed();
+        if !self.beams.is_done() {
+            self.reorder(&next)?;
+        }
+        self.last = next.tokens;
+        Ok(())
+    }
+
+    /// Passes the beams' last tokens through the model, and its logits through the stages.
+    fn forward(&mut self) -> Result<(), RunError> {
+        if self.clock.started.is_none() {
+            self.clock.started = Some(Instant::now());
+            self.states = vec![self.state.new_row()];
+            let work = [Work { row: self.states[0], tokens: &self.prompt, want: Want::Last }];
+            let began = Instant::now();
+            let passed = self.source.model.forward(&mut *self.state, &work, &mut self.outputs);
+            self.clock.prefill = began.elapsed();
+            passed?;
+            return self.score(0..1);
+        }
+        let beams = self.last.len();
+        let together = if self.source.model.capabilities().batch { beams } else { 1 };
+        for first in (0..beams).step_by(together.max(1)) {
+            let group = first..(first + together).min(beams);
+            let one = |beam: usize| {
+                let tokens = std::slice::from_ref(&self.last[beam]);
+                Work { row: self.states[beam], tokens, want: Want::Last }
+            };
+            let work: Vec<Work<'_>> = group.clone().map(one).collect();
+            let began = Instant::now();
+            let passed = self.source.model.forward(&mut *self.state, &work, &mut self.outputs);
+            self.clock.decode += began.elapsed();
+            passed?;
+            self.clock.decoded += work.len();
+            self.score(group)?;
+        }
+        Ok(())
+    }
+
+    fn score(&mut self, beams: std::ops::Range<usize>) -> Result<(), RunError> {
+        let began = Instant::now();
+        let (key, step) = (DrawKey::new(self.config.seed), self.beams.length());
+        for (slot, beam) in beams.enumerate() {
+            let logits = self.outputs.last(slot);
+            let Self { rows, pipeline, workspace, .. } = self;
+            rows.push(beam, logits, pipeline, key, workspace).map_err(|source| RunError::Beam {
+                beam,
+                step,
+                source,
+            })?;
+        }
+        self.clock.sampler += began.elapsed();
+        Ok(())
+    }
+
+    fn choose(&mut self) -> Result<Reorder, RunError> {
+        let (step, config) = (self.beams.length(), &self.config.generation);
+        let late = config.max_time.is_some_and(|seconds| self.clock.is_over(seconds));
+        let limit = if step + 1 >= self.longest {
+            let by_length = config.max_new_tokens.is_some_and(|most| step + 1 >= most);
+            Some(if by_length { FinishReason::Length } else { FinishReason::ContextFull })
+        } else {
+            late.then_some(FinishReason::MaxTime)
+        };
+        let eos = config.eos_ids();
+        let ends = &mut self.ends;
+        let advanced = self.beams.advance(self.rows.scores(), |beam, token| {
+            let by_id = eos.contains(&token).then_some(FinishReason::Eos);
+            by_id.or_else(|| ends.stops(beam.row, token)).or(limit)
+        });
+        self.ends.check()?;
+        advanced.map_err(|source| RunError::Search { step, source })
+    }
+
+    /// Gives each beam a row of its own in the model's state.
+    fn reorder(&mut self, next: &Reorder) -> Result<(), StateError> {
+        let parents: Vec<RowId> = next.parents.iter().map(|&beam| self.states[beam]).collect();
+        if self.source.model.capabilities().reorder {
+            self.states = self.state.reorder(&parents)?;
+            return Ok(());
+        }
+        let forks = parents.iter().map(|&row| self.state.fork(row));
+        let forks = forks.collect::<Result<Vec<_>, _>>()?;
+        for row in std::mem::replace(&mut self.states, forks) {
+            self.state.drop_row(row)?;
+        }
+        Ok(())
+    }
+
+    /// What there is: the best finished hypotheses. If the search was broken off, the best unfinished
+    /// ones stand in for those that are missing, `cancelled`, or `error` if it failed.
+    pub fn into_outcome(self) -> Outcome {
+        let wanted = self.config.generation.num_return_sequences.unwrap_or(1);
+        let mut sequences: Vec<_> =
+            self.beams.hypotheses().into_iter().map(|found| self.finished(&found)).collect();
+        if !self.beams.is_done() {
+            let ended =
+                if self.clock.failed { FinishReason::Error } else { FinishReason::Cancelled };
+            let missing = wanted.saturating_sub(sequences.len());
+            let unfinished = self.beams.unfinished().into_iter().take(missing);
+            sequences.extend(unfinished.map(|(tokens, _)| self.sequence(tokens, ended)));
+        }
+        let tokenizer = self.source.tokenizer;
+        // A tokenizer that fails on a token's name has nothing more to tell; the tree is left out.
+        let tree = self.traced.then(|| {
+            let nodes = self.beams.tree().iter().map(|node| BeamTreeNode::of(node, tokenizer));
+            nodes.collect::<Result<Vec<_>, _>>().ok()
+        });
+        let completion_tokens = sequences.iter().map(|sequence| sequence.tokens.len()).sum();
+        Outcome {
+            model: self.source.name.to_owned(),
+            config: self.config,
+            usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
+            prompt_tokens: self.prompt,
+            sequences,
+            tree: tree.flatten(),
+            speculation: None,
+            timing: self.clock.timing(),
+            memory: MemoryUse { state_bytes: Some(self.state.bytes()), ..MemoryUse::now() },
+        }
+    }
+
+    fn finished(&self, found: &Hypothesis<FinishReason>) -> SequenceOutcome {
+        SequenceOutcome {
+            score: Some(f64::from(found.score)),
+            inclusion_probability: found.inclusion_probability,
+            ..self.sequence(found.tokens.clone(), found.reason)
+        }
+    }
+
+    fn sequence(&self, tokens: Vec<u32>, finish_reason: FinishReason) -> SequenceOutcome {
+        let text = self.ends.text(&tokens);
+        let (score, inclusion_probability, steps) = (None, None, None);
+        SequenceOutcome { tokens, text, finish_reason, score, inclusion_probability, steps }
+    }
+}
