@@ -1,8 +1,10 @@
-//! The state of a decoder: keys and values in blocks that forked rows share until they diverge.
+//! The state of a decoder: keys and values in blocks that forked rows share until they diverge, and
+//! what recurrent mixers remember.
 
 mod block;
+mod recurrent;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use candle_core::{Result, Tensor};
 
 use self::block::{BLOCK, Block};
 pub(crate) use self::block::{CacheLayout, KeyValues};
+pub(crate) use self::recurrent::{Advanced, Recurrent};
 use crate::error::StateError;
 use crate::language_model::{RowId, State};
 
@@ -33,6 +36,8 @@ pub(crate) struct Cache {
 pub(crate) struct Row {
     len: usize,
     blocks: Vec<Arc<Block>>,
+    /// What recurrent mixers remember of the row's tokens, by slot; nothing of an empty row.
+    recurrent: BTreeMap<usize, Arc<Recurrent>>,
 }
 
 impl Cache {
@@ -50,6 +55,14 @@ impl Cache {
 
     pub(crate) fn row_mut(&mut self, row: RowId) -> std::result::Result<&mut Row, StateError> {
         self.rows.get_mut(&row).ok_or(StateError::UnknownRow { row })
+    }
+
+    /// Makes what a call has come to part of the rows.
+    pub(crate) fn advance(&mut self, advanced: Advanced) -> std::result::Result<(), StateError> {
+        for ((row, slot), recurrent) in advanced {
+            self.row_mut(row)?.recurrent.insert(slot, Arc::new(recurrent));
+        }
+        Ok(())
     }
 
     fn insert(&mut self, row: Row) -> RowId {
@@ -82,6 +95,9 @@ impl State for Cache {
         if len > held {
             return Err(StateError::TooShort { row, held, len });
         }
+        if self.layout.is_recurrent() && len < held {
+            return Err(StateError::NoWayBack { row, held, len });
+        }
         self.row_mut(row)?.commit(len);
         Ok(())
     }
@@ -98,13 +114,21 @@ impl State for Cache {
     fn bytes(&self) -> usize {
         let blocks = self.rows.values().flat_map(|row| &row.blocks);
         let distinct: HashSet<_> = blocks.map(Arc::as_ptr).collect();
-        distinct.len() * self.layout.block_bytes()
+        let recurrent = self.rows.values().flat_map(|row| row.recurrent.values());
+        let recurrent: HashMap<_, _> =
+            recurrent.map(|recurrent| (Arc::as_ptr(recurrent), recurrent.bytes())).collect();
+        distinct.len() * self.layout.block_bytes() + recurrent.values().sum::<usize>()
     }
 }
 
 impl Row {
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// What a recurrent mixer remembers of the row, or `None` if the row is empty.
+    pub(crate) fn recurrent(&self, slot: usize) -> Option<&Recurrent> {
+        self.recurrent.get(&slot).map(|recurrent| &**recurrent)
     }
 
     /// Makes room for `added` positions that this row alone can write to.
@@ -121,36 +145,36 @@ impl Row {
         Ok(())
     }
 
-    /// Stores keys and values, each `[kv_heads, n, head_dim]`, of one layer from `position` on.
+    /// Stores keys and values, each `[kv_heads, n, head_dim]`, of one attention from `position` on.
     ///
     /// The positions must lie behind the row's length, in what [`reserve`](Self::reserve) made.
     pub(crate) fn write(
         &self,
-        layer: usize,
+        slot: usize,
         position: usize,
         keys: &Tensor,
         values: &Tensor,
     ) -> Result<()> {
         let mut written = 0;
         for (block, part) in self.parts(position..position + keys.dim(1)?) {
-            let slot = block.layer(layer);
+            let held = block.slot(slot);
             let piece = |of: &Tensor| of.narrow(1, written, part.len())?.contiguous();
-            slot.keys.slice_set(&piece(keys)?, 1, part.start)?;
-            slot.values.slice_set(&piece(values)?, 1, part.start)?;
+            held.keys.slice_set(&piece(keys)?, 1, part.start)?;
+            held.values.slice_set(&piece(values)?, 1, part.start)?;
             written += part.len();
         }
         Ok(())
     }
 
-    /// Views of keys and values of one layer at `positions`, block by block: each
+    /// Views of keys and values of one attention at `positions`, block by block: each
     /// `[kv_heads, n, head_dim]`.
-    pub(crate) fn read(&self, layer: usize, positions: Range<usize>) -> Result<Vec<KeyValues>> {
+    pub(crate) fn read(&self, slot: usize, positions: Range<usize>) -> Result<Vec<KeyValues>> {
         self.parts(positions)
             .map(|(block, part)| {
-                let slot = block.layer(layer);
+                let held = block.slot(slot);
                 Ok(KeyValues {
-                    keys: slot.keys.narrow(1, part.start, part.len())?,
-                    values: slot.values.narrow(1, part.start, part.len())?,
+                    keys: held.keys.narrow(1, part.start, part.len())?,
+                    values: held.values.narrow(1, part.start, part.len())?,
                 })
             })
             .collect()

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::spec::{RopeScaling, RopeSpec};
+use crate::spec::{Activation, RopeScaling, RopeSpec};
 
 /// Why a `config.json` does not describe a model that this crate can build.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -59,13 +59,31 @@ pub enum ConfigError {
 /// Widths and counts beyond this are refused: their products must not overflow, and no model comes
 /// near it.
 const LARGEST_SIZE: usize = 1 << 24;
-const LARGEST_LAYER_COUNT: usize = 4096;
+const LARGEST_PART_COUNT: usize = 4096;
 
 /// How far a layer's attention reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LayerType {
     Full,
     Sliding,
+}
+
+/// How many heads there are: `all` for queries, `kv` for keys and values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heads {
+    pub(crate) all: usize,
+    pub(crate) kv: usize,
+}
+
+impl Heads {
+    /// The width of a head: what the config says, or else the hidden size cut into heads.
+    pub(crate) fn cut(self, hidden_size: usize, said: Option<usize>) -> Result<usize, ConfigError> {
+        match said {
+            Some(width) => Ok(width),
+            None if hidden_size.is_multiple_of(self.all) => Ok(hidden_size / self.all),
+            None => Err(ConfigError::HiddenDoesNotDivide { hidden_size, heads: self.all }),
+        }
+    }
 }
 
 /// A JSON object that is read key by key.
@@ -105,6 +123,10 @@ impl<'a> Config<'a> {
         self.optional_size(key)?.ok_or(ConfigError::Missing(key))
     }
 
+    pub(crate) fn size_or(self, key: &'static str, default: usize) -> Result<usize, ConfigError> {
+        Ok(self.optional_size(key)?.unwrap_or(default))
+    }
+
     /// Like [`optional_size`](Self::optional_size), for keys in which `null` means none and absence
     /// means `default`.
     pub(crate) fn nullable_size(
@@ -119,13 +141,75 @@ impl<'a> Config<'a> {
         self.optional(key, "a whole number", |value| usize::try_from(value.as_u64()?).ok())
     }
 
-    pub(crate) fn layer_count(self) -> Result<usize, ConfigError> {
-        let key = "num_hidden_layers";
+    /// A count of layers or of experts: each has tensors of its own.
+    pub(crate) fn optional_part_count(
+        self,
+        key: &'static str,
+    ) -> Result<Option<usize>, ConfigError> {
         self.optional(key, "a whole number from 1 to 4096", |value| {
             let count = usize::try_from(value.as_u64()?).ok()?;
-            (1..=LARGEST_LAYER_COUNT).contains(&count).then_some(count)
-        })?
-        .ok_or(ConfigError::Missing(key))
+            (1..=LARGEST_PART_COUNT).contains(&count).then_some(count)
+        })
+    }
+
+    pub(crate) fn part_count(self, key: &'static str) -> Result<usize, ConfigError> {
+        self.optional_part_count(key)?.ok_or(ConfigError::Missing(key))
+    }
+
+    pub(crate) fn layer_count(self) -> Result<usize, ConfigError> {
+        self.part_count("num_hidden_layers")
+    }
+
+    /// Query and key heads, which must divide.
+    pub(crate) fn heads(self, defaults: Option<(usize, usize)>) -> Result<Heads, ConfigError> {
+        let key = "num_attention_heads";
+        let all = self.optional_size(key)?.or(defaults.map(|(all, _)| all));
+        let all = all.ok_or(ConfigError::Missing(key))?;
+        let kv = self.optional_size("num_key_value_heads")?;
+        let kv = kv.unwrap_or(defaults.map_or(all, |(_, kv)| kv));
+        if all.is_multiple_of(kv) {
+            Ok(Heads { all, kv })
+        } else {
+            Err(ConfigError::HeadsDoNotDivide { heads: all, kv_heads: kv })
+        }
+    }
+
+    /// How many of `count` experts a token goes through.
+    pub(crate) fn chosen_experts(self, count: usize) -> Result<usize, ConfigError> {
+        let key = "num_experts_per_tok";
+        let chosen = self.size(key)?;
+        if chosen <= count {
+            return Ok(chosen);
+        }
+        let expected = "a whole number up to the number of experts";
+        Err(ConfigError::Invalid { key, found: chosen.to_string(), expected })
+    }
+
+    pub(crate) fn activation(
+        self,
+        key: &'static str,
+        default: Activation,
+    ) -> Result<Activation, ConfigError> {
+        let expected = "one of silu, gelu, gelu_new, gelu_pytorch_tanh, relu, relu2";
+        let read = self.optional(key, expected, |value| match value.as_str()? {
+            "silu" | "swish" => Some(Activation::Silu),
+            "gelu" => Some(Activation::Gelu),
+            "gelu_new" | "gelu_pytorch_tanh" => Some(Activation::GeluTanh),
+            "relu" => Some(Activation::Relu),
+            "relu2" => Some(Activation::SquaredRelu),
+            _ => None,
+        })?;
+        Ok(read.unwrap_or(default))
+    }
+
+    /// Refuses any value of `key` but those that `accepts` names: what it asks for is not built.
+    pub(crate) fn require(
+        self,
+        key: &'static str,
+        expected: &'static str,
+        accepts: impl Fn(&Value) -> bool,
+    ) -> Result<(), ConfigError> {
+        self.optional(key, expected, |value| accepts(value).then_some(())).map(drop)
     }
 
     pub(crate) fn optional_positive(self, key: &'static str) -> Result<Option<f64>, ConfigError> {
@@ -161,36 +245,64 @@ impl<'a> Config<'a> {
         })
     }
 
-    fn optional_object(self, key: &'static str) -> Result<Option<Config<'a>>, ConfigError> {
+    pub(crate) fn optional_object(
+        self,
+        key: &'static str,
+    ) -> Result<Option<Config<'a>>, ConfigError> {
         self.optional(key, "an object", |value| value.as_object().map(Config))
     }
 
-    /// The rotation of heads of width `dim`.
+    /// The rotation of heads of width `head_dim`.
     ///
     /// transformers 5 keeps everything in `rope_parameters`; before that the base was `rope_theta`
     /// and the rest `rope_scaling`, whose oldest form says `type` for `rope_type`.
-    pub(crate) fn rope(self, dim: usize, default_theta: f64) -> Result<RopeSpec, ConfigError> {
-        if !dim.is_multiple_of(2) {
-            return Err(ConfigError::Invalid {
-                key: "head_dim",
-                found: dim.to_string(),
-                expected: "an even number, since the rotation works on pairs",
-            });
-        }
+    pub(crate) fn rope(self, head_dim: usize, default_theta: f64) -> Result<RopeSpec, ConfigError> {
         let parameters = match self.optional_object("rope_parameters")? {
             Some(parameters) => Some(parameters),
             None => self.optional_object("rope_scaling")?,
         };
-        let nested_theta = match parameters {
-            Some(parameters) => parameters.optional_positive("rope_theta")?,
-            None => None,
-        };
-        let theta = match nested_theta {
+        self.rope_with(parameters, "rope_theta", head_dim, default_theta)
+    }
+
+    /// The rotation that `parameters` describe, if there are any; a base that they do not give is
+    /// found under `theta_key`.
+    pub(crate) fn rope_with(
+        self,
+        parameters: Option<Config<'a>>,
+        theta_key: &'static str,
+        head_dim: usize,
+        default_theta: f64,
+    ) -> Result<RopeSpec, ConfigError> {
+        let nested = parameters.map(|parameters| parameters.optional_positive("rope_theta"));
+        let theta = match nested.transpose()?.flatten() {
             Some(theta) => theta,
-            None => self.optional_positive("rope_theta")?.unwrap_or(default_theta),
+            None => self.optional_positive(theta_key)?.unwrap_or(default_theta),
         };
         let scaling = parameters.map_or(Ok(RopeScaling::None), Config::rope_scaling)?;
-        Ok(RopeSpec { dim, theta, scaling })
+        even_width("head_dim", head_dim)?;
+        Ok(RopeSpec { dim: head_dim, theta, scaling })
+    }
+
+    /// How much of a head of width `head_dim` is rotated.
+    pub(crate) fn rotated_width(self, head_dim: usize, default: f64) -> Result<usize, ConfigError> {
+        let key = "partial_rotary_factor";
+        let expected = "a number above 0 and up to 1, which gives an even part of the head";
+        let read = |value: &Value| {
+            // Rounded towards zero, as transformers does.
+            let width = (value.as_f64()? * head_dim as f64) as usize;
+            (width > 0 && width <= head_dim && width.is_multiple_of(2)).then_some(width)
+        };
+        let nested = match self.optional_object("rope_parameters")? {
+            Some(parameters) => parameters.optional(key, expected, read)?,
+            None => None,
+        };
+        match nested {
+            Some(width) => Ok(width),
+            None => match self.optional(key, expected, read)? {
+                Some(width) => Ok(width),
+                None => even_width("head_dim", (default * head_dim as f64) as usize),
+            },
+        }
     }
 
     fn rope_scaling(self) -> Result<RopeScaling, ConfigError> {
@@ -227,6 +339,17 @@ impl<'a> Config<'a> {
             original_context: self.size("original_max_position_embeddings")?,
         })
     }
+}
+
+fn even_width(key: &'static str, width: usize) -> Result<usize, ConfigError> {
+    if width.is_multiple_of(2) && width > 0 {
+        return Ok(width);
+    }
+    Err(ConfigError::Invalid {
+        key,
+        found: width.to_string(),
+        expected: "an even number, since the rotation works on pairs",
+    })
 }
 
 /// The error for a value that is there and cannot be used.

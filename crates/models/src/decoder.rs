@@ -1,21 +1,26 @@
 //! The one decoder: a [`DecoderSpec`] with its weights.
 
-mod attend;
+mod attention;
+mod context;
 mod cpu;
+mod experts;
 mod inference;
 mod kernels;
 mod layers;
+mod mamba;
+mod parts;
 
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
-use self::attend::{Attend, CausalBatch};
+use self::context::{CausalBatch, Context};
 use self::kernels::{Angles, Kernels};
-use self::layers::{Layer, Linear, RmsNorm};
+use self::layers::{Layer, Slots};
+use self::parts::{Linear, Norm};
 use crate::cache::CacheLayout;
 use crate::load::LoadError;
-use crate::spec::{DecoderSpec, HeadSpec, RopeSpec};
+use crate::spec::{DecoderSpec, HeadSpec, MixerSpec, RopeSpec};
 use crate::weights::{TensorSource, Weights};
 
 /// A model: the weights that a [`DecoderSpec`] asks for, ready to compute.
@@ -23,11 +28,15 @@ use crate::weights::{TensorSource, Weights};
 pub struct Decoder {
     spec: DecoderSpec,
     embedding: Tensor,
+    /// One row for each position, in models that learn where they are.
+    positions: Option<Tensor>,
     /// Frequencies of each distinct rotation; layers refer to it by index.
     rotations: Vec<Vec<f32>>,
     layers: Vec<Layer>,
-    norm: RmsNorm,
+    norm: Norm,
     head: Linear,
+    /// The weights by name, as they were handed out.
+    tensors: Vec<(String, Tensor)>,
     cache_layout: Arc<CacheLayout>,
     device: Device,
 }
@@ -49,23 +58,26 @@ impl Decoder {
         dtype: DType,
         device: &Device,
     ) -> Result<Self, LoadError> {
-        let weights = Weights { source, dtype, device };
-        let embedding = weights.get(&spec.embedding, &[spec.vocab_size, spec.hidden_size])?;
+        let weights = Weights::new(source, &spec.naming, &spec.embedding.weight, dtype, device);
+        let table = |name: &str, rows| weights.get(name, &[rows, spec.hidden_size]);
+        let embedding = table(&spec.embedding.weight, spec.vocab_size)?;
+        let positions = spec.embedding.positions.as_ref();
+        let positions = positions.map(|name| table(name, spec.context_length)).transpose()?;
         let rotations = distinct_rotations(spec);
-        let layers = spec.layers.iter().map(|layer| {
-            let rotation =
-                rotations.iter().position(|rope| Some(*rope) == layer.attention.rope.as_ref());
-            Layer::new(layer, rotation, &weights)
-        });
+        let mut slots = Slots::default();
+        let layers =
+            spec.layers.iter().map(|layer| Layer::new(layer, &mut slots, &rotations, &weights));
         Ok(Self {
             layers: layers.collect::<Result<_, _>>()?,
-            norm: RmsNorm::new(&spec.norm, &weights)?,
+            norm: Norm::new(&spec.norm, &weights)?,
             head: match &spec.head {
                 HeadSpec::Tied => Linear::without_bias(embedding.clone()),
                 HeadSpec::Separate(head) => Linear::new(head, &weights)?,
             },
             rotations: rotations.into_iter().map(RopeSpec::frequencies).collect(),
             embedding,
+            positions,
+            tensors: weights.handed_out(),
             cache_layout: Arc::new(CacheLayout::new(spec, dtype, device)),
             spec: spec.clone(),
             device: device.clone(),
@@ -75,6 +87,11 @@ impl Decoder {
     /// What the model is made of.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
+    }
+
+    /// The weights under the names that their source has for them, in the type they are held in.
+    pub fn tensors(&self) -> &[(String, Tensor)] {
+        &self.tensors
     }
 
     /// The differentiable mode: logits `[batch, time, vocab_size]` in `f32` for token ids
@@ -90,26 +107,39 @@ impl Decoder {
     pub fn forward_train(&self, ids: &Tensor) -> candle_core::Result<Tensor> {
         let (batch, time) = ids.dims2()?;
         let positions: Vec<usize> = (0..batch).flat_map(|_| 0..time).collect();
-        let mut attend = CausalBatch::new(batch, time, &self.device);
-        let hidden = self.hidden(&ids.flatten_all()?, &positions, &mut attend)?;
+        let mut context = CausalBatch::new(batch, time, &self.device);
+        let hidden = self.hidden(&ids.flatten_all()?, &positions, &mut context)?;
         let logits = self.logits(&hidden, Kernels::Differentiable)?;
         logits.reshape((batch, time, self.spec.vocab_size))
     }
 
     /// The residual stream `[n, hidden_size]` after the last layer, for `n` tokens of which
-    /// `attend` knows who may look at whom.
+    /// `context` knows who may look at whom.
     fn hidden(
         &self,
         ids: &Tensor,
         positions: &[usize],
-        attend: &mut dyn Attend,
+        context: &mut dyn Context,
     ) -> candle_core::Result<Tensor> {
         let angles = (self.rotations.iter())
             .map(|frequencies| Angles::new(frequencies, positions, &self.device))
             .collect::<candle_core::Result<Vec<_>>>()?;
+        let mut x = self.embed(ids, positions)?;
+        for layer in &self.layers {
+            x = layer.forward(&x, &angles, context)?;
+        }
+        Ok(x)
+    }
+
+    /// `[n]` ids to `[n, hidden_size]`.
+    fn embed(&self, ids: &Tensor, positions: &[usize]) -> candle_core::Result<Tensor> {
         let mut x = self.embedding.index_select(ids, 0)?;
-        for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(&x, index, &angles, attend)?;
+        if let Some(scale) = self.spec.embedding.scale {
+            x = (x * scale)?;
+        }
+        if let Some(table) = &self.positions {
+            let positions: Vec<u32> = positions.iter().map(|position| *position as u32).collect();
+            x = (x + table.index_select(&Tensor::new(positions, &self.device)?, 0)?)?;
         }
         Ok(x)
     }
@@ -117,14 +147,22 @@ impl Decoder {
     /// `[n, hidden_size]` to `[n, vocab_size]` in `f32`.
     fn logits(&self, hidden: &Tensor, kernels: Kernels) -> candle_core::Result<Tensor> {
         let normed = self.norm.forward(hidden, kernels)?;
-        self.head.forward(&normed, kernels)?.to_dtype(DType::F32)
+        let logits = self.head.forward(&normed, kernels)?.to_dtype(DType::F32)?;
+        match self.spec.logit_softcap {
+            Some(cap) => (logits / cap)?.tanh()? * cap,
+            None => Ok(logits),
+        }
     }
 }
 
 /// The rotations that occur in the layers, each once.
 fn distinct_rotations(spec: &DecoderSpec) -> Vec<&RopeSpec> {
     let mut distinct = Vec::new();
-    for rope in spec.layers.iter().filter_map(|layer| layer.attention.rope.as_ref()) {
+    let ropes = spec.mixers().filter_map(|mixer| match mixer {
+        MixerSpec::Attention(attention) => attention.rope.as_ref(),
+        _ => None,
+    });
+    for rope in ropes {
         if !distinct.contains(&rope) {
             distinct.push(rope);
         }

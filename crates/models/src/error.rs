@@ -41,6 +41,17 @@ pub enum ModelError {
         /// The row.
         row: RowId,
     },
+    /// A weight is not a number, or infinite, and so is what was computed from it.
+    #[error(
+        "tensor `{tensor}` holds {found} among its numbers; the file of weights is damaged, or they \
+         overflow the type they are held in"
+    )]
+    NotFinite {
+        /// Name of the first such tensor.
+        tensor: String,
+        /// The first such number.
+        found: f32,
+    },
     /// The state was made by another model.
     #[error("the state belongs to another model; use one made by this model's `new_state`")]
     ForeignState,
@@ -68,6 +79,20 @@ pub enum StateError {
     /// A row cannot be cut to a length that it has not reached.
     #[error("row {} holds {held} tokens and cannot be cut to {len}", row.get())]
     TooShort {
+        /// The row.
+        row: RowId,
+        /// Tokens that it holds.
+        held: usize,
+        /// Tokens that should have been kept.
+        len: usize,
+    },
+    /// The row cannot be cut: some of the model's layers keep a state in place of the past.
+    #[error(
+        "row {} holds {held} tokens and cannot go back to {len}: this model's recurrent layers keep \
+         no past; fork the row ahead of what may be taken back",
+        row.get()
+    )]
+    NoWayBack {
         /// The row.
         row: RowId,
         /// Tokens that it holds.

@@ -4,43 +4,68 @@
 //! one: write that file, name it here in two places, and put a model made by the family's own
 //! implementation under `testdata`.
 
+mod gemma3;
+mod gpt2;
 mod llama;
 mod llama_like;
 mod mistral;
+mod nemotron_h;
+mod phi;
 mod qwen2;
 mod qwen3;
+mod qwen3_moe;
 mod smollm3;
 
 use serde_json::Value;
 
 use crate::config::{Config, ConfigError};
+use crate::language_model::Capabilities;
 use crate::spec::DecoderSpec;
 
 /// One family: the `model_type` that names it and the reader of its configs.
 struct Family {
     model_type: &'static str,
     spec: ReadSpec,
+    capabilities: Capabilities,
 }
 
 type ReadSpec = fn(Config<'_>) -> Result<DecoderSpec, ConfigError>;
 
 const FAMILIES: &[Family] = &[
+    Family::new("gemma3", gemma3::spec),
+    Family::new("gemma3_text", gemma3::text_spec),
+    Family::new("gpt2", gpt2::spec),
     Family::new("llama", llama::spec),
     Family::new("mistral", mistral::spec),
+    Family::new("nemotron_h", nemotron_h::spec).recurrent(),
+    Family::new("phi", phi::spec),
     Family::new("qwen2", qwen2::spec),
     Family::new("qwen3", qwen3::spec),
+    Family::new("qwen3_moe", qwen3_moe::spec),
     Family::new("smollm3", smollm3::spec),
 ];
 
 impl Family {
     const fn new(model_type: &'static str, spec: ReadSpec) -> Self {
-        Self { model_type, spec }
+        Self { model_type, spec, capabilities: Capabilities::ALL }
+    }
+
+    /// Some layers keep a state in place of the past.
+    const fn recurrent(mut self) -> Self {
+        self.capabilities.truncate = false;
+        self
     }
 }
 
 /// The `model_type`s that this build can load.
 pub fn supported() -> Vec<&'static str> {
     FAMILIES.iter().map(|family| family.model_type).collect()
+}
+
+/// What the models of a family can do, or `None` if there is no such family.
+pub fn capabilities(model_type: &str) -> Option<Capabilities> {
+    let family = FAMILIES.iter().find(|family| family.model_type == model_type);
+    family.map(|family| family.capabilities)
 }
 
 impl DecoderSpec {

@@ -55,7 +55,7 @@ pub use error::{ModelError, StateError};
 pub use language_model::{Capabilities, LanguageModel, Outputs, RowId, State, Want, Work};
 #[cfg(feature = "builtin")]
 pub use load::load_builtin;
-pub use load::{LoadError, LoadOptions, LoadedModel, load};
+pub use load::{LoadError, LoadOptions, LoadedModel, load, locate};
 pub use spec::DecoderSpec;
 pub use tokenizers;
 pub use weights::TensorSource;

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod error;
+mod hub;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,12 +12,14 @@ use tokenizers::Tokenizer;
 
 use self::checkpoint::Checkpoint;
 pub use self::error::LoadError;
+pub use self::hub::locate;
 use crate::config::ConfigError;
 use crate::decoder::Decoder;
 use crate::device::{DeviceChoice, Dtype};
 use crate::language_model::LanguageModel;
+use crate::random;
 use crate::spec::DecoderSpec;
-use crate::weights::TensorSource;
+use crate::weights::{TensorSource, unread};
 
 /// How to load a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +28,9 @@ pub struct LoadOptions {
     pub device: DeviceChoice,
     /// In which type.
     pub dtype: Dtype,
+    /// Weights drawn by this seed in place of those in the folder, which then needs a config alone.
+    /// They say nothing sensible, as fast as trained ones.
+    pub random_weights: Option<u64>,
 }
 
 /// A model with what came along in its folder.
@@ -41,18 +47,23 @@ pub struct LoadedModel {
     pub config: Value,
     /// `generation_config.json` as it is.
     pub generation_config: Option<Value>,
+    /// `tokenizer_config.json` as it is: the special tokens by name, perhaps a chat template.
+    pub tokenizer_config: Option<Value>,
+    /// `chat_template.jinja`, which is for the template that is in no other file.
+    pub chat_template: Option<String>,
 }
 
 /// Loads the model in a Hugging Face folder: `config.json`, `model.safetensors` or the shards that
-/// `model.safetensors.index.json` names, and, where they are there, `tokenizer.json` and
-/// `generation_config.json`.
+/// `model.safetensors.index.json` names, and, where they are there, the tokenizer, the
+/// generation config and the chat template.
 ///
 /// The files of weights are mapped while they are read and must not be changed meanwhile.
 ///
 /// # Errors
 ///
 /// When a file is missing, malformed or cut short, when the config asks for what the weights or
-/// this crate do not have, and when the device cannot be had. See [`LoadError`].
+/// this crate do not have or the other way round, and when the device cannot be had. See
+/// [`LoadError`].
 pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<LoadedModel, LoadError> {
     let folder = path.as_ref();
     match std::fs::metadata(folder) {
@@ -69,13 +80,19 @@ pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<LoadedModel
     let config_path = folder.join("config.json");
     let config = read(&config_path)?.ok_or_else(|| LoadError::NoConfig(folder.to_owned()))?;
     let (config, spec) = parse_config(&config, &config_path)?;
-    let decoder = decoder(&spec, &Checkpoint::open(folder)?, options)?;
+    let tokenizer = read_tokenizer(folder, spec.vocab_size)?;
+    let decoder = match options.random_weights {
+        Some(seed) => decoder(&spec, &random::Weights::new(&spec, seed, 1.0), options)?,
+        None => read_decoder(&spec, folder, options)?,
+    };
     Ok(LoadedModel {
         name: folder_name(folder),
         model: Box::new(decoder),
-        tokenizer: read_tokenizer(folder)?,
+        tokenizer,
         config,
-        generation_config: read_generation_config(folder)?,
+        generation_config: read_json(&folder.join("generation_config.json"))?,
+        tokenizer_config: read_json(&folder.join("tokenizer_config.json"))?,
+        chat_template: read_text(&folder.join("chat_template.jinja"))?,
     })
 }
 
@@ -96,7 +113,27 @@ pub fn load_builtin(options: &LoadOptions) -> Result<LoadedModel, LoadError> {
         tokenizer: Some(parse_tokenizer(tokenizer, Path::new(name))?),
         config,
         generation_config: None,
+        tokenizer_config: None,
+        chat_template: None,
     })
+}
+
+/// The decoder with the weights of a folder, all of which it must have a place for: a bias that the
+/// config does not mention would otherwise be missing in silence.
+fn read_decoder(
+    spec: &DecoderSpec,
+    folder: &Path,
+    options: &LoadOptions,
+) -> Result<Decoder, LoadError> {
+    let checkpoint = Checkpoint::open(folder)?;
+    let decoder = decoder(spec, &checkpoint, options)?;
+    let unread = unread(spec, decoder.tensors(), checkpoint.names());
+    match unread.first() {
+        None => Ok(decoder),
+        Some(first) => {
+            Err(LoadError::ExtraTensors { first: (*first).clone(), count: unread.len() })
+        }
+    }
 }
 
 fn decoder(
@@ -123,10 +160,19 @@ fn parse_config(bytes: &[u8], path: &Path) -> Result<(Value, DecoderSpec), LoadE
     Ok((config, spec))
 }
 
-fn read_tokenizer(folder: &Path) -> Result<Option<Tokenizer>, LoadError> {
+fn read_tokenizer(folder: &Path, vocab_size: usize) -> Result<Option<Tokenizer>, LoadError> {
     let path = folder.join("tokenizer.json");
-    let bytes = read(&path)?;
-    bytes.map(|bytes| parse_tokenizer(&bytes, &path)).transpose()
+    let Some(bytes) = read(&path)? else {
+        return Ok(None);
+    };
+    let tokenizer = parse_tokenizer(&bytes, &path)?;
+    // A vocabulary is often rounded up. It is smaller only by added tokens, as gemma3's text model's
+    // is by the token that stands for an image: those are refused when they are used.
+    let size = tokenizer.get_vocab_size(false);
+    if size > vocab_size {
+        return Err(LoadError::TokenizerSize { path, tokenizer: size, vocab_size });
+    }
+    Ok(Some(tokenizer))
 }
 
 fn parse_tokenizer(bytes: &[u8], path: &Path) -> Result<Tokenizer, LoadError> {
@@ -134,11 +180,15 @@ fn parse_tokenizer(bytes: &[u8], path: &Path) -> Result<Tokenizer, LoadError> {
         .map_err(|error| LoadError::Tokenizer { path: path.to_owned(), reason: error.to_string() })
 }
 
-fn read_generation_config(folder: &Path) -> Result<Option<Value>, LoadError> {
-    let path = folder.join("generation_config.json");
+fn read_json(path: &Path) -> Result<Option<Value>, LoadError> {
     let parse = |bytes: Vec<u8>| serde_json::from_slice(&bytes);
-    let parsed = read(&path)?.map(parse).transpose();
-    parsed.map_err(|error| LoadError::GenerationConfig { path, reason: error.to_string() })
+    let parsed = read(path)?.map(parse).transpose();
+    parsed.map_err(|error| LoadError::Json { path: path.to_owned(), reason: error.to_string() })
+}
+
+fn read_text(path: &Path) -> Result<Option<String>, LoadError> {
+    let text = read(path)?.map(String::from_utf8).transpose();
+    text.map_err(|error| LoadError::Text { path: path.to_owned(), reason: error.to_string() })
 }
 
 /// The contents of a file, or `None` if there is no such file.

@@ -8,9 +8,17 @@
 //! Every part carries the full name of its tensors, so a family whose files name things differently
 //! differs in its family file and nowhere else.
 
+mod attention;
+mod experts;
+mod mamba;
+mod parts;
 mod rope;
 mod tensors;
 
+pub use attention::{AttentionSpec, QkvSpec};
+pub use experts::{ExpertsSpec, RouterSpec, Scoring};
+pub use mamba::MambaSpec;
+pub use parts::{Activation, LinearSpec, MatrixLayout, MlpSpec, NormKind, NormSpec};
 pub use rope::{RopeScaling, RopeSpec};
 pub use tensors::{TensorRole, TensorSpec};
 
@@ -26,14 +34,55 @@ pub struct DecoderSpec {
     pub hidden_size: usize,
     /// Most positions a row may hold.
     pub context_length: usize,
-    /// Name of the embedding table, a tensor of shape `[vocab_size, hidden_size]`.
-    pub embedding: String,
+    /// How the tensors of the model are called in the weights.
+    pub naming: Naming,
+    /// What a token starts as.
+    pub embedding: EmbeddingSpec,
     /// The layers, first to last.
     pub layers: Vec<LayerSpec>,
     /// The norm between the last layer and the head.
     pub norm: NormSpec,
     /// How the last hidden state becomes logits.
     pub head: HeadSpec,
+    /// The logits become `cap * tanh(logits / cap)`.
+    pub logit_softcap: Option<f64>,
+}
+
+/// How the names in the weights may differ from those in the spec.
+///
+/// Programs that save a model disagree about what its names start with. The spec is written with one
+/// prefix; the weights may use another, the same for all tensors.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Naming {
+    /// What the names in the spec start with, but for those of a head. Empty if weights have no
+    /// other names than the spec.
+    pub prefix: String,
+    /// What the weights may have in its place.
+    pub alternatives: Vec<String>,
+    /// Tensors that the weights may hold though no layer reads them: those with one of these in
+    /// their names, such as the parts of an image encoder.
+    pub ignored: Vec<String>,
+}
+
+/// What a token starts as: a row of a table.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct EmbeddingSpec {
+    /// Full name of the table, a tensor of shape `[vocab_size, hidden_size]`.
+    pub weight: String,
+    /// Factor on its rows.
+    pub scale: Option<f64>,
+    /// Full name of a second table, `[context_length, hidden_size]`, of which the row of a token's
+    /// position is added.
+    pub positions: Option<String>,
+}
+
+impl EmbeddingSpec {
+    /// The table `{name}.weight` as it is, which is what most families have.
+    pub fn new(name: &str) -> Self {
+        Self { weight: format!("{name}.weight"), scale: None, positions: None }
+    }
 }
 
 /// Where the logits come from.
@@ -46,103 +95,63 @@ pub enum HeadSpec {
     Separate(LinearSpec),
 }
 
-/// One layer: `x += attention(norm(x))`, then `x += mlp(norm(x))`.
+/// One layer: its blocks, one after the other.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LayerSpec {
-    /// The norm ahead of the attention.
-    pub attention_norm: NormSpec,
-    /// The attention.
-    pub attention: AttentionSpec,
-    /// The norm ahead of the feed-forward part.
-    pub mlp_norm: NormSpec,
-    /// The feed-forward part.
-    pub mlp: MlpSpec,
+    /// The blocks. A llama's layer has two, one that attends and one that feeds forward.
+    pub blocks: Vec<BlockSpec>,
 }
 
-/// Causal attention in which `heads / kv_heads` query heads share one key and value head.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct AttentionSpec {
-    /// Query heads; a multiple of `kv_heads`.
-    pub heads: usize,
-    /// Key and value heads.
-    pub kv_heads: usize,
-    /// Width of one head.
-    pub head_dim: usize,
-    /// Factor on the scores ahead of the softmax.
-    pub scale: f64,
-    /// Position `i` sees the positions `j` with `i - j < window`, or all before it if absent.
-    pub window: Option<usize>,
-    /// Rotary position embedding, absent in layers that use none.
-    pub rope: Option<RopeSpec>,
-    /// Hidden state to queries.
-    pub q: LinearSpec,
-    /// Hidden state to keys.
-    pub k: LinearSpec,
-    /// Hidden state to values.
-    pub v: LinearSpec,
-    /// Heads back to the hidden state.
-    pub o: LinearSpec,
-    /// Norm over each query head, ahead of the rotation.
-    pub q_norm: Option<NormSpec>,
-    /// Norm over each key head, ahead of the rotation.
-    pub k_norm: Option<NormSpec>,
-}
-
-/// `down(silu(gate(x)) * up(x))`.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct MlpSpec {
-    /// The gated half.
-    pub gate: LinearSpec,
-    /// The half that is gated.
-    pub up: LinearSpec,
-    /// Back to the hidden state.
-    pub down: LinearSpec,
-}
-
-/// `x / sqrt(mean(x^2) + eps) * weight` over the last dimension.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct NormSpec {
-    /// Full name of the weight, a tensor of shape `[size]`.
-    pub weight: String,
-    /// Width of what is normalised.
-    pub size: usize,
-    /// Added to the mean square.
-    pub eps: f64,
-}
-
-/// `x W^T + b`, with `W` stored as `[outputs, inputs]`.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct LinearSpec {
-    /// Full name of the weight.
-    pub weight: String,
-    /// Full name of the bias, a tensor of shape `[outputs]`.
-    pub bias: Option<String>,
-    /// Width of the input.
-    pub inputs: usize,
-    /// Width of the output.
-    pub outputs: usize,
-}
-
-impl LinearSpec {
-    /// The map stored as `{name}.weight` and, if it has one, `{name}.bias`.
-    pub fn new(name: &str, inputs: usize, outputs: usize, bias: bool) -> Self {
-        Self {
-            weight: format!("{name}.weight"),
-            bias: bias.then(|| format!("{name}.bias")),
-            inputs,
-            outputs,
-        }
+impl LayerSpec {
+    /// A layer of these blocks.
+    pub fn new(blocks: impl Into<Vec<BlockSpec>>) -> Self {
+        Self { blocks: blocks.into() }
     }
 }
 
-impl NormSpec {
-    /// The norm stored as `{name}.weight`.
-    pub fn new(name: &str, size: usize, eps: f64) -> Self {
-        Self { weight: format!("{name}.weight"), size, eps }
+/// What is added to the residual stream at once: `x += post_norm(mixer(norm(x)))`, or the sum of
+/// several mixers that read the same.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct BlockSpec {
+    /// The norm ahead of the mixers.
+    pub norm: NormSpec,
+    /// Usually one; phi's attend and feed forward side by side.
+    pub mixers: Vec<MixerSpec>,
+    /// The norm behind each of them.
+    pub post_norm: Option<NormSpec>,
+}
+
+impl BlockSpec {
+    /// `x += mixer(norm(x))`.
+    pub fn new(norm: NormSpec, mixer: MixerSpec) -> Self {
+        Self { norm, mixers: vec![mixer], post_norm: None }
+    }
+}
+
+/// The part of a block that does the work.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum MixerSpec {
+    /// Tokens look at earlier ones.
+    Attention(AttentionSpec),
+    /// Tokens read a state that the earlier ones left.
+    Mamba(MambaSpec),
+    /// Each token by itself.
+    Mlp(MlpSpec),
+    /// Each token by itself, through a few of many parts.
+    Experts(ExpertsSpec),
+}
+
+impl DecoderSpec {
+    /// The mixers of all layers, in order.
+    pub fn mixers(&self) -> impl Iterator<Item = &MixerSpec> {
+        self.layers.iter().flat_map(|layer| &layer.blocks).flat_map(|block| &block.mixers)
+    }
+
+    /// Whether some layers keep a state in place of the past, so that a row cannot be cut back.
+    pub fn is_recurrent(&self) -> bool {
+        self.mixers().any(|mixer| matches!(mixer, MixerSpec::Mamba(_)))
     }
 }

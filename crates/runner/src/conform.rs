@@ -4,6 +4,7 @@
 //! Face folder with an `expected.json`. The formats are described where each suite is run.
 
 mod case;
+mod chat;
 mod engines;
 mod generate;
 mod model;
@@ -113,6 +114,7 @@ pub fn conform(path: &Path) -> Result<Conformance, ConformError> {
 
 fn run_case(path: &Path, case: &Value) -> Result<(), String> {
     match case["suite"].as_str() {
+        Some("chat-template") => chat::run(case),
         Some("hf-processors") => processors::run(case),
         Some("llamacpp-samplers") => engines::run(case, presets::llama_cpp),
         Some("vllm-sampler") => engines::run(case, presets::vllm),

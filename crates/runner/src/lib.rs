@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod chat;
 mod clock;
 pub mod conform;
 mod detokenizer;
@@ -13,6 +14,7 @@ mod search;
 mod semantics;
 mod table_model;
 
+pub use chat::{Chat, ChatError, ChatTemplate};
 pub use detokenizer::{Detokenizer, Piece, token_text};
 pub use error::{RequestError, RunError};
 pub use generation::{Draft, Generation, Source, SpeculationReport, Step};

@@ -1,8 +1,8 @@
-//! A block: the keys and values of a fixed number of positions, in all layers.
+//! A block: the keys and values of a fixed number of positions, of all attentions.
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use crate::spec::DecoderSpec;
+use crate::spec::{DecoderSpec, MixerSpec};
 
 /// Positions in a block. Small enough that a short row is cheap and a copy on divergence costs
 /// little, large enough that a long row needs few matrix products.
@@ -12,29 +12,40 @@ pub(super) const BLOCK: usize = 64;
 /// also how the model knows them.
 #[derive(Debug)]
 pub(crate) struct CacheLayout {
-    /// Key heads and their width, per layer.
-    layers: Vec<(usize, usize)>,
+    /// Key heads and their width, per attention.
+    attentions: Vec<(usize, usize)>,
+    /// Whether there are mixers that remember a state instead.
+    recurrent: bool,
     dtype: DType,
     device: Device,
 }
 
 impl CacheLayout {
     pub(crate) fn new(spec: &DecoderSpec, dtype: DType, device: &Device) -> Self {
-        let layers = spec.layers.iter().map(|layer| &layer.attention);
+        let attentions = spec.mixers().filter_map(|mixer| match mixer {
+            MixerSpec::Attention(attention) => Some((attention.kv_heads, attention.head_dim)),
+            _ => None,
+        });
         Self {
-            layers: layers.map(|attention| (attention.kv_heads, attention.head_dim)).collect(),
+            attentions: attentions.collect(),
+            recurrent: spec.is_recurrent(),
             dtype,
             device: device.clone(),
         }
     }
 
+    /// Whether rows cannot go back.
+    pub(crate) fn is_recurrent(&self) -> bool {
+        self.recurrent
+    }
+
     pub(super) fn block_bytes(&self) -> usize {
-        let numbers: usize = self.layers.iter().map(|(heads, dim)| heads * dim).sum();
+        let numbers: usize = self.attentions.iter().map(|(heads, dim)| heads * dim).sum();
         2 * BLOCK * numbers * self.dtype.size_in_bytes()
     }
 }
 
-/// Keys and values of one layer, each `[kv_heads, positions, head_dim]`.
+/// Keys and values of one attention, each `[kv_heads, positions, head_dim]`.
 #[derive(Debug)]
 pub(crate) struct KeyValues {
     pub(crate) keys: Tensor,
@@ -50,10 +61,10 @@ impl Block {
             let zeros = || Tensor::zeros((heads, BLOCK, dim), layout.dtype, &layout.device);
             Ok(KeyValues { keys: zeros()?, values: zeros()? })
         };
-        layout.layers.iter().map(empty).collect::<Result<_>>().map(Self)
+        layout.attentions.iter().map(empty).collect::<Result<_>>().map(Self)
     }
 
-    pub(super) fn layer(&self, index: usize) -> &KeyValues {
+    pub(super) fn slot(&self, index: usize) -> &KeyValues {
         &self.0[index]
     }
 

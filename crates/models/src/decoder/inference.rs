@@ -4,13 +4,13 @@ use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use candle_core::{Device, Error, Tensor};
+use candle_core::{DType, Device, Error, Tensor};
 
 use super::Decoder;
-use super::attend::{Cached, Segment};
+use super::context::{Cached, Segment};
 use super::cpu::Floats;
 use super::kernels::Kernels;
-use crate::cache::Cache;
+use crate::cache::{Advanced, Cache};
 use crate::error::{ModelError, StateError};
 use crate::language_model::{Capabilities, LanguageModel, Outputs, State, Want, Work};
 
@@ -32,7 +32,7 @@ impl LanguageModel for Decoder {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::ALL
+        Capabilities { truncate: !self.spec.is_recurrent(), ..Capabilities::ALL }
     }
 
     fn new_state(&self) -> Box<dyn State> {
@@ -55,11 +55,12 @@ impl LanguageModel for Decoder {
         for piece in work {
             let row = cache.row_mut(piece.row)?;
             match result {
-                Ok(()) => row.commit(row.len() + piece.tokens.len()),
+                Ok(_) => row.commit(row.len() + piece.tokens.len()),
                 Err(_) => row.roll_back(),
             }
         }
-        result
+        cache.advance(result?)?;
+        Ok(())
     }
 }
 
@@ -91,20 +92,40 @@ impl Decoder {
         cache: &mut Cache,
         work: &[Work<'_>],
         outputs: &mut Outputs,
-    ) -> Result<(), ModelError> {
+    ) -> Result<Advanced, ModelError> {
         for piece in work {
             let row = cache.row_mut(piece.row)?;
             row.reserve(piece.tokens.len(), &self.cache_layout)?;
         }
+        let mut advanced = Advanced::new();
         for segments in passes(cache, work)? {
-            self.pass(cache, work, &segments, outputs)?;
+            let mut context = Cached::new(cache, &segments, &mut advanced);
+            self.pass(&mut context, work, &segments, outputs)?;
+        }
+        // A row with nothing but NaN comes from the weights, and looking for where is worth the time.
+        // One with a few is the sampler's to judge: its user may want the others.
+        let mut rows = (0..work.len())
+            .flat_map(|index| outputs.logits(index).chunks_exact(self.spec.vocab_size));
+        if rows.any(|row| row.iter().all(|logit| logit.is_nan())) {
+            self.require_finite_weights()?;
+        }
+        Ok(advanced)
+    }
+
+    /// Where NaN comes out of a model, the weights may be why.
+    fn require_finite_weights(&self) -> Result<(), ModelError> {
+        for (name, tensor) in &self.tensors {
+            let numbers = tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+            if let Some(found) = numbers.into_iter().find(|number| !number.is_finite()) {
+                return Err(ModelError::NotFinite { tensor: name.clone(), found });
+            }
         }
         Ok(())
     }
 
     fn pass(
         &self,
-        cache: &Cache,
+        context: &mut Cached<'_>,
         work: &[Work<'_>],
         segments: &[Segment],
         outputs: &mut Outputs,
@@ -118,8 +139,7 @@ impl Decoder {
             wanted.extend(end - segment.wanted(piece) as u32..end);
         }
         let ids = Tensor::new(ids, &self.device)?;
-        let mut attend = Cached::new(cache, segments);
-        let hidden = self.hidden(&ids, &positions, &mut attend)?;
+        let hidden = self.hidden(&ids, &positions, context)?;
         if wanted.is_empty() {
             return Ok(());
         }

@@ -37,6 +37,28 @@ impl Kernels {
         }
     }
 
+    /// `(x - mean(x)) / sqrt(var(x) + eps) * weight + bias` over the last dimension, in `f32`.
+    pub(super) fn layer_norm(
+        self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        eps: f64,
+    ) -> Result<Tensor> {
+        let x = x.to_dtype(DType::F32)?;
+        // Centred ahead of candle's kernel too, which takes the variance as `mean(x^2) - mean(x)^2`:
+        // where the mean is far from 0 that cancels.
+        let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+        match self {
+            Self::Fused => ops::layer_norm(&centred, weight, bias, eps as f32),
+            Self::Differentiable => {
+                let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
+                let normed = centred.broadcast_div(&(variance + eps)?.sqrt()?)?;
+                normed.broadcast_mul(weight)?.broadcast_add(bias)
+            }
+        }
+    }
+
     /// Softmax over the last dimension, in `f32`.
     pub(super) fn softmax(self, scores: &Tensor) -> Result<Tensor> {
         let scores = scores.to_dtype(DType::F32)?;
@@ -52,8 +74,18 @@ impl Kernels {
     }
 
     /// Rotates every pair of `x` (`[n, heads, head_dim]`) by the angles of its position, in `f32`.
+    /// What the angles do not reach stays.
     pub(super) fn rotate(self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
         let x = x.to_dtype(DType::F32)?;
+        let (width, rotated) = (x.dim(2)?, 2 * angles.cos.dim(1)?);
+        if rotated == width {
+            return self.rotate_all(&x, angles);
+        }
+        let turned = self.rotate_all(&x.narrow(2, 0, rotated)?.contiguous()?, angles)?;
+        Tensor::cat(&[turned, x.narrow(2, rotated, width - rotated)?], 2)
+    }
+
+    fn rotate_all(self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
         match self {
             Self::Fused => {
                 rotary_emb::rope_thd(&x.unsqueeze(0)?, &angles.cos, &angles.sin)?.squeeze(0)
@@ -70,7 +102,7 @@ impl Kernels {
     }
 }
 
-/// Cosines and sines of one rotation at `n` positions, each `[n, head_dim / 2]` in `f32`.
+/// Cosines and sines of one rotation at `n` positions, each `[n, pairs]` in `f32`.
 #[derive(Debug)]
 pub(super) struct Angles {
     cos: Tensor,

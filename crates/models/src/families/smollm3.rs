@@ -16,7 +16,7 @@ pub(super) fn spec(config: Config<'_>) -> Result<DecoderSpec, ConfigError> {
         Biases { qkv: attention, output: attention, mlp: config.flag("mlp_bias", false)? };
     let rotated = rotated_layers(config, model.layers.len())?;
     for (layer, rotated) in model.layers.iter_mut().zip(rotated) {
-        layer.rotated = rotated;
+        layer.rope = layer.rope.take().filter(|_| rotated);
     }
     let window = if config.flag("use_sliding_window", false)? {
         config.optional_size("sliding_window")?

@@ -42,6 +42,11 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    /// The names of all tensors.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        self.file_of.keys()
+    }
+
     fn add(&mut self, path: &Path) -> Result<(), LoadError> {
         let file = map(path).map_err(|error| corrupt(path, error))?;
         let number = self.files.len();
@@ -56,6 +61,10 @@ impl TensorSource for Checkpoint {
     fn tensor(&self, name: &str, device: &Device) -> candle_core::Result<Option<Tensor>> {
         let file = self.file_of.get(name).map(|number| &self.files[*number]);
         file.map(|file| file.load(name, device)).transpose()
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.file_of.contains_key(name)
     }
 }
 
@@ -118,7 +127,10 @@ impl<'a> InMemory<'a> {
 #[cfg(feature = "builtin")]
 impl TensorSource for InMemory<'_> {
     fn tensor(&self, name: &str, device: &Device) -> candle_core::Result<Option<Tensor>> {
-        let known = self.0.get(name).is_ok();
-        known.then(|| self.0.load(name, device)).transpose()
+        self.contains(name).then(|| self.0.load(name, device)).transpose()
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.0.get(name).is_ok()
     }
 }

@@ -13,6 +13,38 @@ pub enum LoadError {
     /// Nothing is at the path.
     #[error("{}: no such folder", .0.display())]
     NotFound(PathBuf),
+    /// Neither a folder nor a model in the cache of `huggingface_hub` has the name.
+    #[error(
+        "{model}: no such folder, and no such model in the cache {}; taper downloads nothing",
+        cache.display()
+    )]
+    NotCached {
+        /// What was asked for.
+        model: String,
+        /// Where it was looked for.
+        cache: PathBuf,
+    },
+    /// The cache has the model and not this revision of it.
+    #[error("{model}: the cache has no revision `{revision}`; it has {}", known.join(", "))]
+    UnknownRevision {
+        /// The model.
+        model: String,
+        /// What was asked for.
+        revision: String,
+        /// Branches, tags and commits that are there.
+        known: Vec<String>,
+    },
+    /// A folder has no revisions.
+    #[error(
+        "{}: a revision (`{revision}`) is for a model in the cache, named like org/name",
+        path.display()
+    )]
+    RevisionOfFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What was asked for.
+        revision: String,
+    },
     /// Something other than a folder is at the path.
     #[error(
         "{}: not a folder; expected one that holds config.json and model.safetensors",
@@ -70,6 +102,31 @@ pub enum LoadError {
         /// The shape that it should have.
         expected: Vec<usize>,
     },
+    /// The weights hold tensors that the config has no place for, so one of the two is wrong.
+    #[error(
+        "the weights hold {count} tensors that this config has no place for, the first of them \
+         `{first}`; the config describes another model"
+    )]
+    ExtraTensors {
+        /// The first of them by name.
+        first: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// The tokenizer has ids that the model has not.
+    #[error(
+        "{}: the tokenizer has {tokenizer} ids and the model {vocab_size}; they belong to different \
+         models",
+        path.display()
+    )]
+    TokenizerSize {
+        /// The file.
+        path: PathBuf,
+        /// Ids of the tokenizer, those of added tokens aside.
+        tokenizer: usize,
+        /// Ids of the model.
+        vocab_size: usize,
+    },
     /// The tokenizer cannot be read.
     #[error("{}: not a tokenizer ({reason})", path.display())]
     Tokenizer {
@@ -78,9 +135,17 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The generation config is not JSON.
+    /// A file of settings is not JSON.
     #[error("{}: not valid JSON: {reason}", path.display())]
-    GenerationConfig {
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of text is not UTF-8.
+    #[error("{}: not a text: {reason}", path.display())]
+    Text {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.

@@ -2,11 +2,12 @@
 
 use std::f64::consts::PI;
 
-/// Rotary position embedding over a whole head, the first half of which is paired with the second.
+/// Rotary position embedding over the first `dim` numbers of a head, the first half of which is
+/// paired with the second.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RopeSpec {
-    /// Width of a head; even.
+    /// How much of a head is rotated; even.
     pub dim: usize,
     /// Base of the geometric series of wavelengths (`rope_theta`).
     pub theta: f64,

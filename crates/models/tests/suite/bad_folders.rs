@@ -83,9 +83,15 @@ fn folders_and_files() {
              model.safetensors.index.json";
         write("tokenizer.json", "{}"), LoadError::Tokenizer { .. },
             "FOLDER/tokenizer.json: not a tokenizer (Model missing. at line 1 column 2)";
-        write("generation_config.json", "{"), LoadError::GenerationConfig { .. },
+        write("generation_config.json", "{"), LoadError::Json { .. },
             "FOLDER/generation_config.json: not valid JSON: EOF while parsing an object at line 1 \
              column 1";
+        write("tokenizer_config.json", "[1"), LoadError::Json { .. },
+            "FOLDER/tokenizer_config.json: not valid JSON: EOF while parsing a list at line 1 column \
+             2";
+        |folder| fs::write(folder.join("chat_template.jinja"), [0xff]).unwrap(),
+            LoadError::Text { .. },
+            "FOLDER/chat_template.jinja: not a text: invalid utf-8 sequence of 1 bytes from index 0";
     }
     let file = folder("llama").join("config.json");
     let error = load(&file, &LoadOptions::default()).unwrap_err();
@@ -102,8 +108,8 @@ fn configs() {
         write("config.json", "{}"), LoadError::Config { .. },
             "FOLDER/config.json: `model_type` is missing";
         set("model_type", json!("mamba")), LoadError::Config { .. },
-            "FOLDER/config.json: model_type `mamba` is not supported; supported: llama, mistral, \
-             qwen2, qwen3, smollm3";
+            "FOLDER/config.json: model_type `mamba` is not supported; supported: gemma3, \
+             gemma3_text, gpt2, llama, mistral, nemotron_h, phi, qwen2, qwen3, qwen3_moe, smollm3";
         set("hidden_size", Value::Null), LoadError::Config { .. },
             "FOLDER/config.json: `hidden_size` is missing";
         set("num_key_value_heads", json!(4)), LoadError::Config { .. },
@@ -115,8 +121,9 @@ fn configs() {
         }), LoadError::Config { .. },
             "FOLDER/config.json: `hidden_size` 47 is not a multiple of `num_attention_heads` 6, \
              and there is no `head_dim`";
-        set("hidden_act", json!("gelu")), LoadError::Config { .. },
-            "FOLDER/config.json: `hidden_act` is \"gelu\"; expected \"silu\"";
+        set("hidden_act", json!("gelu_")), LoadError::Config { .. },
+            "FOLDER/config.json: `hidden_act` is \"gelu_\"; expected one of silu, gelu, gelu_new, \
+             gelu_pytorch_tanh, relu, relu2";
         set("rope_scaling", json!({"rope_type": "yarn"})), LoadError::Config { .. },
             "FOLDER/config.json: `rope_type` is `yarn`; expected one of default, linear, llama3";
         set("rope_scaling", json!({"type": "linear"})), LoadError::Config { .. },
@@ -165,6 +172,12 @@ fn weights() {
              it with shape [48]";
         set("intermediate_size", json!(96)), LoadError::WrongShape { .. },
             "tensor `model.layers.0.mlp.gate_proj.weight` has shape [80, 48]; expected [96, 48]";
+        set("num_hidden_layers", json!(2)), LoadError::ExtraTensors { .. },
+            "the weights hold 9 tensors that this config has no place for, the first of them \
+             `model.layers.2.input_layernorm.weight`; the config describes another model";
+        set("vocab_size", json!(280)), LoadError::TokenizerSize { .. },
+            "FOLDER/tokenizer.json: the tokenizer has 288 ids and the model 280; they belong to \
+             different models";
     }
 }
 
@@ -179,5 +192,73 @@ fn indices() {
         index(r#"{"weight_map": {"a": "../part.safetensors"}}"#), LoadError::Index { .. },
             "FOLDER/model.safetensors.index.json: `../part.safetensors` is not the name of a file \
              in this folder";
+    }
+}
+
+/// What the other families refuse of a config.
+#[test]
+fn configs_of_other_families() {
+    let patterns = "letters M, *, -, E, one for each layer";
+    for (family, key, value, message) in [
+        (
+            "gemma3_text",
+            "sliding_window",
+            json!(0),
+            "`sliding_window` is 0; expected a whole number",
+        ),
+        (
+            "gemma3_text",
+            "use_bidirectional_attention",
+            json!(true),
+            "`use_bidirectional_attention` is true; expected false: this decoder looks back only",
+        ),
+        (
+            "gemma3_text",
+            "query_pre_attn_scalar",
+            json!(0),
+            "`query_pre_attn_scalar` is 0; expected a finite number above 0",
+        ),
+        ("gemma3", "text_config", Value::Null, "`text_config` is missing"),
+        (
+            "gpt2",
+            "n_head",
+            json!(5),
+            "`hidden_size` 48 is not a multiple of `num_attention_heads` 5",
+        ),
+        (
+            "phi",
+            "partial_rotary_factor",
+            json!(1.5),
+            "`partial_rotary_factor` is 1.5; expected a number above 0 and up to 1",
+        ),
+        (
+            "phi",
+            "tie_word_embeddings",
+            json!(true),
+            "`tie_word_embeddings` is true; expected false",
+        ),
+        ("nemotron_h", "hybrid_override_pattern", json!("MEX"), patterns),
+        (
+            "nemotron_h",
+            "hybrid_override_pattern",
+            json!("ME"),
+            "`num_hidden_layers` is 5; expected the number of layers that the pattern spells",
+        ),
+        ("nemotron_h", "n_groups", json!(3), "`n_groups` is 3; expected a divisor of"),
+        (
+            "nemotron_h",
+            "num_experts_per_tok",
+            json!(7),
+            "`num_experts_per_tok` is 7; expected a whole number up to the number of experts",
+        ),
+        ("nemotron_h", "n_group", json!(4), "`n_group` is 4; expected a divisor of"),
+        ("nemotron_h", "moe_latent_size", json!(8), "`moe_latent_size` is 8; expected null"),
+        ("qwen3_moe", "mlp_only_layers", json!(["1"]), "expected a list of layer numbers"),
+    ] {
+        let copy = copy_of(family);
+        edit_config(copy.path(), |config| config[key] = value);
+        let error = load(copy.path(), &LoadOptions::default()).unwrap_err();
+        assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
+        assert!(error.to_string().contains(message), "{family}: {error}");
     }
 }

@@ -1,8 +1,27 @@
 //! Reading `testdata`: model folders with the answers of Hugging Face transformers.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+
+/// Folders under `testdata`, at least one of each family.
+pub(crate) const MODELS: [&str; 14] = [
+    "gemma3",
+    "gemma3_capped",
+    "gemma3_text",
+    "gemma3_text_hub",
+    "gpt2",
+    "llama",
+    "llama_tied",
+    "mistral",
+    "nemotron_h",
+    "phi",
+    "qwen2",
+    "qwen3",
+    "qwen3_moe",
+    "smollm3",
+];
 
 /// The folder of a model that transformers saved.
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -14,7 +33,7 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 pub(crate) struct Expected {
     pub(crate) tolerance: Tolerance,
     pub(crate) cases: Vec<Case>,
-    pub(crate) batch_left_padded: Batch,
+    pub(crate) batch_left_padded: Option<Batch>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,6 +61,12 @@ pub(crate) struct Batch {
 pub(crate) fn expected(name: &str) -> Expected {
     let text = std::fs::read_to_string(folder(name).join("expected.json")).unwrap();
     serde_json::from_str(&text).unwrap()
+}
+
+/// How far transformers' own logits in half precision are from those in `f32`, by folder and type.
+pub(crate) fn half_distances() -> HashMap<String, HashMap<String, f32>> {
+    let path = folder("half.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// The largest difference between two rows; NaN where either has one.

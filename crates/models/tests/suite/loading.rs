@@ -71,6 +71,47 @@ fn shards_are_read_through_their_index() {
 }
 
 #[test]
+fn random_weights_need_a_config_alone() {
+    let bare = TempDir::new().unwrap();
+    fs::copy(folder("nemotron_h").join("config.json"), bare.path().join("config.json")).unwrap();
+    let drawn = |seed| {
+        let random_weights = Some(seed);
+        let options = LoadOptions { random_weights, ..LoadOptions::default() };
+        logits_last(&load(bare.path(), &options).unwrap(), &[1, 2, 3])
+    };
+    let first = drawn(7);
+    assert!(first.iter().all(|logit| logit.is_finite()));
+    assert_eq!(first, drawn(7));
+    assert_ne!(first, drawn(8));
+}
+
+/// A copy of a folder whose tensors are called otherwise.
+fn renamed(name: &str, rename: impl Fn(&str) -> String) -> TempDir {
+    let copy = TempDir::new().unwrap();
+    fs::copy(folder(name).join("config.json"), copy.path().join("config.json")).unwrap();
+    let weights = safetensors::load(folder(name).join("model.safetensors"), &Device::Cpu).unwrap();
+    let weights = weights.into_iter().map(|(name, tensor)| (rename(&name), tensor));
+    let weights: HashMap<String, Tensor> = weights.collect();
+    safetensors::save(&weights, copy.path().join("model.safetensors")).unwrap();
+    copy
+}
+
+#[test]
+fn names_may_start_as_other_programs_have_it() {
+    for (name, from, to) in [
+        ("gemma3", "language_model.model.", "model.language_model."),
+        ("gpt2", "transformer.", ""),
+        ("nemotron_h", "backbone.", "model."),
+    ] {
+        let copy = renamed(name, |tensor| tensor.replacen(from, to, 1));
+        let loaded = load(copy.path(), &LoadOptions::default()).unwrap();
+        let case = &expected(name).cases[1];
+        let d = distance(&logits_last(&loaded, &case.prompt), &case.logits_last);
+        assert!(d < 1e-4, "{name}: {d}");
+    }
+}
+
+#[test]
 #[cfg(feature = "builtin")]
 fn the_builtin_model_loads_and_fits_its_tokenizer() {
     let loaded = taper_models::load_builtin(&LoadOptions::default()).unwrap();

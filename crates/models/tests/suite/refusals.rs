@@ -1,8 +1,11 @@
 //! What `forward` and a state refuse, and that a refusal changes nothing.
 
-use taper_models::{LanguageModel, ModelError, Outputs, RowId, StateError, Want, Work};
+use taper_models::candle_core::{DType, Device, Tensor};
+use taper_models::{
+    Decoder, LanguageModel, ModelError, Outputs, RowId, StateError, Want, Work, random,
+};
 
-use crate::rows::tiny;
+use crate::rows::{hybrid, tiny};
 
 fn work(row: RowId, tokens: &[u32]) -> Work<'_> {
     Work { row, tokens, want: Want::Last }
@@ -95,4 +98,43 @@ fn a_state_refuses_rows_that_it_does_not_have() {
     let next = state.reorder(&[row, row]).unwrap();
     assert_eq!(state.len(row), Err(StateError::UnknownRow { row }));
     assert!(next.iter().all(|row| state.len(*row) == Ok(0)));
+}
+
+#[test]
+fn a_state_without_a_past_does_not_go_back() {
+    let model = hybrid();
+    let mut state = model.new_state();
+    let row = state.new_row();
+    let mut outputs = Outputs::new();
+    model.forward(&mut *state, &[work(row, &[1, 2, 3])], &mut outputs).unwrap();
+    assert_eq!(state.truncate(row, 3), Ok(()), "this is where it is");
+    let error = state.truncate(row, 1).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "row 0 holds 3 tokens and cannot go back to 1: this model's recurrent layers keep no past; \
+         fork the row ahead of what may be taken back"
+    );
+    assert_eq!(state.len(row), Ok(3));
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_named() {
+    let spec = tiny().spec().clone();
+    let name = "model.layers.1.self_attn.k_proj.weight";
+    for found in [f32::NAN, f32::INFINITY] {
+        let mut weights = random::init(&spec, 11, 1.5).unwrap();
+        let mut numbers = weights[name].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        numbers[5] = found;
+        let shape = weights[name].shape().clone();
+        let broken = Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap();
+        weights.insert(name.to_owned(), broken);
+        let model = Decoder::new(&spec, &weights, DType::F32, &Device::Cpu).unwrap();
+        let mut state = model.new_state();
+        let row = state.new_row();
+        let error = model.forward(&mut *state, &[work(row, &[1, 2])], &mut Outputs::new());
+        let message = error.unwrap_err().to_string();
+        let start = format!("tensor `{name}` holds {found} among its numbers; ");
+        assert!(message.starts_with(&start), "{message}");
+        assert_eq!(state.len(row), Ok(0));
+    }
 }

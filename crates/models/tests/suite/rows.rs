@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use taper_models::candle_core::{DType, Device};
 use taper_models::{
-    Decoder, DecoderSpec, LanguageModel, Outputs, RowId, State, Want, Work, random,
+    Decoder, DecoderSpec, LanguageModel, Outputs, RowId, State, StateError, Want, Work, random,
 };
 
 use crate::golden::distance;
@@ -13,12 +13,27 @@ const CONTEXT: usize = 400;
 
 /// A small random llama; its blocks of cache hold 64 positions, its passes 256 tokens.
 pub(crate) fn tiny() -> Decoder {
-    let config = serde_json::json!({
+    random_model(&serde_json::json!({
         "model_type": "llama", "vocab_size": VOCAB, "hidden_size": 16, "intermediate_size": 24,
         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
         "max_position_embeddings": CONTEXT,
-    });
-    let spec = DecoderSpec::from_config(&config).unwrap();
+    }))
+}
+
+/// The same for a model most of whose layers keep a state; its chunks hold 32 tokens.
+pub(crate) fn hybrid() -> Decoder {
+    random_model(&serde_json::json!({
+        "model_type": "nemotron_h", "vocab_size": VOCAB, "hidden_size": 16, "intermediate_size": 24,
+        "hybrid_override_pattern": "M*EM-", "num_attention_heads": 4, "num_key_value_heads": 2,
+        "head_dim": 4, "mamba_num_heads": 4, "mamba_head_dim": 6, "ssm_state_size": 8,
+        "n_groups": 2, "n_routed_experts": 4, "num_experts_per_tok": 2,
+        "moe_intermediate_size": 8, "moe_shared_expert_intermediate_size": 12,
+        "max_position_embeddings": CONTEXT,
+    }))
+}
+
+fn random_model(config: &serde_json::Value) -> Decoder {
+    let spec = DecoderSpec::from_config(config).unwrap();
     let weights = random::init(&spec, 11, 1.5).unwrap();
     Decoder::new(&spec, &weights, DType::F32, &Device::Cpu).unwrap()
 }
@@ -79,8 +94,14 @@ impl Twin<'_> {
             Step::Append(rows, added) => self.append(&rows, added),
             Step::Truncate(row, len) => {
                 let (row, tokens) = &mut self.rows[row % count];
-                tokens.truncate(len % (tokens.len() + 1));
-                self.state.truncate(*row, tokens.len()).unwrap();
+                let len = len % (tokens.len() + 1);
+                if self.model.capabilities().truncate {
+                    tokens.truncate(len);
+                }
+                let no_way_back = StateError::NoWayBack { row: *row, held: tokens.len(), len };
+                let may = len == tokens.len();
+                let want = if may { Ok(()) } else { Err(no_way_back) };
+                assert_eq!(self.state.truncate(*row, len), want);
             }
             Step::Drop(row) => {
                 let (row, _) = self.rows.swap_remove(row % count);
@@ -122,50 +143,58 @@ impl Twin<'_> {
     }
 }
 
+fn check_history(model: &Decoder, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut twin = Twin { model, state: model.new_state(), rows: Vec::new(), next_token: 1 };
+    twin.apply(Step::New);
+    for step in steps {
+        twin.apply(step);
+    }
+    for (row, tokens) in &twin.rows {
+        prop_assert_eq!(twin.state.len(*row).unwrap(), tokens.len());
+    }
+    // A last token for every row at once shows what each of them holds now.
+    let all: Vec<usize> = (0..twin.rows.len()).collect();
+    if !all.is_empty() {
+        twin.append(&all, 1);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn any_history_equals_a_fresh_prefill(steps in prop::collection::vec(step(), 1..24)) {
-        let model = tiny();
-        let mut twin = Twin {
-            model: &model,
-            state: model.new_state(),
-            rows: Vec::new(),
-            next_token: 1,
-        };
-        twin.apply(Step::New);
-        for step in steps {
-            twin.apply(step);
-        }
-        for (row, tokens) in &twin.rows {
-            prop_assert_eq!(twin.state.len(*row).unwrap(), tokens.len());
-        }
-        // A last token for every row at once shows what each of them holds now.
-        let all: Vec<usize> = (0..twin.rows.len()).collect();
-        if !all.is_empty() {
-            twin.append(&all, 1);
-        }
+        check_history(&tiny(), steps)?;
+    }
+
+    #[test]
+    fn so_it_does_where_layers_keep_a_state(steps in prop::collection::vec(step(), 1..16)) {
+        check_history(&hybrid(), steps)?;
     }
 }
 
 #[test]
 fn a_long_prompt_is_the_same_in_one_call_or_many() {
-    let model = tiny();
-    let tokens: Vec<u32> = (0..CONTEXT as u32).map(|i| i * 11 % VOCAB).collect();
-    let mut state = model.new_state();
-    let row = state.new_row();
-    let mut outputs = Outputs::new();
-    for tokens in tokens.chunks(97) {
-        let work = [Work { row, tokens, want: Want::Last }];
-        model.forward(&mut *state, &work, &mut outputs).unwrap();
+    for model in [tiny(), hybrid()] {
+        let tokens: Vec<u32> = (0..CONTEXT as u32).map(|i| i * 11 % VOCAB).collect();
+        let mut state = model.new_state();
+        let row = state.new_row();
+        let mut outputs = Outputs::new();
+        for tokens in tokens.chunks(97) {
+            let work = [Work { row, tokens, want: Want::Last }];
+            model.forward(&mut *state, &work, &mut outputs).unwrap();
+        }
+        assert!(distance(outputs.last(0), &fresh(&model, &tokens)) < 1e-4);
     }
-    assert!(distance(outputs.last(0), &fresh(&model, &tokens)) < 1e-4);
 }
 
 #[test]
 fn training_and_decoding_agree() {
-    let model = tiny();
+    [tiny(), hybrid()].iter().for_each(check_training);
+}
+
+fn check_training(model: &Decoder) {
     let tokens: Vec<u32> = (0..90).map(|i| i * 5 % VOCAB).collect();
     let ids = taper_models::candle_core::Tensor::new(vec![tokens.clone()], &Device::Cpu).unwrap();
     let trained = model.forward_train(&ids).unwrap().flatten_all().unwrap();
@@ -202,4 +231,25 @@ fn forks_share_memory_until_they_diverge() {
     assert_eq!(state.bytes(), 2 * block);
     state.drop_row(fork).unwrap();
     assert_eq!(state.bytes(), block);
+}
+
+#[test]
+fn forks_share_a_state_until_they_diverge() {
+    let model = hybrid();
+    let mut state = model.new_state();
+    let row = state.new_row();
+    let mut outputs = Outputs::new();
+    let mut append = |state: &mut dyn State, row, tokens: &[u32]| {
+        let work = [Work { row, tokens, want: Want::Last }];
+        model.forward(state, &work, &mut outputs).unwrap();
+    };
+    append(&mut *state, row, &[3; 10]);
+    // One attention's block, and two states with three earlier inputs of 56 channels each.
+    let block = 2 * 64 * 2 * 4 * 4;
+    let states = 2 * (4 * 6 * 8 + 3 * 56) * 4;
+    assert_eq!(state.bytes(), block + states);
+    let fork = state.fork(row).unwrap();
+    assert_eq!(state.bytes(), block + states);
+    append(&mut *state, fork, &[4]);
+    assert_eq!(state.bytes(), 2 * (block + states));
 }

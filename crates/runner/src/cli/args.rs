@@ -51,6 +51,9 @@ pub(super) struct GenerateArgs {
     pub(super) forced_prefix: Option<String>,
 
     #[command(flatten)]
+    pub(super) chat: ChatArgs,
+
+    #[command(flatten)]
     pub(super) model: ModelArgs,
 
     #[command(flatten)]
@@ -83,11 +86,41 @@ pub(super) struct GenerateArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Chat")]
+pub(super) struct ChatArgs {
+    /// Take the prompt as what a user says, through the model's own chat template
+    #[arg(long, conflicts_with = "prompt_ids")]
+    pub(super) chat: bool,
+
+    /// What the system says first
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    pub(super) system: Option<String>,
+
+    /// The turns so far, ahead of the prompt if there is one: a JSON list of objects with a role and
+    /// a content
+    #[arg(long, value_name = "FILE.json", requires = "chat")]
+    pub(super) messages: Option<PathBuf>,
+
+    /// Tell the template whether the model is to think first
+    #[arg(long, value_name = "BOOL", requires = "chat")]
+    pub(super) enable_thinking: Option<bool>,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub(super) struct ModelArgs {
-    /// A Hugging Face folder, or `builtin`: the small model that comes with the program
-    #[arg(long, value_name = "DIR|builtin", default_value = "builtin")]
+    /// A Hugging Face folder, the name of a model that is in Hugging Face's cache, or `builtin`: the
+    /// small model that comes with the program
+    #[arg(long, value_name = "DIR|org/name|builtin", default_value = "builtin")]
     pub(super) model: String,
+
+    /// Which branch, tag or commit of a model in the cache [main]
+    #[arg(long, value_name = "REV")]
+    pub(super) revision: Option<String>,
+
+    /// Draw the weights instead of reading them, for which a folder needs a config.json alone
+    #[arg(long, value_name = "SEED", value_parser = values::seed)]
+    pub(super) random_weights: Option<u64>,
 
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = values::device)]

@@ -6,17 +6,17 @@ use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use taper_runner::models::{LoadError, LoadOptions, LoadedModel, load};
-use taper_runner::sampling::{Ask, GenerationConfig};
+use taper_runner::models::{LoadError, LoadOptions, LoadedModel, ModelError, load, locate};
+use taper_runner::sampling::{Ask, GenerationConfig, OneOrMany};
 use taper_runner::{
-    Draft, EffectiveConfig, Generation, OnError, Outcome, Request, RequestError, Search, Step,
-    model_config, tokenize, tokenize_plain,
+    Chat, Draft, EffectiveConfig, Generation, OnError, Outcome, Request, RequestError, RunError,
+    Search, Step, model_config, tokenize, tokenize_plain,
 };
 
 use super::args::{
     Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs, SpeculationArgs,
 };
-use super::beams;
+use super::{beams, chat};
 use super::failure::Failure;
 use super::settings::Flags;
 use super::text::{Plain, summary};
@@ -30,7 +30,8 @@ const TRACED_ALTERNATIVES: usize = 5;
 
 pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     let cancelled = watch_for_ctrl_c()?;
-    if args.prompt.is_none() && args.prompt_ids.is_none() {
+    let chat = args.chat.chat.then(|| chat::conversation(args)).transpose()?;
+    if chat.is_none() && args.prompt.is_none() && args.prompt_ids.is_none() {
         return Err(Failure::usage("the prompt is missing; give a text, or --prompt-ids 1,2,3"));
     }
     if args.prompt.as_deref() == Some("") {
@@ -51,7 +52,7 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     let draft = args.speculation.draft_model.as_ref();
     let draft = draft.map(|draft| load_model(&args.model, "--draft-model", draft)).transpose()?;
     let load_s = began.elapsed().as_secs_f64();
-    let request = request(args, flags, user, &loaded)?;
+    let request = request(args, flags, user, chat.as_ref(), &loaded)?;
     let guessing = guessing(&args.speculation, draft.as_ref());
     if request.config.num_beams.is_some_and(|beams| beams > 1) {
         if guessing.is_some() {
@@ -71,7 +72,8 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
 
     let mut output = Output::of(&args.output);
     let ended = drive(&mut generation, &mut output, args, &loaded, cancelled);
-    if matches!(ended, Err(Failure::NobodyReads)) {
+    // Nothing was run that there could be a word on.
+    if matches!(ended, Err(Failure::NobodyReads | Failure::Usage(_))) {
         return ended;
     }
     let mut outcome = generation.into_outcome();
@@ -111,6 +113,10 @@ fn drive(
         }
         match generation.next() {
             None => return Ok(()),
+            // The file of weights is to blame, and shows it only when it is used.
+            Some(Err(RunError::Model(error @ ModelError::NotFinite { .. }))) => {
+                return Err(Failure::Usage(format!("--model {}: {error}", args.model.model)));
+            }
             Some(Err(error)) => return Err(Failure::Run(error.to_string())),
             Some(Ok(step)) => output.step(&step)?,
         }
@@ -130,8 +136,30 @@ fn watch_for_ctrl_c() -> Result<&'static AtomicBool, Failure> {
 }
 
 fn load_model(args: &ModelArgs, flag: &str, model: &str) -> Result<LoadedModel, Failure> {
-    let options = LoadOptions { device: args.device, dtype: args.dtype };
-    let loaded = if model == "builtin" { load_builtin(&options)? } else { load(model, &options) };
+    let options =
+        LoadOptions { device: args.device, dtype: args.dtype, random_weights: args.random_weights };
+    let own = model == "builtin";
+    for (only, given) in [
+        ("--revision", args.revision.is_some()),
+        ("--random-weights", args.random_weights.is_some()),
+    ] {
+        if own && given {
+            let what = format!("{only}: the builtin model has none; name another by --model");
+            return Err(Failure::usage(what));
+        }
+    }
+    let loaded = if own {
+        load_builtin(&options)?
+    } else {
+        locate(model, args.revision.as_deref()).and_then(|folder| {
+            let mut loaded = load(&folder, &options)?;
+            if folder.as_os_str() != model {
+                // A snapshot's folder is called by its commit.
+                model.clone_into(&mut loaded.name);
+            }
+            Ok(loaded)
+        })
+    };
     loaded.map_err(|error| {
         let what = error.to_string();
         Failure::Usage(match error {
@@ -160,15 +188,22 @@ fn request(
     args: &GenerateArgs,
     flags: &Flags,
     user: GenerationConfig,
+    chat: Option<&Chat>,
     loaded: &LoadedModel,
 ) -> Result<Request, Failure> {
-    let prompt = match (&args.prompt_ids, &args.prompt) {
-        (Some(ids), _) => ids.0.clone(),
-        (None, text) => tokenize(loaded.tokenizer.as_ref(), text.as_deref().unwrap_or_default())
-            .map_err(Failure::usage)?,
+    let opening = chat.map(|chat| chat::open(chat, loaded)).transpose()?;
+    let end_of_turn = opening.as_ref().and_then(|opening| opening.end_of_turn);
+    let prompt = match (opening, &args.prompt_ids, &args.prompt) {
+        (Some(opening), ..) => opening.prompt,
+        (None, Some(ids), _) => ids.0.clone(),
+        (None, None, text) => {
+            tokenize(loaded.tokenizer.as_ref(), text.as_deref().unwrap_or_default())
+                .map_err(Failure::usage)?
+        }
     };
     let file = model_config(loaded)
         .map_err(|error| Failure::usage(format!("{}: {error}", args.model.model)))?;
+    let file = with_eos(file, end_of_turn);
     let mut request = Request::new(prompt);
     let semantics = args.semantics(&file).map_err(|error| blame(&error, args, flags))?;
     request.config = user.or(semantics.heed(file));
@@ -189,6 +224,16 @@ fn request(
     request.best_of = args.stopping.best_of;
     request.search = args.hugging_face.search.unwrap_or_default();
     Ok(request)
+}
+
+/// The model's settings with one more token that ends the text.
+fn with_eos(mut file: GenerationConfig, token: Option<u32>) -> GenerationConfig {
+    let mut ids = file.eos_ids().to_vec();
+    if let Some(token) = token.filter(|token| !ids.contains(token)) {
+        ids.push(token);
+        file.eos_token_id = Some(OneOrMany::Many(ids));
+    }
+    file
 }
 
 /// Whether anything but the text is shown.

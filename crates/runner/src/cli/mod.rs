@@ -2,6 +2,7 @@
 
 mod args;
 mod beams;
+mod chat;
 mod conform;
 mod failure;
 mod generate;

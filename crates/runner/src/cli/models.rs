@@ -7,14 +7,12 @@ use taper_runner::models::{Capabilities, families};
 use super::failure::Failure;
 use super::text::show;
 
-/// All families are read into one decoder, so what one can do all can.
-const CAPABILITIES: Capabilities = Capabilities::ALL;
-
 pub(super) fn run() -> Result<(), Failure> {
     let mut text = String::from("family        fork  rewind  reorder  batch  score a text\n");
-    let Capabilities { fork, truncate, reorder, batch, all_positions, .. } = CAPABILITIES;
     let yes = |can: bool| if can { "yes" } else { "no" };
     for family in families::supported() {
+        let can = families::capabilities(family).unwrap_or(Capabilities::NONE);
+        let Capabilities { fork, truncate, reorder, batch, all_positions, .. } = can;
         // A write to a string does not fail.
         let _ = writeln!(
             text,

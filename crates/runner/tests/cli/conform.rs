@@ -50,6 +50,11 @@ fn transformers_beams_agree_on_a_model() {
     assert_conforms(&llama, 13);
 }
 
+#[test]
+fn transformers_chat_templates_agree() {
+    assert_conforms(&of_runner("chat.jsonl"), 26);
+}
+
 /// Runs the program on these cases.
 fn run(cases: &[Value]) -> Ran {
     let folder = tempfile::tempdir().unwrap();

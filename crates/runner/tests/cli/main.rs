@@ -2,12 +2,14 @@
 
 mod bad_input;
 mod beams;
+mod chat;
 mod conform;
 mod detokenizer;
 mod engines;
 mod grammar;
 mod guidance;
 mod json;
+mod loading;
 mod properties;
 mod runs;
 mod speculation;

@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Result, Tensor};
 
-use super::{Attend, causal_mask};
+use super::{Context, Step, causal_mask};
 use crate::decoder::kernels::Kernels;
 use crate::spec::AttentionSpec;
 
@@ -32,14 +32,14 @@ impl<'a> CausalBatch<'a> {
     }
 }
 
-impl Attend for CausalBatch<'_> {
+impl Context for CausalBatch<'_> {
     fn kernels(&self) -> Kernels {
         Kernels::Differentiable
     }
 
     fn attend(
         &mut self,
-        _layer: usize,
+        _slot: usize,
         spec: &AttentionSpec,
         q: &Tensor,
         k: &Tensor,
@@ -61,5 +61,12 @@ impl Attend for CausalBatch<'_> {
         let shares = shares.reshape((batch * kv_heads, group * time, time))?;
         let read = shares.matmul(&by_head(v)?)?.reshape((batch, kv_heads, group, time, dim))?;
         read.permute((0, 3, 1, 2, 4))?.reshape((batch * time, spec.heads * dim))
+    }
+    fn recur(&mut self, _slot: usize, x: &Tensor, step: &Step<'_>) -> Result<Tensor> {
+        let rows = (0..self.batch).map(|row| {
+            let (read, _) = step(&x.narrow(0, row * self.time, self.time)?, None)?;
+            Ok(read)
+        });
+        Tensor::cat(&rows.collect::<Result<Vec<_>>>()?, 0)
     }
 }

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
-use super::{Attend, causal_mask};
-use crate::cache::{Cache, KeyValues, Row};
+use super::{Context, Step, causal_mask};
+use crate::cache::{Advanced, Cache, KeyValues, Row};
 use crate::decoder::cpu;
 use crate::decoder::kernels::Kernels;
 use crate::language_model::RowId;
@@ -23,17 +23,23 @@ pub(in crate::decoder) struct Segment {
     pub(in crate::decoder) position: usize,
 }
 
-/// Attention of several segments, which follow one another along the first dimension.
+/// Several segments, which follow one another along the first dimension.
 pub(in crate::decoder) struct Cached<'a> {
     cache: &'a Cache,
     segments: &'a [Segment],
+    /// What recurrent mixers have come to in this call.
+    advanced: &'a mut Advanced,
     /// Masks by segment and window: the layers share them.
     masks: Vec<(usize, Option<usize>, Tensor)>,
 }
 
 impl<'a> Cached<'a> {
-    pub(in crate::decoder) fn new(cache: &'a Cache, segments: &'a [Segment]) -> Self {
-        Self { cache, segments, masks: Vec::new() }
+    pub(in crate::decoder) fn new(
+        cache: &'a Cache,
+        segments: &'a [Segment],
+        advanced: &'a mut Advanced,
+    ) -> Self {
+        Self { cache, segments, advanced, masks: Vec::new() }
     }
 
     /// Stores the keys and values of a segment and reads for its queries. The tensors hold the
@@ -41,17 +47,17 @@ impl<'a> Cached<'a> {
     fn attend_segment(
         &mut self,
         index: usize,
-        layer: usize,
+        slot: usize,
         spec: &AttentionSpec,
         [q, k, v]: [&Tensor; 3],
     ) -> Result<Tensor> {
         let position = self.segments[index].position;
         let row = self.row(index)?;
         let (n, kv_heads, dim) = k.dims3()?;
-        row.write(layer, position, &k.transpose(0, 1)?, &v.transpose(0, 1)?)?;
+        row.write(slot, position, &k.transpose(0, 1)?, &v.transpose(0, 1)?)?;
 
         let first = spec.window.map_or(0, |window| (position + 1).saturating_sub(window));
-        let seen = row.read(layer, first..position + n)?;
+        let seen = row.read(slot, first..position + n)?;
         if let Some(read) = cpu::attend_one(q, &seen, spec.scale)? {
             return Ok(read);
         }
@@ -110,14 +116,14 @@ impl<'a> Cached<'a> {
     }
 }
 
-impl Attend for Cached<'_> {
+impl Context for Cached<'_> {
     fn kernels(&self) -> Kernels {
         Kernels::Fused
     }
 
     fn attend(
         &mut self,
-        layer: usize,
+        slot: usize,
         spec: &AttentionSpec,
         q: &Tensor,
         k: &Tensor,
@@ -128,7 +134,26 @@ impl Attend for Cached<'_> {
         for index in 0..self.segments.len() {
             let n = self.segments[index].tokens.len();
             let [q, k, v] = [q, k, v].map(|x| x.narrow(0, start, n));
-            read.push(self.attend_segment(index, layer, spec, [&q?, &k?, &v?])?);
+            read.push(self.attend_segment(index, slot, spec, [&q?, &k?, &v?])?);
+            start += n;
+        }
+        Tensor::cat(&read, 0)
+    }
+
+    fn recur(&mut self, slot: usize, x: &Tensor, step: &Step<'_>) -> Result<Tensor> {
+        let mut read = Vec::with_capacity(self.segments.len());
+        let mut start = 0;
+        for (index, segment) in self.segments.iter().enumerate() {
+            let n = segment.tokens.len();
+            let key = (segment.row, slot);
+            // A long piece of work is computed in several passes: the earlier ones come first.
+            let past = match self.advanced.get(&key) {
+                Some(past) => Some(past),
+                None => self.row(index)?.recurrent(slot),
+            };
+            let (part, next) = step(&x.narrow(0, start, n)?, past)?;
+            read.push(part);
+            self.advanced.insert(key, next);
             start += n;
         }
         Tensor::cat(&read, 0)
