@@ -3,7 +3,7 @@
 mod support;
 
 use proptest::prelude::*;
-use support::{Op, history, op, row, unconditional};
+use support::{Cut, Op, cut, history, long_row, op, row, unconditional};
 use taper_sampling::reference::List;
 use taper_sampling::testkit::*;
 use taper_sampling::*;
@@ -150,6 +150,50 @@ proptest! {
             Err(other) => prop_assert!(false, "{other}"),
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Rows long enough for a cut by mass to start from a sample, with what may mislead it.
+    #[test]
+    fn long_rows_agree_with_the_reference(
+        row in long_row(),
+        t in prop_oneof![Just(1.0_f32), 0.3_f32..4.0],
+        cut in cut().prop_filter("finds its boundary in the whole row", is_by_mass_or_order),
+        next in cut().prop_filter("does too", is_by_mass_or_order),
+        u in 0.0_f64..1.0,
+    ) {
+        let key = DrawKey::new(5);
+        let ops = [Op::Cut(Cut::Divide(t)), Op::Cut(cut), Op::Cut(next)];
+        for last in 1..=ops.len() {
+            let ops = &ops[..last];
+            let mut list = List::new(&row, Draws::new(key));
+            for op in ops {
+                prop_assume!(!op.is_undecided(&list));
+                op.apply(&mut list, &History::new(&[]), row.len());
+                prop_assume!(list.max() > f32::NEG_INFINITY);
+            }
+            let mut workspace = Workspace::new(row.len());
+            let pipeline = pipeline_of(ops, Pipeline::draw());
+            let mut candidates = pipeline.process(&row, &Step::new(key), &mut workspace).unwrap();
+            // A draw may come before anybody has asked who is left, and after.
+            prop_assert_eq!(candidates.pick(u).ok(), list.pick(u));
+            prop_assert_eq!(candidates.len(), list.entries().len());
+            prop_assert_eq!(entries(&candidates), entries_of(&list));
+            prop_assert_eq!(candidates.mass().unwrap(), list.mass());
+            candidates.map(|_, score| score);
+            prop_assert_eq!(entries(&candidates), entries_of(&list));
+            prop_assert_eq!(candidates.pick(u).ok(), list.pick(u));
+        }
+    }
+}
+
+fn is_by_mass_or_order(cut: &Cut) -> bool {
+    matches!(
+        cut,
+        Cut::TopK(..) | Cut::TopP(..) | Cut::MinP(..) | Cut::Typical(..) | Cut::Nearest(..)
+    )
 }
 
 /// The list with other scores; what is banned stays so.

@@ -1,9 +1,11 @@
 //! How a cut is carried out: where its boundary lies, who of the equals there stays, and the account
 //! for the trace.
 
+use super::frontier::Split;
 use super::{Best, Cache, Candidates, Shape};
 use crate::draws::Purpose;
-use crate::kernels::{Mass, ln, passes, selection};
+use crate::kernels::gather::{Band, gather};
+use crate::kernels::{Mass, passes, selection};
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 
@@ -28,36 +30,6 @@ impl Candidates<'_> {
         (found.value, found.above as usize)
     }
 
-    /// Fills `buffers.weights`, one per slot, and returns their mass.
-    pub(super) fn weigh(&mut self, best: Best) -> Mass {
-        let gaps = self.gaps(best);
-        let super::Buffers { values, weights, .. } = &mut *self.buffers;
-        let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let total = passes::weights_into(values, gaps, weights);
-        self.cache.mass = Some(total);
-        total
-    }
-
-    /// The value at which the mass from the top reaches `needed`, and the mass above it.
-    pub(super) fn value_at_mass(&mut self, needed: u64, total: Mass, best: Best) -> (f32, u64) {
-        // If all n candidates were lighter than a fraction 1/n of what may be dropped, dropping
-        // them would be fine; so the boundary is at least that heavy. One unit and a thousandth
-        // cover the rounding of weights.
-        let share = ((total.0 - needed) as f64 / self.len() as f64 - 1.0).max(0.0);
-        let floor = f64::from(best.score) + ln(share / Mass::ONE.0 as f64) - 1e-3;
-        let lowest = self.lowest_value(|score| f64::from(score) >= floor);
-        let super::Buffers { values, block_max, weights, pairs, selection: scratch, .. } =
-            &mut *self.buffers;
-        let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let blocks = self.cache.blocks.then_some(block_max.as_slice());
-        pairs.clear();
-        passes::visit_from(values, blocks, lowest, |slot, value| {
-            pairs.push((value, Mass::of_weight(weights[slot]).0));
-        });
-        let found = selection::boundary(|| pairs.iter().copied(), needed, scratch);
-        (found.value, found.above)
-    }
-
     /// Keeps what is above `value`, and `room` of those that equal it, as `ties` says.
     pub(super) fn cut_at(
         &mut self,
@@ -71,6 +43,10 @@ impl Candidates<'_> {
             let lowest = self.lowest_value(|other| other >= score);
             self.retain_from(lowest, |_, _| true);
             return Ok(());
+        }
+        if !self.buffers.probe.is_on() {
+            // Whatever the policy, those below go; the equals are then divided in a short list.
+            self.retain_from(value, |_, _| true);
         }
         self.cut_class(Class { value, room, lowest: value }, ties, |other| other > value)
     }
@@ -86,6 +62,13 @@ impl Candidates<'_> {
         let Class { value, room, lowest } = class;
         self.note_ties(value, room, &inside);
         let (_, equal) = passes::count_around(self.values(), value);
+        if room >= equal
+            && lowest == value
+            && self.shape == Shape::List
+            && !self.buffers.probe.is_on()
+        {
+            return Ok(());
+        }
         if ties == TiePolicy::Error && room < equal {
             return Err(StageError::Tie { score: self.score_of(value), tied: equal, room });
         }
@@ -124,6 +107,52 @@ impl Candidates<'_> {
         });
     }
 
+    /// Keeps the values from `lowest` upwards.
+    pub(super) fn retain_at_least(&mut self, lowest: f32) {
+        if self.shape == Shape::List || self.buffers.probe.is_on() || self.few_reach(lowest) {
+            self.retain_from(lowest, |_, _| true);
+        } else {
+            self.list_split(Split { at: 0, before: lowest, after: lowest });
+        }
+    }
+
+    /// Whether most blocks lie below `lowest`, so that it is best to skip them.
+    fn few_reach(&self, lowest: f32) -> bool {
+        let blocks = &self.buffers.block_max;
+        let reach = blocks.iter().filter(|&&max| max >= lowest).count();
+        self.cache.blocks && reach * 8 < blocks.len()
+    }
+
+    /// Carries out a pending cut.
+    pub(super) fn settle(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            let chunks = self.cache.chunks;
+            let mass = self.cache.mass;
+            self.list_split(pending.split);
+            (self.cache.mass, self.cache.chunks) = (mass, chunks);
+        }
+    }
+
+    /// Makes a list of the slots on the kept side of a split.
+    fn list_split(&mut self, split: Split) {
+        self.list_keys(split, |value| value);
+    }
+
+    /// Makes a list of the slots that a split of `key(value)` keeps.
+    pub(super) fn list_keys(&mut self, split: Split, key: impl Fn(f32) -> f32 + Copy) {
+        let best = self.cache.best;
+        let super::Buffers { values, ids, spare, .. } = &mut *self.buffers;
+        let from: &[f32] = if self.shape == Shape::Row { self.row } else { values };
+        let (head, tail) = from.split_at(split.at.min(from.len()));
+        ids.clear();
+        spare.clear();
+        gather(head, 0, key, Band::from(split.before), ids, spare);
+        gather(tail, head.len(), key, Band::from(split.after), ids, spare);
+        core::mem::swap(values, spare);
+        self.shape = Shape::List;
+        self.cache = Cache { best, ..Cache::default() };
+    }
+
     /// Keeps the slots whose value is at least `lowest` and that pass `accept(id, value)`.
     pub(super) fn retain_from(&mut self, lowest: f32, mut accept: impl FnMut(u32, f32) -> bool) {
         let before = if self.buffers.probe.is_on() { self.mass().ok() } else { None };
@@ -153,7 +182,7 @@ impl Candidates<'_> {
             core::mem::swap(values, spare);
             self.shape = Shape::List;
         }
-        self.cache = Cache { best: was, blocks: false, mass: None };
+        self.cache = Cache { best: was, ..Cache::default() };
         if let (Some(before), Some(best)) = (before, was) {
             self.account(before, best);
         }

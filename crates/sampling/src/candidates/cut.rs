@@ -5,7 +5,8 @@
 use alloc::vec::Vec;
 
 use super::boundary::Class;
-use super::{Candidates, Shape};
+use super::frontier::ByScore;
+use super::{Candidates, Pending, Shape};
 use crate::kernels::{Mass, passes};
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
@@ -93,16 +94,21 @@ impl Candidates<'_> {
         if p >= 1.0 || at_least >= self.len() {
             return Ok(());
         }
-        let total = self.weigh(best);
-        let needed = rule.needed(p, total);
-        let (value, above) = self.value_at_mass(needed, total, best);
-        let (count_above, count_equal) = passes::count_around(self.values(), value);
-        let each = Mass::of_weight(self.gaps(best).weight_of(value)).0;
-        let room = (needed - above).div_ceil(each) as usize;
-        if count_above + room.min(count_equal) < at_least {
+        let order = ByScore(self.gaps(best));
+        let frontier = self.frontier(order, p, |total| rule.needed(p, total), best)?;
+        if frontier.kept < at_least {
             return self.keep_top(at_least, ties);
         }
-        self.cut_at(value, room, ties)
+        // A division may have merged values: equal scores are then more than one class.
+        let merged = ties == TiePolicy::KeepAll && self.divisor != 1.0;
+        let split = if merged { None } else { self.split(order, &frontier, ties) };
+        let Some(split) = split else {
+            return self.cut_at(frontier.value, frontier.room, ties);
+        };
+        let kept = frontier.kept + frontier.taken(ties) - frontier.room.min(frontier.class);
+        self.pending = Some(Pending { split, kept });
+        (self.cache.mass, self.cache.chunks) = (Some(frontier.mass(ties)), true);
+        Ok(())
     }
 
     /// Keeps scores from `floor` upwards, and never fewer than the first `at_least` of the order
@@ -110,9 +116,13 @@ impl Candidates<'_> {
     ///
     /// # Errors
     ///
-    /// [`StageError::Empty`] if nothing reaches the floor and `at_least` is 0, and as
-    /// [`Candidates::max`].
+    /// [`StageError::Argument`] if `floor` is NaN, [`StageError::Empty`] if nothing reaches it and
+    /// `at_least` is 0, and as [`Candidates::max`].
     pub fn keep_from(&mut self, floor: f32, edge: Edge, at_least: usize) -> Result<(), StageError> {
+        if floor.is_nan() {
+            let value = f64::from(floor);
+            return Err(StageError::Argument { argument: "floor", value, domain: "a number" });
+        }
         let best = self.best()?;
         let lowest = match edge {
             Edge::Keep => self.lowest_value(|score| score >= floor),
@@ -128,7 +138,7 @@ impl Candidates<'_> {
         if !reached {
             return Err(StageError::Empty);
         }
-        self.retain_from(lowest, |_, _| true);
+        self.retain_at_least(lowest);
         Ok(())
     }
 
@@ -191,6 +201,7 @@ impl Candidates<'_> {
     /// The candidates with their scores, and room for one number each, for a rule that needs
     /// more than the verbs offer. Nothing is allocated.
     pub fn scratch(&mut self) -> (impl Iterator<Item = (u32, f32)> + Clone + '_, &mut Vec<f32>) {
+        self.settle();
         let (shape, divisor) = (self.shape, self.divisor);
         let super::Buffers { values, ids, spare, .. } = &mut *self.buffers;
         let values: &[f32] = if shape == Shape::Row { self.row } else { values };

@@ -31,8 +31,9 @@ impl Candidates<'_> {
             self.own_values();
             self.cache.best = None;
         }
+        self.settle();
         self.divisor = temperature;
-        self.cache.mass = None;
+        (self.cache.mass, self.cache.chunks) = (None, false);
         // The best value stays the best; its score is another, and may now overflow.
         let blocks = self.cache.blocks;
         if let Some(best) = self.cache.best.take() {
@@ -166,6 +167,7 @@ impl Candidates<'_> {
 
     /// Makes `buffers.values` hold the scores, so that they may be written.
     fn own_values(&mut self) {
+        self.settle();
         let divisor = self.divisor;
         if self.shape == Shape::Row {
             self.buffers.values.clear();

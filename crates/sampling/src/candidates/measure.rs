@@ -82,7 +82,7 @@ impl Candidates<'_> {
     pub fn mean_score(&mut self) -> Result<f64, StageError> {
         let best = self.best()?;
         let (mass, spread) = passes::mass_and_spread(self.values(), self.gaps(best));
-        self.cache.mass = Some(mass);
+        (self.cache.mass, self.cache.chunks) = (Some(mass), false);
         Ok(f64::from(best.score) - spread.share_of(mass))
     }
 

@@ -3,6 +3,7 @@
 mod boundary;
 mod cut;
 mod edit;
+mod frontier;
 mod measure;
 mod nearest;
 mod pick;
@@ -15,9 +16,11 @@ pub use cut::{Edge, MassRule};
 pub(crate) use probe::{Census, Probe};
 pub use read::Normaliser;
 
+use self::frontier::Split;
 use crate::draws::Draws;
 use crate::kernels::Mass;
-use crate::kernels::passes::{Gaps, blocks_for};
+use crate::kernels::estimate::Histogram;
+use crate::kernels::passes::{Gaps, blocks_for, chunks_for};
 use crate::kernels::selection::{SelectionScratch, key, value_of};
 
 /// The buffers a [`Candidates`] works in, sized for a vocabulary once.
@@ -28,7 +31,10 @@ pub(crate) struct Buffers {
     /// The list's token ids, ascending.
     ids: Vec<u32>,
     block_max: Vec<f32>,
-    weights: Vec<f32>,
+    /// The mass of the candidates in each chunk of token ids.
+    chunk_mass: Vec<u64>,
+    histogram: Histogram,
+    band: BandBuffers,
     /// The next `values` while a cut reads the present ones.
     spare: Vec<f32>,
     pairs: Vec<(f32, u64)>,
@@ -44,7 +50,13 @@ impl Buffers {
             values: Vec::with_capacity(size),
             ids: Vec::with_capacity(size),
             block_max: Vec::with_capacity(blocks_for(size)),
-            weights: Vec::with_capacity(size),
+            chunk_mass: Vec::with_capacity(chunks_for(size)),
+            histogram: Histogram::new(),
+            band: BandBuffers {
+                slots: Vec::with_capacity(size),
+                values: Vec::with_capacity(size),
+                masses: Vec::with_capacity(size),
+            },
             spare: Vec::with_capacity(size),
             pairs: Vec::with_capacity(size),
             // A window of the text may be longer than a small vocabulary.
@@ -53,6 +65,14 @@ impl Buffers {
             probe: Probe::for_vocabulary(size),
         }
     }
+}
+
+/// The part of the candidates in which a cut by mass falls.
+#[derive(Debug)]
+struct BandBuffers {
+    slots: Vec<u32>,
+    values: Vec<f32>,
+    masses: Vec<u64>,
 }
 
 /// How the candidates are held. No verb shows which.
@@ -80,6 +100,16 @@ struct Cache {
     /// Whether `block_max` describes the values as they are.
     blocks: bool,
     mass: Option<Mass>,
+    /// Whether `chunk_mass` describes the candidates as they are; it does not outlast `mass`.
+    chunks: bool,
+}
+
+/// A cut that has been decided and not carried out: the next verb that needs the survivors one by
+/// one does that, and a draw needs none of them.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    split: Split,
+    kept: usize,
 }
 
 /// The candidates of one step: token ids with scores, offered as verbs.
@@ -112,6 +142,7 @@ pub struct Candidates<'w> {
     buffers: &'w mut Buffers,
     shape: Shape,
     divisor: f32,
+    pending: Option<Pending>,
     draws: Draws,
     cache: Cache,
 }
@@ -119,12 +150,14 @@ pub struct Candidates<'w> {
 impl<'w> Candidates<'w> {
     /// All tokens of `row`, scored by their logits. The row is borrowed and never written.
     pub(crate) fn of_row(row: &'w [f32], draws: Draws, buffers: &'w mut Buffers) -> Self {
-        Self { row, buffers, shape: Shape::Row, divisor: 1.0, draws, cache: Cache::default() }
+        let (shape, cache) = (Shape::Row, Cache::default());
+        Self { row, buffers, shape, divisor: 1.0, pending: None, draws, cache }
     }
 
     /// Lists all tokens of the row again, untouched.
     pub(crate) fn start_again(&mut self) {
         (self.shape, self.divisor, self.cache) = (Shape::Row, 1.0, Cache::default());
+        self.pending = None;
     }
 
     /// Tokens in the vocabulary: ids are below this.
@@ -134,7 +167,7 @@ impl<'w> Candidates<'w> {
 
     /// Tokens still listed, banned ones included.
     pub fn len(&self) -> usize {
-        self.values().len()
+        self.pending.map_or(self.values().len(), |pending| pending.kept)
     }
 
     /// Whether no token is listed. A cut never leaves it so.
@@ -146,6 +179,7 @@ impl<'w> Candidates<'w> {
         &mut self.buffers.probe
     }
 
+    /// The values by slot, those that a pending cut takes away among them.
     fn values(&self) -> &[f32] {
         match self.shape {
             Shape::Row => self.row,
@@ -162,10 +196,17 @@ impl<'w> Candidates<'w> {
 
     /// Where a token is listed; `None` when it was removed or is no token.
     fn slot_of(&self, id: u32) -> Option<usize> {
-        match self.shape {
+        let slot = match self.shape {
             Shape::Row | Shape::Dense => ((id as usize) < self.row.len()).then_some(id as usize),
             Shape::List => self.buffers.ids.binary_search(&id).ok(),
-        }
+        };
+        slot.filter(|&slot| self.stays(slot, self.values()[slot]))
+    }
+
+    /// Whether a pending cut, if there is one, leaves the candidate in this slot.
+    #[inline(always)]
+    fn stays(&self, slot: usize, value: f32) -> bool {
+        self.pending.is_none_or(|pending| pending.split.holds(slot, value))
     }
 
     #[inline(always)]

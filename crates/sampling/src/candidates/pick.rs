@@ -1,6 +1,8 @@
 //! The verbs that draw: the inverse of a cumulative distribution, ids ascending.
 
-use super::Candidates;
+use core::ops::Range;
+
+use super::{Candidates, Shape};
 use crate::draws::Purpose;
 use crate::kernels::special::gumbel;
 use crate::kernels::{Mass, passes, weight};
@@ -15,10 +17,21 @@ impl Candidates<'_> {
     /// As [`Candidates::max`], and [`StageError::Argument`] unless `0 ≤ u < 1`.
     pub fn pick(&mut self, u: f64) -> Result<u32, StageError> {
         check_unit(u)?;
-        let best = self.best()?;
+        let best = self.top()?;
         let total = self.mass()?;
         let gaps = self.gaps(best);
-        self.at_share(u, total, |value| gaps.weight_of(value))
+        let weight = |value| gaps.weight_of(value);
+        if !self.cache.chunks {
+            return self.at_share(u, total, weight);
+        }
+        let mut left = part_of(u, total);
+        for (c, &mass) in self.buffers.chunk_mass.iter().enumerate() {
+            if left < mass {
+                return self.within(self.slots_of_chunk(c), &mut left, weight);
+            }
+            left -= mass;
+        }
+        Err(StageError::Empty)
     }
 
     /// The token that [`Candidates::pick`] would return if every candidate that is not banned
@@ -48,7 +61,7 @@ impl Candidates<'_> {
             return Err(StageError::AllMasked { candidates: self.len() });
         }
         let term = |value: f32| weight(best - rescored(value));
-        let total = passes::mass_of(self.values(), term);
+        let total = passes::mass_of(self.values(), term, |_| ());
         self.at_share(u, total, term)
     }
 
@@ -89,25 +102,55 @@ impl Candidates<'_> {
 
     /// Where the running sum of `term(value)` exceeds the share `u` of `total`, which it sums to.
     fn at_share(&self, u: f64, total: Mass, term: impl Fn(f32) -> f32) -> Result<u32, StageError> {
-        // 53 bits of u against a mass of up to 64: the product is exact in 128.
-        let scaled = (u * 9_007_199_254_740_992.0) as u128;
-        let mut left = ((scaled * u128::from(total.0)) >> 53) as u64;
+        let mut left = part_of(u, total);
         for (c, chunk) in self.values().chunks(passes::CHUNK).enumerate() {
-            let mass = passes::mass_of(chunk, &term).0;
-            if left >= mass {
-                left -= mass;
-                continue;
+            let mass = passes::mass_of(chunk, &term, |_| ()).0;
+            if left < mass {
+                let first = c * passes::CHUNK;
+                return self.within(first..first + chunk.len(), &mut left, term);
             }
-            for (i, &value) in chunk.iter().enumerate() {
+            left -= mass;
+        }
+        Err(StageError::Empty)
+    }
+
+    /// The slots that hold the token ids of a chunk of the vocabulary.
+    fn slots_of_chunk(&self, chunk: usize) -> Range<usize> {
+        let (first, end) = (chunk * passes::CHUNK, (chunk + 1) * passes::CHUNK);
+        if self.shape == Shape::List {
+            let slot = |id: usize| self.buffers.ids.partition_point(|&other| (other as usize) < id);
+            slot(first)..slot(end)
+        } else {
+            first..end.min(self.row.len())
+        }
+    }
+
+    /// The token among `slots` at which the running sum of `term(value)` exceeds `left`.
+    fn within(
+        &self,
+        slots: Range<usize>,
+        left: &mut u64,
+        term: impl Fn(f32) -> f32,
+    ) -> Result<u32, StageError> {
+        for slot in slots {
+            let value = self.values()[slot];
+            if self.stays(slot, value) {
                 let own = Mass::of_weight(term(value)).0;
-                if left < own {
-                    return Ok(self.id_at(c * passes::CHUNK + i));
+                if *left < own {
+                    return Ok(self.id_at(slot));
                 }
-                left -= own;
+                *left -= own;
             }
         }
         Err(StageError::Empty)
     }
+}
+
+/// The share `u` of a mass, in its units, rounded down.
+fn part_of(u: f64, total: Mass) -> u64 {
+    // 53 bits of u against a mass of up to 64: the product is exact in 128.
+    let scaled = (u * 9_007_199_254_740_992.0) as u128;
+    ((scaled * u128::from(total.0)) >> 53) as u64
 }
 
 fn check_unit(u: f64) -> Result<(), StageError> {

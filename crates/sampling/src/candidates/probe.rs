@@ -122,7 +122,7 @@ impl Candidates<'_> {
             return Census { eligible, norm: None, entropy: f64::NAN };
         };
         let (mass, spread) = passes::mass_and_spread(self.values(), self.gaps(best));
-        self.cache.mass = Some(mass);
+        (self.cache.mass, self.cache.chunks) = (Some(mass), false);
         let entropy = ln(mass.as_f64()) + spread.share_of(mass);
         Census { eligible, norm: Some((best.score, mass)), entropy }
     }

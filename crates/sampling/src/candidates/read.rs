@@ -41,7 +41,9 @@ impl Candidates<'_> {
     /// Calls `visit(id, score)` for every listed token, ids ascending, banned ones included.
     pub fn for_each(&self, mut visit: impl FnMut(u32, f32)) {
         for (slot, &value) in self.values().iter().enumerate() {
-            visit(self.id_at(slot), self.score_of(value));
+            if self.stays(slot, value) {
+                visit(self.id_at(slot), self.score_of(value));
+            }
         }
     }
 
@@ -52,12 +54,15 @@ impl Candidates<'_> {
     /// [`StageError::NotFinite`] if any listed score is NaN or +∞, [`StageError::AllMasked`] if
     /// all are −∞, [`StageError::Empty`] if there are none.
     pub fn max(&mut self) -> Result<f32, StageError> {
-        self.best().map(|best| best.score)
+        self.top().map(|best| best.score)
     }
 
     /// How many tokens could be chosen: listed and not banned.
     pub fn eligible(&self) -> usize {
-        self.values().iter().filter(|&&v| self.score_of(v) > f32::NEG_INFINITY).count()
+        let scored = |&(slot, &value): &(usize, &f32)| {
+            self.stays(slot, value) && self.score_of(value) > f32::NEG_INFINITY
+        };
+        self.values().iter().enumerate().filter(scored).count()
     }
 
     /// The mass of all candidates, in units of the best one's weight.
@@ -66,12 +71,19 @@ impl Candidates<'_> {
     ///
     /// As [`Candidates::max`].
     pub fn mass(&mut self) -> Result<Mass, StageError> {
-        let best = self.best()?;
+        let best = self.top()?;
         if let Some(mass) = self.cache.mass {
             return Ok(mass);
         }
-        let mass = passes::mass(self.values(), self.gaps(best));
+        self.settle();
+        let gaps = self.gaps(best);
+        let super::Buffers { values, chunk_mass, .. } = &mut *self.buffers;
+        let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
+        chunk_mass.clear();
+        let mass = passes::chunk_masses(values, gaps, |mass| chunk_mass.push(mass));
         self.cache.mass = Some(mass);
+        // The slots of a list are not token ids.
+        self.cache.chunks = self.shape != Shape::List;
         Ok(mass)
     }
 
@@ -84,7 +96,8 @@ impl Candidates<'_> {
     /// As [`Candidates::max`].
     pub fn mass_by(&mut self, f: impl Fn(f32) -> f32) -> Result<Mass, StageError> {
         let best = self.best()?;
-        Ok(passes::mass_by(self.values(), self.gaps(best), f))
+        let gaps = self.gaps(best);
+        Ok(passes::mass_of(self.values(), |value| f(gaps.weight_of(value)), |_| ()))
     }
 
     /// The weight of a score in the unit of [`Candidates::mass`]: `exp(score − best)`, 0 when
@@ -94,7 +107,7 @@ impl Candidates<'_> {
     ///
     /// As [`Candidates::max`].
     pub fn weight(&mut self, score: f32) -> Result<f32, StageError> {
-        Ok(crate::kernels::weight(self.best()?.score - score))
+        Ok(crate::kernels::weight(self.top()?.score - score))
     }
 
     /// The natural logarithm of the sum of `exp(score)`. For log-probabilities see
@@ -114,7 +127,7 @@ impl Candidates<'_> {
     ///
     /// As [`Candidates::max`].
     pub fn normaliser(&mut self) -> Result<Normaliser, StageError> {
-        let best = f64::from(self.best()?.score);
+        let best = f64::from(self.top()?.score);
         Ok(Normaliser { best, log_mass: ln(self.mass()?.as_f64()) })
     }
 
@@ -126,7 +139,7 @@ impl Candidates<'_> {
     pub fn entropy(&mut self) -> Result<f64, StageError> {
         let best = self.best()?;
         let (mass, spread) = passes::mass_and_spread(self.values(), self.gaps(best));
-        self.cache.mass = Some(mass);
+        (self.cache.mass, self.cache.chunks) = (Some(mass), false);
         Ok(ln(mass.as_f64()) + spread.share_of(mass))
     }
 
@@ -208,9 +221,16 @@ impl Candidates<'_> {
         Ok(())
     }
 
-    /// The best candidate; every verb that needs an order or a mass comes through here, so this
-    /// is where NaN, +∞ and a fully masked set are refused.
+    /// The best candidate, after a pending cut has been carried out: for a verb that goes on to look
+    /// at the candidates one by one.
     pub(super) fn best(&mut self) -> Result<Best, StageError> {
+        self.settle();
+        self.top()
+    }
+
+    /// The best candidate. Every verb that needs an order or a mass comes through here, so this is
+    /// where NaN, +∞ and a fully masked set are refused.
+    pub(super) fn top(&mut self) -> Result<Best, StageError> {
         if let Some(best) = self.cache.best {
             return Ok(best);
         }
@@ -226,7 +246,7 @@ impl Candidates<'_> {
             return Err(self.refusal(scan.max));
         }
         let best = Best { value: scan.max, score: self.score_of(scan.max) };
-        self.cache = Cache { best: Some(best), blocks: true, mass: None };
+        self.cache = Cache { best: Some(best), blocks: true, ..Cache::default() };
         Ok(best)
     }
 

@@ -35,19 +35,50 @@ impl Mass {
     /// The fixed-point value of a weight in `0..=1`, rounded to nearest, ties to even.
     #[inline(always)]
     pub fn of_weight(weight: f32) -> Self {
-        Self(fixed_bits(weight).wrapping_sub(MAGIC_BITS))
+        Self(Fixed::of(weight).mass())
     }
 }
 
-/// Adding 2⁵² to a double below it leaves its integer part in the low mantissa bits.
-const MAGIC: f64 = 4_503_599_627_370_496.0;
-pub(crate) const MAGIC_BITS: u64 = MAGIC.to_bits();
-const UNITS: f64 = (1_u64 << 40) as f64;
+/// A weight in fixed point, in two parts that vector lanes add up without unpacking: as the bits of
+/// two floats whose integer part stands in the low bits of the mantissa.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fixed {
+    /// The weight in units of 2⁻¹⁷, rounded to nearest: [`Fixed::HIGH`] + 0 ..= 2¹⁷.
+    pub(crate) high: u32,
+    /// What that left over in units of 2⁻⁴⁰: [`Fixed::LOW`] − 2²² ..= + 2²².
+    pub(crate) low: u32,
+}
 
-/// `MAGIC_BITS` + the fixed-point weight: the form that sums in vector lanes without unpacking.
-#[inline(always)]
-pub(crate) fn fixed_bits(weight: f32) -> u64 {
-    (f64::from(weight) * UNITS + MAGIC).to_bits()
+impl Fixed {
+    /// 2²³: a float from here to 2²⁴ has no fraction.
+    const WHOLE: f32 = 8_388_608.0;
+    /// Room for a negative number as well.
+    const SIGNED: f32 = 1.5 * Self::WHOLE;
+    const HIGH: u32 = Self::WHOLE.to_bits();
+    const LOW: u32 = Self::SIGNED.to_bits();
+
+    /// The fixed-point form of a weight in `0..=1`. Both roundings are to nearest, ties to even, and
+    /// the first leaves a remainder that a float holds exactly: together they are one rounding.
+    #[inline(always)]
+    pub(crate) fn of(weight: f32) -> Self {
+        let scaled = weight * 131_072.0;
+        let high = scaled + Self::WHOLE;
+        let low = (scaled - (high - Self::WHOLE)) * 8_388_608.0 + Self::SIGNED;
+        Self { high: high.to_bits(), low: low.to_bits() }
+    }
+
+    #[inline(always)]
+    fn mass(self) -> u64 {
+        Self::mass_of_sum(self.high, self.low, 1)
+    }
+
+    /// The mass of `terms` weights whose parts add up, modulo 2³², to these. Up to 127 terms fit.
+    #[inline(always)]
+    pub(crate) fn mass_of_sum(high: u32, low: u32, terms: u32) -> u64 {
+        let high = high.wrapping_sub(Self::HIGH.wrapping_mul(terms));
+        let low = low.wrapping_sub(Self::LOW.wrapping_mul(terms)).cast_signed();
+        (u64::from(high) << 23).wrapping_add_signed(i64::from(low))
+    }
 }
 
 /// The weight `exp(−gap)` of a candidate `gap ≥ 0` below the best; zero from

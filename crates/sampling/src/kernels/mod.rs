@@ -5,6 +5,8 @@
 //! scalar, an SSE2, an AVX2, an AVX-512 or a NEON build, and sums are exact integers, so every
 //! build of this crate returns the same token for the same logits and key.
 
+pub(crate) mod estimate;
+pub(crate) mod gather;
 pub(crate) mod math;
 pub(crate) mod moments;
 pub(crate) mod passes;
@@ -18,12 +20,15 @@ pub use math::{Mass, exp, ln, weight};
 /// `pulp` picks the feature set at run time behind a safe interface; users build for baseline
 /// x86-64, and without this they would get SSE2.
 #[inline(always)]
-pub(crate) fn vectorised<R>(mut pass: impl FnMut() -> R) -> R {
+pub(crate) fn vectorised<R>(pass: impl FnMut() -> R) -> R {
+    arch().dispatch(Pass(pass))
+}
+
+/// The vector unit of this CPU.
+#[inline(always)]
+fn arch() -> pulp::Arch {
     // `.ci/same-bits` compares builds for one unit each, which must not look for a wider one.
-    if cfg!(taper_no_dispatch) {
-        return pass();
-    }
-    pulp::Arch::new().dispatch(Pass(pass))
+    if cfg!(taper_no_dispatch) { pulp::Arch::Scalar } else { pulp::Arch::new() }
 }
 
 /// A pass for `pulp`. It takes closures too, but calls them through the compiler's `FnOnce` shim,

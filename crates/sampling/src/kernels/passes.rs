@@ -1,16 +1,44 @@
-//! One pass over a row each: the largest value, the mass, the mass and its spread, a gather.
+//! One pass over a row each: the largest value, the mass, the mass and its spread, an account of a
+//! band.
 
 use alloc::vec::Vec;
 
-use super::math::{MAGIC_BITS, fixed_bits, weight};
+use super::math::{Fixed, weight};
 use super::{Mass, vectorised};
 
 /// Floats handled side by side: one AVX-512 register, four of SSE2.
 pub(crate) const LANES: usize = 16;
 /// Rows of lanes in a chunk; a block is one lane of one chunk.
-const ROWS: usize = 64;
-/// Consecutive values that share their block maxima.
+pub(crate) const ROWS: usize = 64;
+/// Consecutive values that share their block maxima, and whose masses are added up together.
 pub(crate) const CHUNK: usize = LANES * ROWS;
+
+/// Calls `each` for every row of lanes in `chunk`; the last one is filled up with −∞, which is no
+/// candidate to anybody.
+#[inline(always)]
+pub(crate) fn rows_of(chunk: &[f32], mut each: impl FnMut(&[f32; LANES])) {
+    let (rows, tail) = chunk.as_chunks::<LANES>();
+    for row in rows {
+        each(row);
+    }
+    if !tail.is_empty() {
+        let mut last = [f32::NEG_INFINITY; LANES];
+        last[..tail.len()].copy_from_slice(tail);
+        each(&last);
+    }
+}
+
+/// `f` of a chunk, slot by slot, and `rest` past its end.
+///
+/// A loop of its own over the whole chunk: the compiler turns that into vector code whatever `f` is
+/// made of, and the few lanes of a row only if it is simple enough.
+#[inline(always)]
+pub(crate) fn each_of(chunk: &[f32], f: impl Fn(f32) -> f32, rest: f32, out: &mut [f32; CHUNK]) {
+    for (slot, &value) in out.iter_mut().zip(chunk) {
+        *slot = f(value);
+    }
+    out[chunk.len()..].fill(rest);
+}
 
 /// What a first pass over a row finds.
 #[derive(Debug, Clone, Copy)]
@@ -21,26 +49,14 @@ pub(crate) struct Scan {
     pub(crate) nan: bool,
 }
 
-/// The number of block maxima that [`scan`] leaves for `len` values.
-pub(crate) const fn blocks_for(len: usize) -> usize {
-    len.div_ceil(CHUNK) * LANES
+/// The number of chunks that `len` values fall into.
+pub(crate) const fn chunks_for(len: usize) -> usize {
+    len.div_ceil(CHUNK)
 }
 
-#[inline(always)]
-fn fold_chunk(chunk: &[f32], max: &mut [f32; LANES], nan: &mut [u32; LANES]) {
-    let rows = chunk.chunks_exact(LANES);
-    let tail = rows.remainder();
-    for row in rows {
-        for lane in 0..LANES {
-            let x = row[lane];
-            max[lane] = if x > max[lane] { x } else { max[lane] };
-            nan[lane] |= u32::from(x.is_nan());
-        }
-    }
-    for (lane, &x) in tail.iter().enumerate() {
-        max[lane] = if x > max[lane] { x } else { max[lane] };
-        nan[lane] |= u32::from(x.is_nan());
-    }
+/// The number of block maxima that [`scan`] leaves for `len` values.
+pub(crate) const fn blocks_for(len: usize) -> usize {
+    chunks_for(len) * LANES
 }
 
 /// The largest value, whether a NaN hides among them, and the block maxima: `block_max` receives
@@ -53,7 +69,17 @@ pub(crate) fn scan(values: &[f32], block_max: &mut Vec<f32>) -> Scan {
             let mut nan = [0_u32; LANES];
             for chunk in values.chunks(CHUNK) {
                 let mut max = [f32::NEG_INFINITY; LANES];
-                fold_chunk(chunk, &mut max, &mut nan);
+                rows_of(
+                    chunk,
+                    #[inline(always)]
+                    |row| {
+                        for lane in 0..LANES {
+                            let x = row[lane];
+                            max[lane] = if x > max[lane] { x } else { max[lane] };
+                            nan[lane] |= u32::from(x.is_nan());
+                        }
+                    },
+                );
                 block_max.extend_from_slice(&max);
             }
             let max = block_max.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
@@ -77,50 +103,102 @@ impl Gaps {
         weight(self.gap(value))
     }
 
-    /// The weight, and weight · gap, which is 0 where the weight is (and the gap may be ∞).
     #[inline(always)]
-    fn moment_of(self, value: f32) -> (f32, f32) {
-        let gap = self.gap(value);
-        let weight = weight(gap);
-        (weight, if weight > 0.0 { weight * gap } else { 0.0 })
+    pub(crate) fn gap(self, value: f32) -> f32 {
+        self.best - value / self.divisor
     }
 
+    /// Whether the division does nothing. Passes are compiled once more without it, because it
+    /// would take as long as the exponential.
     #[inline(always)]
-    fn gap(self, value: f32) -> f32 {
-        self.best - value / self.divisor
+    pub(crate) fn undivided(self) -> bool {
+        self.divisor == 1.0
+    }
+}
+
+/// Weights added up side by side within one chunk.
+#[derive(Debug, Clone, Copy)]
+struct Sums {
+    high: [u32; LANES],
+    low: [u32; LANES],
+}
+
+impl Sums {
+    const NONE: Self = Self { high: [0; LANES], low: [0; LANES] };
+
+    #[inline(always)]
+    fn add(&mut self, lane: usize, part: Fixed) {
+        self.high[lane] = self.high[lane].wrapping_add(part.high);
+        self.low[lane] = self.low[lane].wrapping_add(part.low);
+    }
+
+    /// Adds where `mask` is all ones, and nothing where it is 0.
+    #[inline(always)]
+    fn add_masked(&mut self, lane: usize, part: Fixed, mask: u32) {
+        self.add(lane, Fixed { high: part.high & mask, low: part.low & mask });
+    }
+
+    /// The mass, if lane `l` has taken `terms(l)` weights.
+    #[inline(always)]
+    fn total(&self, terms: impl Fn(usize) -> u32) -> u64 {
+        (0..LANES)
+            .map(|lane| Fixed::mass_of_sum(self.high[lane], self.low[lane], terms(lane)))
+            .fold(0, u64::wrapping_add)
     }
 }
 
 /// The mass of a row.
 pub(crate) fn mass(values: &[f32], gaps: Gaps) -> Mass {
-    mass_by(values, gaps, |weight| weight)
+    chunk_masses(values, gaps, |_| ())
 }
 
-/// The sum of `f(weight)` over a row, for an `f` into `0..=1`.
-pub(crate) fn mass_by(values: &[f32], gaps: Gaps, f: impl Fn(f32) -> f32) -> Mass {
-    mass_of(
-        values,
-        #[inline(always)]
-        |value| f(gaps.weight_of(value)),
-    )
+/// The mass of a row; `each` is told that of every chunk in turn.
+pub(crate) fn chunk_masses(values: &[f32], gaps: Gaps, each: impl FnMut(u64)) -> Mass {
+    if gaps.undivided() {
+        mass_of(
+            values,
+            #[inline(always)]
+            |value| weight(gaps.best - value),
+            each,
+        )
+    } else {
+        mass_of(
+            values,
+            #[inline(always)]
+            |value| gaps.weight_of(value),
+            each,
+        )
+    }
 }
 
-/// The sum of `term(value)` over a row, for a `term` into `0..=1`.
-pub(crate) fn mass_of(values: &[f32], term: impl Fn(f32) -> f32) -> Mass {
+/// The sum of `term(value)` over a row, for a `term` into `0..=1` that is 0 for −∞; `each` is told
+/// that of every chunk in turn.
+pub(crate) fn mass_of(
+    values: &[f32],
+    term: impl Fn(f32) -> f32,
+    mut each: impl FnMut(u64),
+) -> Mass {
     vectorised(
         #[inline(always)]
         || {
-            let mut lanes = [0_u64; LANES];
-            let (rows, tail) = values.as_chunks::<LANES>();
-            for row in rows {
-                for lane in 0..LANES {
-                    lanes[lane] = lanes[lane].wrapping_add(fixed_bits(term(row[lane])));
-                }
+            let mut total = 0_u64;
+            for chunk in values.chunks(CHUNK) {
+                let mut sums = Sums::NONE;
+                rows_of(
+                    chunk,
+                    #[inline(always)]
+                    |row| {
+                        for lane in 0..LANES {
+                            sums.add(lane, Fixed::of(term(row[lane])));
+                        }
+                    },
+                );
+                let rows = chunk.len().div_ceil(LANES) as u32;
+                let mass = sums.total(|_| rows);
+                each(mass);
+                total = total.wrapping_add(mass);
             }
-            for &x in tail {
-                lanes[0] = lanes[0].wrapping_add(fixed_bits(term(x)));
-            }
-            unbiased(&lanes, values.len())
+            Mass(total)
         },
     )
 }
@@ -128,59 +206,150 @@ pub(crate) fn mass_of(values: &[f32], term: impl Fn(f32) -> f32) -> Mass {
 /// The mass of a row, and its spread: the sum of `weight · gap` in the same unit. The entropy is
 /// `ln Z + spread / Z`.
 pub(crate) fn mass_and_spread(values: &[f32], gaps: Gaps) -> (Mass, Mass) {
+    if gaps.undivided() {
+        mass_and_spread_of(
+            values,
+            #[inline(always)]
+            |value| gaps.best - value,
+        )
+    } else {
+        mass_and_spread_of(
+            values,
+            #[inline(always)]
+            |value| gaps.gap(value),
+        )
+    }
+}
+
+fn mass_and_spread_of(values: &[f32], gap: impl Fn(f32) -> f32) -> (Mass, Mass) {
     vectorised(
         #[inline(always)]
         || {
-            let mut mass = [0_u64; LANES];
-            let mut spread = [0_u64; LANES];
-            let rows = values.chunks_exact(LANES);
-            let tail = rows.remainder();
-            for row in rows {
-                for lane in 0..LANES {
-                    let (weight, moment) = gaps.moment_of(row[lane]);
-                    mass[lane] = mass[lane].wrapping_add(fixed_bits(weight));
-                    spread[lane] = spread[lane].wrapping_add(fixed_bits(moment));
-                }
+            let mut totals = (Mass(0), Mass(0));
+            for chunk in values.chunks(CHUNK) {
+                let (mut mass, mut spread) = (Sums::NONE, Sums::NONE);
+                rows_of(
+                    chunk,
+                    #[inline(always)]
+                    |row| {
+                        for lane in 0..LANES {
+                            let gap = gap(row[lane]);
+                            let weight = weight(gap);
+                            // Where the weight is 0 the gap may be infinite. Elsewhere the
+                            // product is at most 1/e.
+                            let moment = if weight > 0.0 { weight * gap } else { 0.0 };
+                            mass.add(lane, Fixed::of(weight));
+                            spread.add(lane, Fixed::of(moment));
+                        }
+                    },
+                );
+                let rows = chunk.len().div_ceil(LANES) as u32;
+                totals.0.0 = totals.0.0.wrapping_add(mass.total(|_| rows));
+                totals.1.0 = totals.1.0.wrapping_add(spread.total(|_| rows));
             }
-            for &x in tail {
-                let (weight, moment) = gaps.moment_of(x);
-                mass[0] = mass[0].wrapping_add(fixed_bits(weight));
-                spread[0] = spread[0].wrapping_add(fixed_bits(moment));
-            }
-            (unbiased(&mass, values.len()), unbiased(&spread, values.len()))
+            totals
         },
     )
 }
 
-/// Takes out the bias that every one of `terms` summands carries; the arithmetic is modulo 2⁶⁴.
-#[inline(always)]
-fn unbiased(lanes: &[u64; LANES], terms: usize) -> Mass {
-    let biased = lanes.iter().fold(0_u64, |a, &b| a.wrapping_add(b));
-    Mass(biased.wrapping_sub(MAGIC_BITS.wrapping_mul(terms as u64)))
+/// What [`account`] found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Account {
+    /// The mass of all values.
+    pub(crate) total: Mass,
+    /// The mass of those whose key is above the bound.
+    pub(crate) above: Mass,
+    /// How many they are.
+    pub(crate) count_above: usize,
+    /// Whether a key is NaN.
+    pub(crate) nan: bool,
 }
 
-/// Writes every weight to `weights` and returns their mass.
-pub(crate) fn weights_into(values: &[f32], gaps: Gaps, weights: &mut Vec<f32>) -> Mass {
-    weights.resize(values.len(), 0.0);
+/// The mass of a row, and of the part of it whose `key` is above `bound`; `chunks` receives the
+/// mass of that part chunk by chunk.
+pub(crate) fn account(
+    values: &[f32],
+    gaps: Gaps,
+    key: impl Fn(f32) -> f32 + Copy,
+    bound: f32,
+    chunks: &mut Vec<u64>,
+) -> Account {
+    if gaps.undivided() {
+        account_of(
+            values,
+            #[inline(always)]
+            |value| gaps.best - value,
+            key,
+            bound,
+            chunks,
+        )
+    } else {
+        account_of(
+            values,
+            #[inline(always)]
+            |value| gaps.gap(value),
+            key,
+            bound,
+            chunks,
+        )
+    }
+}
+
+fn account_of(
+    values: &[f32],
+    gap: impl Fn(f32) -> f32,
+    key: impl Fn(f32) -> f32 + Copy,
+    bound: f32,
+    chunks: &mut Vec<u64>,
+) -> Account {
+    chunks.clear();
     vectorised(
         #[inline(always)]
         || {
-            let mut lanes = [0_u64; LANES];
-            let rows = values.chunks_exact(LANES);
-            let tail = rows.remainder();
-            let mut out = weights.chunks_exact_mut(LANES);
-            for (row, slots) in rows.zip(&mut out) {
-                for lane in 0..LANES {
-                    let w = gaps.weight_of(row[lane]);
-                    slots[lane] = w;
-                    lanes[lane] = lanes[lane].wrapping_add(fixed_bits(w));
+            let (mut total, mut above, mut count_above) = (0_u64, 0_u64, 0_usize);
+            let mut nan = [0_u32; LANES];
+            let (mut keys, mut weights) = ([0.0; CHUNK], [0.0; CHUNK]);
+            for chunk in values.chunks(CHUNK) {
+                each_of(chunk, key, f32::NEG_INFINITY, &mut keys);
+                each_of(chunk, |value| weight(gap(value)), 0.0, &mut weights);
+                let (mut all, mut part) = (Sums::NONE, Sums::NONE);
+                let mut count = [0_u32; LANES];
+                let (keys, weights) = (keys.as_chunks::<LANES>().0, weights.as_chunks::<LANES>().0);
+                for (keys, weights) in keys.iter().zip(weights).take(chunk.len().div_ceil(LANES)) {
+                    for lane in 0..LANES {
+                        let own = Fixed::of(weights[lane]);
+                        let mask = if keys[lane] > bound { u32::MAX } else { 0 };
+                        all.add(lane, own);
+                        part.add_masked(lane, own, mask);
+                        count[lane] = count[lane].wrapping_sub(mask);
+                        nan[lane] |= u32::from(keys[lane].is_nan());
+                    }
                 }
+                let rows = chunk.len().div_ceil(LANES) as u32;
+                total = total.wrapping_add(all.total(|_| rows));
+                let mass = part.total(|lane| count[lane]);
+                above = above.wrapping_add(mass);
+                chunks.push(mass);
+                count_above += count.iter().sum::<u32>() as usize;
             }
-            for (&x, slot) in tail.iter().zip(out.into_remainder()) {
-                *slot = gaps.weight_of(x);
-                lanes[0] = lanes[0].wrapping_add(fixed_bits(*slot));
+            let nan = nan.iter().any(|&n| n != 0);
+            Account { total: Mass(total), above: Mass(above), count_above, nan }
+        },
+    )
+}
+
+/// Writes the mass of each value to `masses`, and returns their sum.
+pub(crate) fn masses_into(values: &[f32], gaps: Gaps, masses: &mut Vec<u64>) -> u64 {
+    masses.resize(values.len(), 0);
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut total = 0_u64;
+            for (mass, &value) in masses.iter_mut().zip(values) {
+                *mass = Mass::of_weight(gaps.weight_of(value)).0;
+                total = total.wrapping_add(*mass);
             }
-            unbiased(&lanes, values.len())
+            total
         },
     )
 }
@@ -188,31 +357,36 @@ pub(crate) fn weights_into(values: &[f32], gaps: Gaps, weights: &mut Vec<f32>) -
 /// Calls `visit(slot, value)` for each value at or above `floor`, slots ascending.
 ///
 /// `block_max` (from [`scan`] over the same values) lets whole chunks be skipped; without it each
-/// group of lanes is tested. Cheap when few values pass, which is what a cut asks for.
+/// group of lanes is tested. Cheap when few values pass; see [`super::gather`] for when many do.
 pub(crate) fn visit_from(
     values: &[f32],
     block_max: Option<&[f32]>,
     floor: f32,
     mut visit: impl FnMut(usize, f32),
 ) {
-    for (c, chunk) in values.chunks(CHUNK).enumerate() {
-        if let Some(maxima) = block_max
-            && maxima[c * LANES..(c + 1) * LANES].iter().all(|&m| m < floor)
-        {
-            continue;
-        }
-        for (r, row) in chunk.chunks(LANES).enumerate() {
-            // No early exit: the lanes are compared side by side.
-            if row.iter().filter(|&&x| x >= floor).count() > 0 {
-                let base = c * CHUNK + r * LANES;
-                for (lane, &x) in row.iter().enumerate() {
-                    if x >= floor {
-                        visit(base + lane, x);
+    vectorised(
+        #[inline(always)]
+        || {
+            for (c, chunk) in values.chunks(CHUNK).enumerate() {
+                if let Some(maxima) = block_max
+                    && maxima[c * LANES..(c + 1) * LANES].iter().all(|&m| m < floor)
+                {
+                    continue;
+                }
+                for (r, row) in chunk.chunks(LANES).enumerate() {
+                    // No early exit: the lanes are compared side by side.
+                    if row.iter().filter(|&&x| x >= floor).count() > 0 {
+                        let base = c * CHUNK + r * LANES;
+                        for (lane, &x) in row.iter().enumerate() {
+                            if x >= floor {
+                                visit(base + lane, x);
+                            }
+                        }
                     }
                 }
             }
-        }
-    }
+        },
+    );
 }
 
 /// How many values are above `value`, and how many equal it (−0.0 equals +0.0).

@@ -68,6 +68,9 @@ where
         low = low.min(k);
         high = high.max(k);
     }
+    if low == high {
+        return Boundary { value: value_of(high), above: 0 };
+    }
     let deal = Deal::over(low, high);
     sums.fill(0);
     for (value, measure) in items() {

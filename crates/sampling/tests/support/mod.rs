@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use taper_sampling::reference::List;
 use taper_sampling::*;
 
-pub(crate) use cuts::Cut;
+pub(crate) use cuts::{Cut, cut};
 pub(crate) use edits::{Edit, unconditional};
 
 #[derive(Debug, Clone)]
@@ -68,4 +68,32 @@ fn logit() -> impl Strategy<Value = f32> {
 pub(crate) fn row() -> impl Strategy<Value = Vec<f32>> {
     prop_oneof![prop::collection::vec(logit(), 1..60), prop::collection::vec(logit(), 900..1400)]
         .prop_filter("something must be allowed", |r| r.iter().any(|&x| x > f32::NEG_INFINITY))
+}
+
+/// Rows of 8 to 20 chunks: flat, tied, spiky, sorted, all equal, one block with every large value.
+pub(crate) fn long_row() -> impl Strategy<Value = Vec<f32>> {
+    (8_200_usize..20_000, 0_usize..8, any::<u64>()).prop_map(|(len, kind, seed)| {
+        let mut series = Draws::new(DrawKey::new(seed)).series(Purpose::Custom(9));
+        // The sum of four uniforms: nearly normal.
+        let mut normal = |i: usize| {
+            let bits = series.bits(i as u64);
+            (0..4).map(|k| (bits >> (16 * k) & 0xffff) as f32 / 65536.0 - 0.5).sum::<f32>() * 1.7
+        };
+        let mut row: Vec<f32> = (0..len).map(&mut normal).collect();
+        match kind {
+            0 => {}
+            1 => row.iter_mut().for_each(|x| *x = (*x * 16.0).round() / 16.0),
+            2 => (0..200).for_each(|i| row[i * 7919 % len] = 18.0 - 2.0 * (i as f32 + 1.0).ln()),
+            3 => row.sort_by(f32::total_cmp),
+            4 => row.sort_by(|a, b| b.total_cmp(a)),
+            5 => row.fill(0.25),
+            // Every sixteenth value of one chunk: a single block, whose maximum hides the others.
+            6 => (0..60).for_each(|i| row[2048 + 16 * i] = 9.0 + i as f32 / 64.0),
+            _ => row.iter_mut().for_each(|x| *x *= 9.0),
+        }
+        for i in (0..len).step_by(1_001) {
+            row[i] = f32::NEG_INFINITY;
+        }
+        row
+    })
 }
