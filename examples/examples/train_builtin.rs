@@ -1,11 +1,13 @@
 //! Makes the builtin model again from nothing: tokenizer, weights, configuration.
 //!
-//! `cargo run --release -p taper-examples --example train_builtin -- --out DIR [--steps N]`
-//! (`--finish-only` runs the last part alone, on the weights that are in DIR).
+//! `cargo run --release -p taper-examples --example train_builtin -- --out DIR [--steps N] [--cycle N]`
+//! (`--steps` shortens every cycle; `--cycle 1` starts with the second, on the weights in DIR).
 //!
 //! Everything is drawn from `ChaCha` and the sums are taken in a fixed order, so two runs on one
 //! machine give the same bytes. `docs/builtin-card.md` describes what comes out.
 
+#[path = "train_builtin/arguments.rs"]
+mod arguments;
 #[path = "train_builtin/rows.rs"]
 mod rows;
 #[path = "train_builtin/tokenizer.rs"]
@@ -13,29 +15,29 @@ mod tokenizer;
 #[path = "train_builtin/trainer.rs"]
 mod trainer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use candle_core::Device;
 use serde_json::json;
-use taper_models::DecoderSpec;
+use taper_models::{DecoderSpec, random};
 use tokenizers::Result;
 
+use self::arguments::Arguments;
 use self::rows::Rows;
 use self::trainer::{Schedule, Trainer};
 
 const SEED: u64 = 2026;
-/// Steps of the model that comes with the crate.
-const STEPS: usize = 3800;
-/// Steps without weight decay that follow, from the weights as they are stored.
-const FINISHING_STEPS: usize = 400;
+/// Learning rate and steps of the model that comes with the crate. Every cycle starts from the
+/// weights as they are stored and with new moments, so a later one can be run alone.
+const CYCLES: [(f64, usize); 2] = [(4e-3, 4800), (2e-3, 2400)];
 /// Rows a step, and how long they are; one step in eight has fewer and longer ones, so that late
 /// positions are trained as well.
 const SHORT: (usize, usize) = (8, 160);
 const LONG: (usize, usize) = (4, 480);
 
 fn main() -> Result<()> {
-    let Arguments { out, steps, finish_only } = arguments()?;
+    let Arguments { out, steps, cycle } = Arguments::read()?;
     std::fs::create_dir_all(&out)?;
     let tokenizer = tokenizer::train(SEED)?;
     tokenizer.save(out.join("tokenizer.json"), false)?;
@@ -56,16 +58,16 @@ fn main() -> Result<()> {
     std::fs::write(out.join("config.json"), serde_json::to_string_pretty(&config)? + "\n")?;
 
     let weights = out.join("model.safetensors");
-    if !finish_only {
-        let trainer = Trainer::new(&spec, SEED, Schedule { peak: 4e-3, warmup: 100, steps })?;
-        train(trainer, Rows::new(&tokenizer, eos, SEED), steps, &weights)?;
+    for (n, (peak, most)) in CYCLES.into_iter().enumerate().skip(cycle) {
+        let start = match n {
+            0 => random::init(&spec, SEED, 1.0)?,
+            _ => candle_core::safetensors::load(&weights, &Device::Cpu)?,
+        };
+        let schedule = Schedule { peak, warmup: 100, steps: steps.min(most) };
+        let trainer = Trainer::new(&spec, start, schedule)?;
+        train(trainer, Rows::new(&tokenizer, eos, SEED + n as u64), steps.min(most), &weights)?;
     }
-    // The second part starts from the file, so that it is the same whether or not the first part
-    // ran just before it.
-    let trained = candle_core::safetensors::load(&weights, &Device::Cpu)?;
-    let steps = FINISHING_STEPS.min(steps);
-    let trainer = Trainer::finishing(&spec, trained, Schedule { peak: 1e-3, warmup: 40, steps })?;
-    train(trainer, Rows::new(&tokenizer, eos, SEED + 1), steps, &weights)
+    Ok(())
 }
 
 fn train(mut trainer: Trainer, mut rows: Rows<'_>, steps: usize, weights: &Path) -> Result<()> {
@@ -89,26 +91,4 @@ fn train(mut trainer: Trainer, mut rows: Rows<'_>, steps: usize, weights: &Path)
         }
     }
     Ok(())
-}
-
-struct Arguments {
-    out: PathBuf,
-    steps: usize,
-    finish_only: bool,
-}
-
-fn arguments() -> Result<Arguments> {
-    let usage = "usage: train_builtin --out DIR [--steps N] [--finish-only]";
-    let (mut out, mut steps, mut finish_only) = (None, STEPS, false);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(flag) = arguments.next() {
-        let mut value = || arguments.next().ok_or(usage);
-        match flag.as_str() {
-            "--out" => out = Some(PathBuf::from(value()?)),
-            "--steps" => steps = value()?.parse().map_err(|_| usage)?,
-            "--finish-only" => finish_only = true,
-            _ => return Err(usage.into()),
-        }
-    }
-    Ok(Arguments { out: out.ok_or(usage)?, steps, finish_only })
 }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use taper_sampling::{GenerationConfig, TiePolicy};
 
-use crate::grammar::TextGrammar;
 use crate::generation::SpeculationReport;
+use crate::grammar::TextGrammar;
 use crate::search::{BeamTreeNode, SearchMode};
 use crate::semantics::Semantics;
 

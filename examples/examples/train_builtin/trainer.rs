@@ -6,7 +6,7 @@ use std::f64::consts::PI;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW, loss};
-use taper_models::{Decoder, DecoderSpec, random};
+use taper_models::{Decoder, DecoderSpec};
 
 /// Parts of a batch whose gradients are computed side by side and added in order. A constant, not
 /// the number of cores, so that the sum is the same everywhere.
@@ -46,28 +46,10 @@ pub(crate) struct Trainer {
 }
 
 impl Trainer {
-    /// Random weights for `spec`, ready for the first step.
+    /// These weights of `spec`, ready for the first step.
     pub(crate) fn new(
         spec: &DecoderSpec,
-        seed: u64,
-        schedule: Schedule,
-    ) -> tokenizers::Result<Self> {
-        Self::with_weights(spec, random::init(spec, seed, 1.0)?, 0.05, schedule)
-    }
-
-    /// Trained weights, for more steps at a low rate and without weight decay.
-    pub(crate) fn finishing(
-        spec: &DecoderSpec,
         weights: HashMap<String, Tensor>,
-        schedule: Schedule,
-    ) -> tokenizers::Result<Self> {
-        Self::with_weights(spec, weights, 0.0, schedule)
-    }
-
-    fn with_weights(
-        spec: &DecoderSpec,
-        weights: HashMap<String, Tensor>,
-        weight_decay: f64,
         schedule: Schedule,
     ) -> tokenizers::Result<Self> {
         let mut variables = BTreeMap::new();
@@ -76,7 +58,8 @@ impl Trainer {
         }
         let tensors: HashMap<String, Tensor> =
             (variables.iter()).map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
-        let options = ParamsAdamW { beta2: 0.98, weight_decay, ..ParamsAdamW::default() };
+        // No decay: with it, short lists came out flatter than the grammar has them.
+        let options = ParamsAdamW { weight_decay: 0.0, ..ParamsAdamW::default() };
         Ok(Self {
             decoder: Decoder::new(spec, &tensors, DType::F32, &Device::Cpu)?,
             optimizer: AdamW::new(variables.values().cloned().collect(), options)?,

@@ -258,8 +258,6 @@ fn sharp_where_the_grammar_is_sharp() {
 #[test]
 fn flat_where_the_grammar_is_flat() {
     let builtin = Builtin::load();
-    // Short lists are a small part of the corpus: the model gives up to a seventh of the mass to
-    // words of other lists, which the card says. That raises its entropy, never lowers it.
     for prompt in ["a random Roman general:", "a random tree:", "The", "One", "The old"] {
         let reader = Grammar::builtin().reader_after(prompt).unwrap();
         let after = builtin.after(prompt);
@@ -269,8 +267,8 @@ fn flat_where_the_grammar_is_flat() {
         let divergence: f64 = reader.next_words().iter().map(part).sum();
         let (truth, guess) = (reader.entropy(), entropy(&after));
         println!("{prompt} grammar {truth:.3} nats, model {guess:.3}, divergence {divergence:.3}");
-        assert!(guess > truth - 0.2, "{truth} and {guess} nats after `{prompt}`");
-        assert!(divergence < 0.2, "{divergence} nats after `{prompt}`");
+        assert!((guess - truth).abs() < 0.2, "{truth} and {guess} nats after `{prompt}`");
+        assert!(divergence < 0.1, "{divergence} nats after `{prompt}`");
     }
 }
 

@@ -16,11 +16,11 @@ use taper_runner::{
 use super::args::{
     Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs, SpeculationArgs,
 };
-use super::{beams, chat};
 use super::failure::Failure;
 use super::settings::Flags;
 use super::text::{Plain, summary};
 use super::trace::Traced;
+use super::{beams, chat};
 
 /// Tokens that a draft model guesses at once if `--num-assistant-tokens` does not say otherwise.
 const GUESSES: usize = 5;
