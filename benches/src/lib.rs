@@ -50,11 +50,12 @@ pub fn max_pass(row: &[f32]) -> f32 {
     vectorised(
         #[inline(always)]
         || {
-            let mut lanes = [f32::NEG_INFINITY; 64];
-            let (chunks, tail) = row.as_chunks::<64>();
-            for chunk in chunks {
-                for i in 0..64 {
-                    lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
+            // One register of lanes at a time: wider arrays spill, and the pass gets slower.
+            let mut lanes = [f32::NEG_INFINITY; 16];
+            let (rows, tail) = row.as_chunks::<16>();
+            for row in rows {
+                for lane in 0..16 {
+                    lanes[lane] = if row[lane] > lanes[lane] { row[lane] } else { lanes[lane] };
                 }
             }
             let tail = tail.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));

@@ -14,7 +14,7 @@ use crate::generation::Source;
 use crate::grammar::TextGrammar;
 use crate::outcome::OnError;
 use crate::search::{SearchMode, fill_beams};
-use crate::semantics::{Semantics, unsupported};
+use crate::semantics::Semantics;
 
 /// Tokens that a run makes where neither the user nor the model sets a limit.
 pub const DEFAULT_MAX_NEW_TOKENS: usize = 128;

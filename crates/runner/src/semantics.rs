@@ -204,8 +204,3 @@ fn only_shared(config: &GenerationConfig, engine: &'static str) -> Result<(), Re
         Some((key, _)) => Err(RequestError::Foreign { key, engine }),
     }
 }
-
-/// A setting that is not available, whichever stage might have it.
-pub(crate) fn unsupported(key: &str, value: &impl ToString) -> RequestError {
-    PresetError::Unsupported { key: key.to_owned(), value: value.to_string() }.into()
-}

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::ask::Step;
+use crate::logits::Logits;
 use crate::pipeline::{Pipeline, SelectError};
 use crate::selection::Selection;
 use crate::workspace::Workspace;
@@ -54,9 +55,9 @@ impl Pipeline {
     ///
     /// Per row, as [`Pipeline::select`]; without a workspace every row is refused with
     /// [`SelectError::NoWorkspace`].
-    pub fn select_batch(
+    pub fn select_batch<'r, L: Into<Logits<'r>> + Copy + Sync>(
         &self,
-        rows: &[(&[f32], Step<'_>)],
+        rows: &[(L, Step<'_>)],
         workspaces: &mut [Workspace],
     ) -> Vec<Result<Choice, SelectError>> {
         if workspaces.is_empty() {
@@ -68,9 +69,9 @@ impl Pipeline {
     }
 
     #[cfg(feature = "std")]
-    fn fill(
+    fn fill<'r, L: Into<Logits<'r>> + Copy + Sync>(
         &self,
-        rows: &[(&[f32], Step<'_>)],
+        rows: &[(L, Step<'_>)],
         workspaces: &mut [Workspace],
         choices: &mut Vec<Result<Choice, SelectError>>,
     ) {
@@ -95,23 +96,24 @@ impl Pipeline {
     }
 
     #[cfg(not(feature = "std"))]
-    fn fill(
+    fn fill<'r, L: Into<Logits<'r>> + Copy + Sync>(
         &self,
-        rows: &[(&[f32], Step<'_>)],
+        rows: &[(L, Step<'_>)],
         workspaces: &mut [Workspace],
         choices: &mut Vec<Result<Choice, SelectError>>,
     ) {
         choices.extend(self.select_each(rows, &mut workspaces[0]));
     }
 
-    fn select_each(
+    fn select_each<'r, L: Into<Logits<'r>> + Copy>(
         &self,
-        rows: &[(&[f32], Step<'_>)],
+        rows: &[(L, Step<'_>)],
         workspace: &mut Workspace,
     ) -> Vec<Result<Choice, SelectError>> {
         rows.iter()
             .map(|(row, step)| {
-                self.select(row, step, workspace).map(|selection| Choice::from(&selection))
+                self.select_from((*row).into(), step, workspace)
+                    .map(|selection| Choice::from(&selection))
             })
             .collect()
     }
@@ -143,7 +145,7 @@ mod tests {
             assert_eq!(text(&pipeline.select_batch(&batch, &mut workspaces)), text(&alone));
         }
         assert!(alone[4].is_err() && alone.iter().filter(|c| c.is_err()).count() == 1);
-        assert_eq!(pipeline.select_batch(&[], &mut [Workspace::new(50)]), vec![]);
+        assert_eq!(pipeline.select_batch(&batch[..0], &mut [Workspace::new(50)]), vec![]);
         let refused = pipeline.select_batch(&batch[..2], &mut []);
         assert_eq!(refused, vec![Err(SelectError::NoWorkspace), Err(SelectError::NoWorkspace)]);
     }

@@ -33,6 +33,8 @@
 //! | [`Pipeline`] | stages in order and a selector; immutable, shared by any number of sequences |
 //! | [`Stage`] | one step: an edit of scores or a cut; yours are as good as ours |
 //! | [`Candidates`] | who is still in the running: the verbs that stages are written in |
+//! | [`Logits`] | what a step starts from: a row in `f32`, `f16` or `bf16`, or a list of tokens |
+//! | [`Lint`] | what is wrong with a pipeline that can not mean what it says |
 //! | [`Step`], [`Ask`] | which position of which sequence, and what to report of it |
 //! | [`Selection`] | the token, and what was asked for |
 //! | [`Trace`] | per stage: survivors, mass removed, entropy, ties |
@@ -76,6 +78,7 @@
 //!   crate needs `alloc` alone.
 //! - `serde`: `GenerationConfig`, the settings of a run under Hugging Face's names, and the preset
 //!   built from it.
+//! - `half`: rows in `f16` and `bf16`, of the crate of that name.
 //! - `testkit`: the properties of a right sampler, to run on one of your own.
 //! - `llguidance`: `Grammar`, which makes a [`Constraint`] of a JSON schema, a regular expression or a
 //!   Lark grammar. It needs `std`, and 40 more crates, that take several times as long to build
@@ -98,6 +101,8 @@ mod grammar;
 pub mod guide;
 mod history;
 mod kernels;
+mod lint;
+mod logits;
 mod memory;
 mod pipeline;
 pub mod presets;
@@ -124,6 +129,8 @@ pub use generation_config::{GenerationConfig, OneOrMany};
 pub use grammar::{Grammar, GrammarError, GrammarVocabulary};
 pub use history::{Count, History, Window};
 pub use kernels::{Mass, exp, ln, weight};
+pub use lint::Lint;
+pub use logits::Logits;
 pub use memory::{Accepted, Logged, Memory, StageMemory};
 pub use pipeline::{Pipeline, SelectError};
 pub use selection::Selection;
@@ -131,7 +138,7 @@ pub use selectors::{
     AdaptiveP, AdaptivePError, Draw, Greedy, Gumbel, Mirostat, MirostatError, MirostatV2, Selector,
 };
 pub use speculative::Guess;
-pub use stage::{Stage, StageError, StageFn, StepContext, stage_fn};
+pub use stage::{Role, Stage, StageError, StageFn, StepContext, stage_fn};
 pub use stages::*;
 pub use ties::{ArgmaxTies, TiePolicy};
 pub use trace::{StageTrace, Trace};

@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::ask::{Ask, Step};
-use crate::candidates::{Candidates, Census, Normaliser};
+use crate::candidates::{Buffers, Candidates, Census, Normaliser};
 use crate::draws::Draws;
-use crate::kernels::{exp, passes};
+use crate::kernels::exp;
+use crate::lint::{Lint, lints};
+use crate::logits::Logits;
 use crate::memory::Memory;
 use crate::selection::Selection;
 use crate::selectors::{Draw, Greedy, Selector};
@@ -53,6 +55,20 @@ pub enum SelectError {
         stage: String,
         /// Why.
         source: StageError,
+    },
+    /// A list of logits names a token outside the vocabulary.
+    #[error("the list has a logit for token {id}, outside the vocabulary of {vocab_size}")]
+    UnknownToken {
+        /// The token.
+        id: u32,
+        /// The vocabulary's size.
+        vocab_size: usize,
+    },
+    /// A list of logits names a token twice.
+    #[error("the list has two logits for token {id}; it must have one")]
+    ListedTwice {
+        /// The token.
+        id: u32,
     },
     /// The row is not as long as the workspace was built for.
     #[error("the row has {row} logits but the workspace was built for {workspace}")]
@@ -119,6 +135,11 @@ impl Pipeline {
         &*self.selector
     }
 
+    /// What is wrong with the pipeline, if it can not mean what it says.
+    pub fn lints(&self) -> Vec<Lint> {
+        lints(&self.stages, self.selector())
+    }
+
     /// A fresh memory for a new sequence.
     pub fn new_memory(&self) -> Memory {
         let mut slots: Vec<_> = self.stages.iter().map(|stage| stage.new_memory()).collect();
@@ -137,10 +158,23 @@ impl Pipeline {
         step: &Step<'_>,
         workspace: &'w mut Workspace,
     ) -> Result<Candidates<'w>, SelectError> {
-        check_length(logits, workspace)?;
-        let buffers = &mut workspace.buffers;
-        buffers.probe.start_step(false);
-        let mut candidates = Candidates::of_row(logits, Draws::new(step.key), buffers);
+        self.process_from(Logits::F32(logits), step, workspace)
+    }
+
+    /// As [`Pipeline::process`], of logits in any form.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipeline::process`], and [`SelectError::UnknownToken`] and [`SelectError::ListedTwice`]
+    /// for a list.
+    pub fn process_from<'w>(
+        &self,
+        logits: Logits<'w>,
+        step: &Step<'_>,
+        workspace: &'w mut Workspace,
+    ) -> Result<Candidates<'w>, SelectError> {
+        let vocab_size = workspace.vocab_size();
+        let mut candidates = begin(logits, vocab_size, step, &mut workspace.buffers)?;
         self.run(&mut candidates, step)?;
         Ok(candidates)
     }
@@ -160,22 +194,36 @@ impl Pipeline {
         step: &Step<'_>,
         workspace: &'w mut Workspace,
     ) -> Result<Selection<'w>, SelectError> {
+        self.select_from(Logits::F32(logits), step, workspace)
+    }
+
+    /// As [`Pipeline::select`], of logits in any form.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipeline::select`], and [`SelectError::UnknownToken`] and [`SelectError::ListedTwice`]
+    /// for a list.
+    pub fn select_from<'w>(
+        &self,
+        logits: Logits<'w>,
+        step: &Step<'_>,
+        workspace: &'w mut Workspace,
+    ) -> Result<Selection<'w>, SelectError> {
         self.select_by(logits, step, workspace, |candidates| self.choose(candidates, step))
     }
 
     /// As [`select`](Self::select), with the last step left to the caller.
     pub(crate) fn select_by<'w>(
         &self,
-        logits: &'w [f32],
+        logits: Logits<'w>,
         step: &Step<'_>,
         workspace: &'w mut Workspace,
         choose: impl FnOnce(&mut Candidates<'w>) -> Result<u32, SelectError>,
     ) -> Result<Selection<'w>, SelectError> {
-        check_length(logits, workspace)?;
+        let vocab_size = workspace.vocab_size();
         let Workspace { buffers, trace, top, .. } = workspace;
-        let (ask, draws) = (step.ask, Draws::new(step.key));
-        buffers.probe.start_step(false);
-        let mut candidates = Candidates::of_row(logits, draws, buffers);
+        let ask = step.ask;
+        let mut candidates = begin(logits, vocab_size, step, buffers)?;
         let raw = RawRow::read(&mut candidates, ask, top);
         self.run(&mut candidates, step)?;
         let token = choose(&mut candidates)?;
@@ -187,8 +235,8 @@ impl Pipeline {
         let selector_failed = |source| failed(self.selector.name(), source);
         Ok(Selection {
             token,
-            logprob: raw.norm.map(|norm| norm.log_probability(logits[token as usize])),
-            rank: raw.norm.map(|_| rank_in(logits, token)),
+            logprob: raw.norm.zip(logits.get(token)).map(|(norm, x)| norm.log_probability(x)),
+            rank: raw.norm.and(logits.get(token)).map(|logit| logits.rank(token, logit)),
             entropy: raw.entropy,
             probability: if wants_probability {
                 Some(candidates.probability(token).map_err(selector_failed)?)
@@ -290,11 +338,26 @@ fn failed(stage: &str, source: StageError) -> SelectError {
     SelectError::Stage { stage: stage.to_string(), source }
 }
 
-fn check_length(logits: &[f32], workspace: &Workspace) -> Result<(), SelectError> {
-    if logits.len() == workspace.vocab_size() {
-        Ok(())
-    } else {
-        Err(SelectError::RowLength { row: logits.len(), workspace: workspace.vocab_size() })
+/// The candidates of a step, before its first stage.
+fn begin<'w>(
+    logits: Logits<'w>,
+    vocab_size: usize,
+    step: &Step<'_>,
+    buffers: &'w mut Buffers,
+) -> Result<Candidates<'w>, SelectError> {
+    if let Logits::List(list) = logits {
+        let outside = list.iter().find(|(id, _)| *id as usize >= vocab_size);
+        if let Some(&(id, _)) = outside {
+            return Err(SelectError::UnknownToken { id, vocab_size });
+        }
+    } else if logits.len() != vocab_size {
+        return Err(SelectError::RowLength { row: logits.len(), workspace: vocab_size });
+    }
+    buffers.probe.start_step(false);
+    let candidates = Candidates::of(logits, vocab_size, Draws::new(step.key), buffers);
+    match candidates.listed_twice() {
+        Some(id) => Err(SelectError::ListedTwice { id }),
+        None => Ok(candidates),
     }
 }
 
@@ -328,11 +391,4 @@ impl RawRow {
         }
         raw
     }
-}
-
-fn rank_in(logits: &[f32], token: u32) -> usize {
-    let value = logits[token as usize];
-    let (above, _) = passes::count_around(logits, value);
-    let (_, equal_before) = passes::count_around(&logits[..token as usize], value);
-    1 + above + equal_before
 }

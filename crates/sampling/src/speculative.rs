@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crate::ask::Step;
 use crate::candidates::Candidates;
 use crate::draws::{Draws, Purpose};
+use crate::logits::Logits;
 use crate::pipeline::{Pipeline, SelectError};
 use crate::selection::Selection;
 use crate::stage::StageError;
@@ -106,7 +107,7 @@ impl Pipeline {
             return self.select(logits, step, workspace);
         }
         let draws = Draws::new(step.key);
-        self.select_by(logits, step, workspace, |candidates| {
+        self.select_by(Logits::F32(logits), step, workspace, |candidates| {
             take_or_replace(guess, candidates, draws)
                 .map_err(|source| SelectError::Stage { stage: "speculative".to_string(), source })
         })

@@ -31,10 +31,40 @@ pub trait Stage: fmt::Debug + Send + Sync {
         step: &StepContext<'_>,
     ) -> Result<(), StageError>;
 
+    /// What the stage does to the candidates, for [`Pipeline::lints`](crate::Pipeline::lints); no step
+    /// depends on it.
+    fn role(&self) -> Role {
+        Role::Other
+    }
+
+    /// Whether its setting leaves every row as it is.
+    fn is_idle(&self) -> bool {
+        false
+    }
+
     /// A fresh memory for a new sequence, if the stage keeps one.
     fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
         None
     }
+}
+
+/// What a stage does to the candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Role {
+    /// Nothing that is said here; cuts that may remove the best candidate among others.
+    #[default]
+    Other,
+    /// It changes all scores and not their order.
+    Scale,
+    /// It removes candidates, and never the best.
+    Cut,
+    /// It changes the scores of some.
+    Edit,
+    /// It bans some.
+    Ban,
+    /// It mends NaN and +∞.
+    Repair,
 }
 
 /// What a stage may know of the step besides the candidates.

@@ -162,3 +162,73 @@ fn a_step_allocates_nothing() {
         }
     }
 }
+
+/// What a step of a pipeline with an edit and two cuts says, of logits in any form.
+fn said(logits: Logits<'_>, workspace: &mut Workspace) -> Result<String, SelectError> {
+    let pipeline = Pipeline::draw()
+        .then(RepetitionPenalty::new(1.5).unwrap())
+        .then(Temperature::new(0.7).unwrap())
+        .then(TopP::new(0.95).unwrap())
+        .then(MinP::new(0.01).unwrap());
+    let history = History::new(&[1, 3]);
+    let ask = Ask { top_logprobs: 3, ..Ask::everything() };
+    let step = Step::new(DrawKey::new(11)).history(&history).ask(ask);
+    let mut chosen = pipeline.select_from(logits, &step, workspace)?;
+    let kept: Vec<_> = {
+        let mut kept = Vec::new();
+        chosen.candidates().for_each(|id, score| kept.push((id, score)));
+        kept
+    };
+    let Selection { token, logprob, rank, entropy, probability, top, trace, .. } = &chosen;
+    Ok(format!(
+        "{token} {logprob:?} {rank:?} {entropy:?} {probability:?} {top:?} {trace:?} {kept:?}"
+    ))
+}
+
+#[test]
+fn every_form_of_the_same_logits_says_the_same() {
+    use half::{bf16, f16};
+    // Multiples of 1/8 below 16: exact in all three precisions. Long enough for a sampled cut.
+    let row: Vec<f32> = (0..9_000_u32)
+        .map(|i| f32::from((i.wrapping_mul(2_654_435_761) >> 25) as u8) / 8.0 - 8.0)
+        .collect();
+    let mut workspace = Workspace::new(row.len());
+    let want = said(Logits::F32(&row), &mut workspace).unwrap();
+    let halves: Vec<f16> = row.iter().map(|&x| f16::from_f32(x)).collect();
+    assert_eq!(said(halves[..].into(), &mut workspace).unwrap(), want);
+    let brains: Vec<bf16> = row.iter().map(|&x| bf16::from_f32(x)).collect();
+    assert_eq!(said(brains[..].into(), &mut workspace).unwrap(), want);
+    let listed: Vec<(u32, f32)> = (0..9_000).zip(row.iter().copied()).rev().collect();
+    assert_eq!(said(listed[..].into(), &mut workspace).unwrap(), want);
+
+    // A list that leaves tokens out is the row without them, but for their count.
+    let few: Vec<(u32, f32)> = listed.iter().copied().filter(|(id, _)| id % 3 == 0).collect();
+    let masked: Vec<f32> =
+        (0..).zip(&row).map(|(id, &x)| if id % 3 == 0 { x } else { f32::NEG_INFINITY }).collect();
+    let step = Step::new(DrawKey::new(5)).ask(Ask { logprob: true, ..Ask::token() });
+    let one = Choice::from(
+        &Pipeline::draw().select_from(Logits::List(&few), &step, &mut workspace).unwrap(),
+    );
+    let two = Choice::from(&Pipeline::draw().select(&masked, &step, &mut workspace).unwrap());
+    assert_eq!(one, two);
+}
+
+#[test]
+fn bad_lists_are_refused_by_name() {
+    let mut workspace = Workspace::new(4);
+    let mut refusal =
+        |list: &[(u32, f32)]| said(Logits::List(list), &mut workspace).unwrap_err().to_string();
+    assert_eq!(
+        refusal(&[(1, 0.0), (4, 1.0)]),
+        "the list has a logit for token 4, outside the vocabulary of 4"
+    );
+    assert_eq!(
+        refusal(&[(2, 0.0), (1, 1.0), (2, 3.0)]),
+        "the list has two logits for token 2; it must have one"
+    );
+    assert_eq!(
+        refusal(&[(2, f32::NAN)]),
+        "top_p: the score of token 2 is NaN; scores must be finite or -inf"
+    );
+    assert_eq!(refusal(&[]), "top_p: no candidate is left; a cut must keep at least one");
+}

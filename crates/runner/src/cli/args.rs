@@ -76,6 +76,8 @@ pub(super) struct GenerateArgs {
 
     #[command(flatten)]
     pub(super) grammar: GrammarArgs,
+
+    #[command(flatten)]
     pub(super) speculation: SpeculationArgs,
 
     #[command(flatten)]

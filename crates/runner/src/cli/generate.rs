@@ -69,6 +69,9 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         generation = generation.speculate(draft).map_err(|error| blame(&error, args, flags))?;
     }
     tell_idle(flags, generation.config());
+    for lint in generation.pipeline().lints() {
+        let _ = writeln!(std::io::stderr(), "note: {lint}");
+    }
 
     let mut output = Output::of(&args.output);
     let ended = drive(&mut generation, &mut output, args, &loaded, cancelled);

@@ -184,7 +184,7 @@ fn guesses_that_do_not_fit_are_refused() {
         (
             &["--draft-model", "builtin"],
             "--draft-model: draft_model is builtin; it must be a model with the same 288 tokens; it \
-             has 2011",
+             has 2012",
         ),
     ];
     for &(args, line) in cases {

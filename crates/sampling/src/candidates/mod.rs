@@ -22,6 +22,7 @@ use crate::kernels::Mass;
 use crate::kernels::estimate::Histogram;
 use crate::kernels::passes::{Gaps, blocks_for, chunks_for};
 use crate::kernels::selection::{SelectionScratch, key, value_of};
+use crate::logits::Logits;
 
 /// The buffers a [`Candidates`] works in, sized for a vocabulary once.
 #[derive(Debug)]
@@ -138,7 +139,10 @@ struct Pending {
 /// [`StageError::NotFinite`](crate::StageError::NotFinite), which names the token.
 #[derive(Debug)]
 pub struct Candidates<'w> {
+    source: Logits<'w>,
+    /// The row, if it is one in `f32`.
     row: &'w [f32],
+    vocab_size: usize,
     buffers: &'w mut Buffers,
     shape: Shape,
     divisor: f32,
@@ -148,21 +152,73 @@ pub struct Candidates<'w> {
 }
 
 impl<'w> Candidates<'w> {
-    /// All tokens of `row`, scored by their logits. The row is borrowed and never written.
-    pub(crate) fn of_row(row: &'w [f32], draws: Draws, buffers: &'w mut Buffers) -> Self {
+    /// All tokens of `source`, scored by their logits.
+    ///
+    /// Its tokens are below `vocab_size`, and if it is a row it is so long.
+    pub(crate) fn of(
+        source: Logits<'w>,
+        vocab_size: usize,
+        draws: Draws,
+        buffers: &'w mut Buffers,
+    ) -> Self {
+        let row = if let Logits::F32(row) = source { row } else { &[] };
         let (shape, cache) = (Shape::Row, Cache::default());
-        Self { row, buffers, shape, divisor: 1.0, pending: None, draws, cache }
+        let mut candidates = Self {
+            source,
+            row,
+            vocab_size,
+            buffers,
+            shape,
+            divisor: 1.0,
+            pending: None,
+            draws,
+            cache,
+        };
+        candidates.start_again();
+        candidates
     }
 
-    /// Lists all tokens of the row again, untouched.
+    /// Lists all tokens again, untouched.
     pub(crate) fn start_again(&mut self) {
-        (self.shape, self.divisor, self.cache) = (Shape::Row, 1.0, Cache::default());
-        self.pending = None;
+        (self.divisor, self.cache, self.pending) = (1.0, Cache::default(), None);
+        let Buffers { values, ids, words, .. } = &mut *self.buffers;
+        values.clear();
+        self.shape = match self.source {
+            Logits::F32(_) => Shape::Row,
+            #[cfg(feature = "half")]
+            Logits::F16(row) => {
+                values.extend(row.iter().map(|x| x.to_f32()));
+                Shape::Dense
+            }
+            #[cfg(feature = "half")]
+            Logits::Bf16(row) => {
+                values.extend(row.iter().map(|x| x.to_f32()));
+                Shape::Dense
+            }
+            Logits::List(list) => {
+                // Sorted by id: the logit rides along in the low half.
+                let pack =
+                    |&(id, logit): &(u32, f32)| u64::from(id) << 32 | u64::from(logit.to_bits());
+                words.clear();
+                words.extend(list.iter().map(pack));
+                words.sort_unstable();
+                ids.clear();
+                ids.extend(words.iter().map(|word| (word >> 32) as u32));
+                values.extend(words.iter().map(|&word| f32::from_bits(word as u32)));
+                Shape::List
+            }
+        };
+    }
+
+    /// A token that is listed more than once, if there is one.
+    pub(crate) fn listed_twice(&self) -> Option<u32> {
+        let ids = if self.shape == Shape::List { &self.buffers.ids[..] } else { &[] };
+        ids.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
     }
 
     /// Tokens in the vocabulary: ids are below this.
     pub fn vocab_size(&self) -> usize {
-        self.row.len()
+        self.vocab_size
     }
 
     /// Tokens still listed, banned ones included.
@@ -197,7 +253,7 @@ impl<'w> Candidates<'w> {
     /// Where a token is listed; `None` when it was removed or is no token.
     fn slot_of(&self, id: u32) -> Option<usize> {
         let slot = match self.shape {
-            Shape::Row | Shape::Dense => ((id as usize) < self.row.len()).then_some(id as usize),
+            Shape::Row | Shape::Dense => ((id as usize) < self.vocab_size).then_some(id as usize),
             Shape::List => self.buffers.ids.binary_search(&id).ok(),
         };
         slot.filter(|&slot| self.stays(slot, self.values()[slot]))

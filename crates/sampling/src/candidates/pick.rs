@@ -121,7 +121,7 @@ impl Candidates<'_> {
             let slot = |id: usize| self.buffers.ids.partition_point(|&other| (other as usize) < id);
             slot(first)..slot(end)
         } else {
-            first..end.min(self.row.len())
+            first..end.min(self.vocab_size)
         }
     }
 

@@ -216,7 +216,7 @@ impl Candidates<'_> {
         self.for_each(|id, score| out.push((id, normaliser.log_probability(score))));
         // Ids ascend already, and the key below is total: an unstable sort is enough.
         out.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        self.shape = Shape::Row;
+        self.start_again();
         self.cache = cache;
         Ok(())
     }

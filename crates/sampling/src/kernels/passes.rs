@@ -188,8 +188,8 @@ pub(crate) fn mass_of(
                     chunk,
                     #[inline(always)]
                     |row| {
-                        for lane in 0..LANES {
-                            sums.add(lane, Fixed::of(term(row[lane])));
+                        for (lane, &value) in row.iter().enumerate() {
+                            sums.add(lane, Fixed::of(term(value)));
                         }
                     },
                 );
@@ -232,8 +232,8 @@ fn mass_and_spread_of(values: &[f32], gap: impl Fn(f32) -> f32) -> (Mass, Mass) 
                     chunk,
                     #[inline(always)]
                     |row| {
-                        for lane in 0..LANES {
-                            let gap = gap(row[lane]);
+                        for (lane, &value) in row.iter().enumerate() {
+                            let gap = gap(value);
                             let weight = weight(gap);
                             // Where the weight is 0 the gap may be infinite. Elsewhere the
                             // product is at most 1/e.

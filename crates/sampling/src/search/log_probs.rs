@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::candidates::{Buffers, Candidates};
 use crate::draws::{DrawKey, Draws};
 use crate::kernels::ln;
+use crate::logits::Logits;
 use crate::pipeline::SelectError;
 use crate::stage::StageError;
 use crate::workspace::Workspace;
@@ -42,7 +43,8 @@ pub(super) fn fill(
     out: &mut Vec<f32>,
 ) -> Result<(), StageError> {
     out.clear();
-    let mut candidates = Candidates::of_row(logits, Draws::new(DrawKey::new(0)), buffers);
+    let draws = Draws::new(DrawKey::new(0));
+    let mut candidates = Candidates::of(Logits::F32(logits), logits.len(), draws, buffers);
     match candidates.max().and_then(|best| Ok((best, candidates.mass()?))) {
         Ok((best, mass)) => {
             let log_mass = ln(f64::from(mass.as_f64() as f32)) as f32;

@@ -29,6 +29,10 @@ impl Selector for Greedy {
         "greedy"
     }
 
+    fn takes_best(&self) -> bool {
+        true
+    }
+
     fn select(
         &self,
         candidates: &mut Candidates<'_>,

@@ -37,6 +37,11 @@ pub trait Selector: fmt::Debug + Send + Sync {
         step: &StepContext<'_>,
     ) -> Result<u32, StageError>;
 
+    /// Whether it takes the best candidate, for [`Pipeline::lints`](crate::Pipeline::lints).
+    fn takes_best(&self) -> bool {
+        false
+    }
+
     /// Whether it cuts the candidates before it chooses among them, so that a trace should have an
     /// entry for it.
     fn truncates(&self) -> bool {

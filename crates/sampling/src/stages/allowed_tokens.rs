@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Bans every token that is not in the list.
 ///
@@ -84,6 +84,10 @@ impl AllowedTokens {
 impl Stage for AllowedTokens {
     fn name(&self) -> &'static str {
         "allowed_tokens"
+    }
+
+    fn role(&self) -> Role {
+        Role::Ban
     }
 
     fn apply(

@@ -1,7 +1,7 @@
 //! What llama.cpp makes of a temperature of 0: everybody but the best is banned.
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 use crate::ties::ArgmaxTies;
 
 /// Bans every candidate except the best, which keeps its score.
@@ -49,6 +49,10 @@ pub struct ArgmaxOnly {
 impl Stage for ArgmaxOnly {
     fn name(&self) -> &'static str {
         "argmax_only"
+    }
+
+    fn role(&self) -> Role {
+        Role::Ban
     }
 
     fn apply(

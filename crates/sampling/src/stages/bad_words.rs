@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::sequence_bias::{SequenceBias, SequenceBiasError};
 use crate::candidates::Candidates;
 use crate::history::Window;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Bans the last token of each sequence whenever the text ends in the tokens before it.
 ///
@@ -110,6 +110,10 @@ fn bans(words: &[Vec<u32>], window: Window) -> Option<SequenceBias> {
 impl Stage for BadWords {
     fn name(&self) -> &'static str {
         "bad_words"
+    }
+
+    fn role(&self) -> Role {
+        Role::Ban
     }
 
     fn apply(

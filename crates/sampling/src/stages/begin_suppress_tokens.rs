@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Bans these tokens at the first generated position.
 ///
@@ -66,6 +66,10 @@ impl BeginSuppressTokens {
 impl Stage for BeginSuppressTokens {
     fn name(&self) -> &'static str {
         "begin_suppress_tokens"
+    }
+
+    fn role(&self) -> Role {
+        Role::Ban
     }
 
     fn apply(

@@ -2,7 +2,7 @@
 
 use crate::candidates::{Candidates, Normaliser};
 use crate::kernels::passes::{self, Gaps};
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Moves every log-probability away from that of a second row: `s' = scale · (c − u) + u`, where
 /// `c` is the log-probability among the candidates and `u` that in the row given by
@@ -73,6 +73,10 @@ impl ClassifierFreeGuidance {
 impl Stage for ClassifierFreeGuidance {
     fn name(&self) -> &'static str {
         "classifier_free_guidance"
+    }
+
+    fn role(&self) -> Role {
+        Role::Edit
     }
 
     fn apply(

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use crate::candidates::Candidates;
 use crate::memory::StageMemory;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Which tokens may come next, given the tokens accepted so far.
 ///
@@ -108,6 +108,10 @@ impl<M: Mask> Constraint<M> {
 impl<M: Mask> Stage for Constraint<M> {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn role(&self) -> Role {
+        Role::Ban
     }
 
     fn apply(

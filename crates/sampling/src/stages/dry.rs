@@ -6,7 +6,7 @@ use crate::candidates::Candidates;
 use crate::history::Window;
 use crate::kernels::ln;
 use crate::kernels::special::powi;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Subtracts from every token that would prolong a repetition of `n ≥ allowed` tokens:
 /// `s' = s − fl(multiplier · baseⁿ⁻ᵃˡˡᵒʷᵉᵈ)`.
@@ -158,6 +158,10 @@ fn max_exponent(base: f32) -> u32 {
 impl Stage for Dry {
     fn name(&self) -> &'static str {
         "dry"
+    }
+
+    fn role(&self) -> Role {
+        Role::Edit
     }
 
     fn apply(

@@ -3,7 +3,7 @@
 use crate::candidates::Candidates;
 use crate::kernels::ln;
 use crate::kernels::special::pow;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 use crate::ties::ArgmaxTies;
 
 /// Divides every score by `T = low + (high − low) · (H / ln n)ᵉ`, where `H` is the entropy in nats
@@ -107,6 +107,10 @@ impl DynamicTemperature {
 impl Stage for DynamicTemperature {
     fn name(&self) -> &'static str {
         "dynamic_temperature"
+    }
+
+    fn role(&self) -> Role {
+        Role::Scale
     }
 
     fn apply(

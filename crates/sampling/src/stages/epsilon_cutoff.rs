@@ -1,7 +1,7 @@
 //! Epsilon sampling: every candidate of at least a given probability.
 
 use crate::candidates::{Candidates, Edge};
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Keeps the candidates whose probability is at least `epsilon`.
 ///
@@ -80,6 +80,10 @@ impl EpsilonCutoff {
 impl Stage for EpsilonCutoff {
     fn name(&self) -> &'static str {
         "epsilon_cutoff"
+    }
+
+    fn role(&self) -> Role {
+        Role::Cut
     }
 
     fn apply(

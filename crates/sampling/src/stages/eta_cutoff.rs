@@ -4,7 +4,7 @@ use super::epsilon_cutoff::keep_probable;
 use crate::candidates::Candidates;
 use crate::kernels::exp;
 use crate::kernels::special::sqrt;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Keeps the candidates whose probability is at least `η = min(ε, √ε · exp(−H))`, where `H` is the
 /// entropy in nats.
@@ -85,6 +85,10 @@ impl EtaCutoff {
 impl Stage for EtaCutoff {
     fn name(&self) -> &'static str {
         "eta_cutoff"
+    }
+
+    fn role(&self) -> Role {
+        Role::Cut
     }
 
     fn apply(

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
 use crate::kernels::special::powi;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Once `n > 0` tokens were generated beyond `start`, raises the EOS tokens:
 /// `s' = s + |s| · (factorⁿ − 1)`.
@@ -89,6 +89,10 @@ impl ExponentialDecay {
 impl Stage for ExponentialDecay {
     fn name(&self) -> &'static str {
         "exponential_decay_length_penalty"
+    }
+
+    fn role(&self) -> Role {
+        Role::Edit
     }
 
     fn apply(

@@ -1,7 +1,7 @@
 //! Forced BOS: the second token of the text is given.
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// When the text has one token, bans every token but this one, which gets the score 0.
 ///
@@ -53,6 +53,10 @@ impl ForcedBos {
 impl Stage for ForcedBos {
     fn name(&self) -> &'static str {
         "forced_bos"
+    }
+
+    fn role(&self) -> Role {
+        Role::Ban
     }
 
     fn apply(

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// When one more token reaches the length limit, bans every token but these, which get the score 0.
 ///
@@ -78,6 +78,10 @@ impl ForcedEos {
 impl Stage for ForcedEos {
     fn name(&self) -> &'static str {
         "forced_eos"
+    }
+
+    fn role(&self) -> Role {
+        Role::Ban
     }
 
     fn apply(

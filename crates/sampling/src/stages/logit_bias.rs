@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Adds a bias to each token given: `s' = s + bias`. −∞ is a ban.
 ///
@@ -93,6 +93,14 @@ impl LogitBias {
 impl Stage for LogitBias {
     fn name(&self) -> &'static str {
         "logit_bias"
+    }
+
+    fn role(&self) -> Role {
+        Role::Edit
+    }
+
+    fn is_idle(&self) -> bool {
+        self.biases.is_empty()
     }
 
     fn apply(

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Bans the EOS tokens while the text, prompt included, has fewer than so many tokens.
 ///
@@ -69,6 +69,10 @@ impl MinLength {
 impl Stage for MinLength {
     fn name(&self) -> &'static str {
         "min_length"
+    }
+
+    fn role(&self) -> Role {
+        Role::Ban
     }
 
     fn apply(

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Bans the EOS tokens while fewer than so many tokens were generated.
 ///
@@ -71,6 +71,10 @@ impl MinNewTokens {
 impl Stage for MinNewTokens {
     fn name(&self) -> &'static str {
         "min_new_tokens"
+    }
+
+    fn role(&self) -> Role {
+        Role::Ban
     }
 
     fn apply(

@@ -2,7 +2,7 @@
 
 use crate::candidates::{Candidates, Edge};
 use crate::kernels::ln;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Keeps the candidates whose probability is at least `min_p` times the best one's.
 ///
@@ -79,6 +79,14 @@ impl MinP {
 impl Stage for MinP {
     fn name(&self) -> &'static str {
         "min_p"
+    }
+
+    fn role(&self) -> Role {
+        Role::Cut
+    }
+
+    fn is_idle(&self) -> bool {
+        self.log_min_p == f32::NEG_INFINITY
     }
 
     fn apply(

@@ -1,7 +1,7 @@
 //! No-repeat-n-gram: bans whatever would complete an n-gram that already occurred.
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Bans each token that would repeat a sequence of `n` tokens found earlier, prompt included.
 ///
@@ -72,6 +72,10 @@ impl NoRepeatNgram {
 impl Stage for NoRepeatNgram {
     fn name(&self) -> &'static str {
         "no_repeat_ngram"
+    }
+
+    fn role(&self) -> Role {
+        Role::Ban
     }
 
     fn apply(

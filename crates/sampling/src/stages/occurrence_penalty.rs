@@ -2,7 +2,7 @@
 
 use crate::candidates::Candidates;
 use crate::history::Window;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Subtracts from the score of every token that occurred `n > 0` times:
 /// `s' = s − fl(fl(n · frequency) + presence)`.
@@ -101,6 +101,10 @@ impl Stage for OccurrencePenalty {
         } else {
             "frequency_presence_penalty"
         }
+    }
+
+    fn role(&self) -> Role {
+        Role::Edit
     }
 
     fn apply(

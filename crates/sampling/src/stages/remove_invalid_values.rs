@@ -1,7 +1,7 @@
 //! Remove invalid values: mends NaN and infinities instead of refusing them.
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Replaces NaN by 0, +∞ by `f32::MAX` and −∞ by `f32::MIN`.
 ///
@@ -45,6 +45,10 @@ pub struct RemoveInvalidValues;
 impl Stage for RemoveInvalidValues {
     fn name(&self) -> &'static str {
         "remove_invalid_values"
+    }
+
+    fn role(&self) -> Role {
+        Role::Repair
     }
 
     fn apply(

@@ -1,7 +1,7 @@
 //! Renormalisation: scores become log-probabilities of what is left.
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Subtracts the log-normaliser from every score: `s' = fl(s − ln Σ exp s)`, so that the
 /// exponentials add up to 1.
@@ -45,6 +45,10 @@ pub struct Renormalize;
 impl Stage for Renormalize {
     fn name(&self) -> &'static str {
         "renormalize_logits"
+    }
+
+    fn role(&self) -> Role {
+        Role::Scale
     }
 
     fn apply(

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
 use crate::history::Window;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Moves the score of every token that occurred away from likely: `s' = s · r` for `s < 0`,
 /// `s / r` otherwise. Once per token, however often it occurred.
@@ -117,6 +117,14 @@ impl RepetitionPenalty {
 impl Stage for RepetitionPenalty {
     fn name(&self) -> &'static str {
         "repetition_penalty"
+    }
+
+    fn role(&self) -> Role {
+        Role::Edit
+    }
+
+    fn is_idle(&self) -> bool {
+        self.penalty == 1.0
     }
 
     fn apply(

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
 use crate::history::Window;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Adds a bias to the last token of a sequence whenever the text ends in the tokens before it:
 /// `s' = s + Σ biases` over the sequences that the token would complete.
@@ -133,6 +133,10 @@ fn in_order_of_summation(biases: Vec<Biased>) -> Vec<Biased> {
 impl Stage for SequenceBias {
     fn name(&self) -> &'static str {
         "sequence_bias"
+    }
+
+    fn role(&self) -> Role {
+        Role::Edit
     }
 
     fn apply(

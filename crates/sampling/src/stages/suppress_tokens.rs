@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Bans these tokens at every step.
 ///
@@ -53,6 +53,14 @@ impl SuppressTokens {
 impl Stage for SuppressTokens {
     fn name(&self) -> &'static str {
         "suppress_tokens"
+    }
+
+    fn role(&self) -> Role {
+        Role::Ban
+    }
+
+    fn is_idle(&self) -> bool {
+        self.ids.is_empty()
     }
 
     fn apply(

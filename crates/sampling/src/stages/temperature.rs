@@ -1,7 +1,7 @@
 //! Temperature: flattens or sharpens the whole distribution.
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Divides every score by `T`: `s' = fl(s / T)`.
 ///
@@ -79,6 +79,14 @@ impl Temperature {
 impl Stage for Temperature {
     fn name(&self) -> &'static str {
         "temperature"
+    }
+
+    fn role(&self) -> Role {
+        Role::Scale
+    }
+
+    fn is_idle(&self) -> bool {
+        self.temperature == 1.0
     }
 
     fn apply(

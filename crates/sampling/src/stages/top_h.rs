@@ -2,7 +2,7 @@
 
 use crate::candidates::Candidates;
 use crate::kernels::{exp, ln};
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 use crate::ties::TiePolicy;
 
 /// The candidates that are looked at; everything behind them is removed.
@@ -85,6 +85,10 @@ impl TopH {
 impl Stage for TopH {
     fn name(&self) -> &'static str {
         "top_h"
+    }
+
+    fn role(&self) -> Role {
+        Role::Cut
     }
 
     fn apply(

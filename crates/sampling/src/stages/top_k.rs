@@ -1,7 +1,7 @@
 //! Top-k: the `k` best candidates.
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 use crate::ties::TiePolicy;
 
 /// Keeps the `k` candidates with the highest scores.
@@ -91,6 +91,10 @@ impl TopK {
 impl Stage for TopK {
     fn name(&self) -> &'static str {
         "top_k"
+    }
+
+    fn role(&self) -> Role {
+        Role::Cut
     }
 
     fn apply(

@@ -1,7 +1,7 @@
 //! Top-nσ: the scores within a few standard deviations of the best.
 
 use crate::candidates::Candidates;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Bans the candidates whose score is below `fl(max − n · σ)`, where `σ` is the standard deviation
 /// of the scores that are not −∞, divided by their number.
@@ -76,6 +76,10 @@ impl TopNSigma {
 impl Stage for TopNSigma {
     fn name(&self) -> &'static str {
         "top_n_sigma"
+    }
+
+    fn role(&self) -> Role {
+        Role::Cut
     }
 
     fn apply(

@@ -1,7 +1,7 @@
 //! Top-p, or nucleus sampling: the shortest prefix that holds a share `p` of the mass.
 
 use crate::candidates::{Candidates, MassRule};
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StageError, StepContext};
 use crate::ties::TiePolicy;
 
 /// Keeps the fewest best candidates whose probabilities add up to at least `p`.
@@ -96,6 +96,14 @@ impl TopP {
 impl Stage for TopP {
     fn name(&self) -> &'static str {
         "top_p"
+    }
+
+    fn role(&self) -> Role {
+        Role::Cut
+    }
+
+    fn is_idle(&self) -> bool {
+        self.p >= 1.0
     }
 
     fn apply(
