@@ -261,9 +261,9 @@ impl Candidates<'_> {
             Split { at: *first_out as usize, before: all, after: rest }
         };
         for ((&slot, &value), &mass) in band.slots.iter().zip(&band.values).zip(&band.masses) {
-            if split.holds(slot as usize, order.key(value)) {
-                chunk_mass[slot as usize / CHUNK] += mass;
-            }
+            // Without a branch: whether it stays is hard to foresee at the boundary.
+            let stays = split.holds(slot as usize, order.key(value));
+            chunk_mass[slot as usize / CHUNK] += if stays { mass } else { 0 };
         }
         Some(split)
     }

@@ -116,7 +116,7 @@ impl Histogram {
             [mass + f64::from(bucket[0]), variance + f64::from(bucket[1])]
         });
         let reached = self.bucket_at(p * mass);
-        let above: f64 = self.0[..reached].iter().map(|bucket| f64::from(bucket[1])).sum();
+        let above: f64 = self.0.iter().take(reached).map(|bucket| f64::from(bucket[1])).sum();
         // The variance of (mass above) − p · (mass): what counts of an item above is 1 − p of it.
         let variance = (1.0 - p) * (1.0 - p) * above + p * p * (variance - above);
         let margin = DEVIATIONS * sqrt(variance.max(0.0));

@@ -54,9 +54,9 @@ pub(crate) fn gather(
         let (row_keys, _) = keys.as_chunks::<LANES>();
         take_rows(rows, row_keys, base, band, &mut part);
         let taken = rows.len() * LANES;
-        take_each(tail, &keys[taken..], base + taken as u32, band, &mut part);
-        slots.extend_from_slice(&part.slots[..part.len]);
-        found.extend_from_slice(&part.values[..part.len]);
+        take_each(tail, keys.get(taken..).unwrap_or(&[]), base + taken as u32, band, &mut part);
+        slots.extend(part.slots.iter().take(part.len));
+        found.extend(part.values.iter().take(part.len));
     }
 }
 
@@ -64,8 +64,11 @@ pub(crate) fn gather(
 #[inline(always)]
 fn take_each(values: &[f32], keys: &[f32], base: u32, band: Band, found: &mut Found) {
     for ((slot, &value), &key) in (base..).zip(values).zip(keys) {
-        found.slots[found.len] = slot;
-        found.values[found.len] = value;
+        let Found { slots, values, len } = found;
+        // There is always room: the chunk has no more values than this.
+        if let (Some(last_slot), Some(last)) = (slots.get_mut(*len), values.get_mut(*len)) {
+            (*last_slot, *last) = (slot, value);
+        }
         found.len += usize::from(band.holds(key));
     }
 }
@@ -151,8 +154,13 @@ mod wide {
                 let values: [f32; LANES] =
                     pulp::cast(avx._mm512_maskz_compress_ps(passed, pulp::cast(*row)));
                 let ids: [u32; LANES] = pulp::cast(avx._mm512_maskz_compress_epi32(passed, slots));
-                found.values[found.len..found.len + LANES].copy_from_slice(&values);
-                found.slots[found.len..found.len + LANES].copy_from_slice(&ids);
+                let end = found.len..found.len + LANES;
+                if let (Some(last_slots), Some(last)) =
+                    (found.slots.get_mut(end.clone()), found.values.get_mut(end))
+                {
+                    last_slots.copy_from_slice(&ids);
+                    last.copy_from_slice(&values);
+                }
                 found.len += passed.count_ones() as usize;
                 slots = avx._mm512_add_epi32(slots, step);
             }

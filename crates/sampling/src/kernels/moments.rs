@@ -65,7 +65,7 @@ pub(crate) fn of_row(values: &[f32], gaps: Gaps) -> Moments {
                 }
             }
             for (lane, &value) in tail.iter().enumerate() {
-                lanes.add(lane, value, gaps);
+                lanes.add(lane % LANES, value, gaps);
             }
             lanes.total()
         },

@@ -37,7 +37,9 @@ pub(crate) fn each_of(chunk: &[f32], f: impl Fn(f32) -> f32, rest: f32, out: &mu
     for (slot, &value) in out.iter_mut().zip(chunk) {
         *slot = f(value);
     }
-    out[chunk.len()..].fill(rest);
+    for slot in out.iter_mut().skip(chunk.len()) {
+        *slot = rest;
+    }
 }
 
 /// What a first pass over a row finds.
@@ -367,10 +369,9 @@ pub(crate) fn visit_from(
     vectorised(
         #[inline(always)]
         || {
+            let mut maxima = block_max.unwrap_or(&[]).as_chunks::<LANES>().0.iter();
             for (c, chunk) in values.chunks(CHUNK).enumerate() {
-                if let Some(maxima) = block_max
-                    && maxima[c * LANES..(c + 1) * LANES].iter().all(|&m| m < floor)
-                {
+                if maxima.next().is_some_and(|maxima| maxima.iter().all(|&m| m < floor)) {
                     continue;
                 }
                 for (r, row) in chunk.chunks(LANES).enumerate() {

@@ -74,7 +74,7 @@ where
     let deal = Deal::over(low, high);
     sums.fill(0);
     for (value, measure) in items() {
-        sums[deal.bucket(key(value))] += measure;
+        add(sums, deal.bucket(key(value)), measure);
     }
     let (bucket, mut above) = find_bucket(sums, target);
     band.clear();
@@ -91,23 +91,30 @@ where
         let deal = Deal::over(low, high);
         sums.fill(0);
         for &(k, measure) in &*band {
-            sums[deal.bucket(k)] += measure;
+            add(sums, deal.bucket(k), measure);
         }
         let (bucket, passed) = find_bucket(sums, target - above);
         above += passed;
         band.retain(|&(k, _)| deal.bucket(k) == bucket);
     }
     band.sort_unstable_by_key(|&(k, _)| core::cmp::Reverse(k));
-    let mut index = 0;
-    loop {
-        let class = band[index].0;
-        let measure: u64 =
-            band[index..].iter().take_while(|&&(k, _)| k == class).map(|&(_, m)| m).sum();
-        if above + measure >= target {
-            return Boundary { value: value_of(class), above };
+    let mut found = Boundary { value: f32::NEG_INFINITY, above };
+    for class in band.chunk_by(|a, b| a.0 == b.0) {
+        found.value = class.first().map_or(f32::NEG_INFINITY, |&(k, _)| value_of(k));
+        let measure: u64 = class.iter().map(|&(_, measure)| measure).sum();
+        if found.above + measure >= target {
+            break;
         }
-        above += measure;
-        index += band[index..].iter().take_while(|&&(k, _)| k == class).count();
+        found.above += measure;
+    }
+    found
+}
+
+/// Adds to a bucket. There is one for every key dealt.
+#[inline(always)]
+fn add(sums: &mut [u64], bucket: usize, measure: u64) {
+    if let Some(sum) = sums.get_mut(bucket) {
+        *sum += measure;
     }
 }
 
@@ -135,7 +142,8 @@ fn range(band: &[(u32, u64)]) -> (u32, u32) {
     band.iter().fold((u32::MAX, 0), |(low, high), &(k, _)| (low.min(k), high.max(k)))
 }
 
-/// The bucket in which the running sum reaches `target`, and the sum before it.
+/// The bucket in which the running sum reaches `target`, and the sum before it. The sum of all
+/// reaches it, so the bucket past the last is never the answer.
 fn find_bucket(sums: &[u64], target: u64) -> (usize, u64) {
     let mut above = 0;
     for (bucket, &sum) in sums.iter().enumerate() {
@@ -144,7 +152,7 @@ fn find_bucket(sums: &[u64], target: u64) -> (usize, u64) {
         }
         above += sum;
     }
-    unreachable!("the target is at most the sum of all measures")
+    (sums.len(), above)
 }
 
 #[cfg(test)]
