@@ -5,6 +5,7 @@
 //! it, the guess was wrong and what the pass found gives a band that is right.
 
 use super::{Best, Candidates, Shape};
+use crate::kernels::account::{Account, account};
 use crate::kernels::estimate::{Range, likely_range};
 use crate::kernels::gather::{Band, gather};
 use crate::kernels::passes::{CHUNK, Gaps};
@@ -153,11 +154,11 @@ impl Candidates<'_> {
     }
 
     /// Gathers the band, and weighs it, all, and what is above it.
-    fn weigh_band(&mut self, order: impl Order, band: Band, best: Best) -> (passes::Account, u64) {
+    fn weigh_band(&mut self, order: impl Order, band: Band, best: Best) -> (Account, u64) {
         let gaps = self.gaps(best);
         let super::Buffers { values, chunk_mass, band: found, .. } = &mut *self.buffers;
         let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let account = passes::account(
+        let account = account(
             values,
             gaps,
             #[inline(always)]
@@ -191,17 +192,11 @@ impl Candidates<'_> {
         band.values.extend_from_slice(values);
         band.masses.clear();
         band.masses.resize(values.len(), 1);
-        let nothing =
-            passes::Account { total: Mass(0), above: Mass(0), count_above: 0, nan: false };
+        let nothing = Account { total: Mass(0), above: Mass(0), count_above: 0, nan: false };
         self.search_band(order, n as u64, nothing)
     }
 
-    fn search_band(
-        &mut self,
-        order: impl Order,
-        target: u64,
-        account: passes::Account,
-    ) -> Frontier {
+    fn search_band(&mut self, order: impl Order, target: u64, account: Account) -> Frontier {
         let super::Buffers { band, pairs, selection: scratch, .. } = &mut *self.buffers;
         let weighed = || band.values.iter().copied().zip(band.masses.iter().copied());
         let by_key = || weighed().map(|(value, mass)| (order.key(value), mass));

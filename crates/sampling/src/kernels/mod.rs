@@ -5,6 +5,7 @@
 //! scalar, an SSE2, an AVX2, an AVX-512 or a NEON build, and sums are exact integers, so every
 //! build of this crate returns the same token for the same logits and key.
 
+pub(crate) mod account;
 pub(crate) mod estimate;
 pub(crate) mod gather;
 pub(crate) mod math;

@@ -1,5 +1,4 @@
-//! One pass over a row each: the largest value, the mass, the mass and its spread, an account of a
-//! band.
+//! One pass over a row each: the largest value, the mass, the mass and its spread.
 
 use alloc::vec::Vec;
 
@@ -120,29 +119,29 @@ impl Gaps {
 
 /// Weights added up side by side within one chunk.
 #[derive(Debug, Clone, Copy)]
-struct Sums {
+pub(super) struct Sums {
     high: [u32; LANES],
     low: [u32; LANES],
 }
 
 impl Sums {
-    const NONE: Self = Self { high: [0; LANES], low: [0; LANES] };
+    pub(super) const NONE: Self = Self { high: [0; LANES], low: [0; LANES] };
 
     #[inline(always)]
-    fn add(&mut self, lane: usize, part: Fixed) {
+    pub(super) fn add(&mut self, lane: usize, part: Fixed) {
         self.high[lane] = self.high[lane].wrapping_add(part.high);
         self.low[lane] = self.low[lane].wrapping_add(part.low);
     }
 
     /// Adds where `mask` is all ones, and nothing where it is 0.
     #[inline(always)]
-    fn add_masked(&mut self, lane: usize, part: Fixed, mask: u32) {
+    pub(super) fn add_masked(&mut self, lane: usize, part: Fixed, mask: u32) {
         self.add(lane, Fixed { high: part.high & mask, low: part.low & mask });
     }
 
     /// The mass, if lane `l` has taken `terms(l)` weights.
     #[inline(always)]
-    fn total(&self, terms: impl Fn(usize) -> u32) -> u64 {
+    pub(super) fn total(&self, terms: impl Fn(usize) -> u32) -> u64 {
         (0..LANES)
             .map(|lane| Fixed::mass_of_sum(self.high[lane], self.low[lane], terms(lane)))
             .fold(0, u64::wrapping_add)
@@ -250,92 +249,6 @@ fn mass_and_spread_of(values: &[f32], gap: impl Fn(f32) -> f32) -> (Mass, Mass) 
                 totals.1.0 = totals.1.0.wrapping_add(spread.total(|_| rows));
             }
             totals
-        },
-    )
-}
-
-/// What [`account`] found.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Account {
-    /// The mass of all values.
-    pub(crate) total: Mass,
-    /// The mass of those whose key is above the bound.
-    pub(crate) above: Mass,
-    /// How many they are.
-    pub(crate) count_above: usize,
-    /// Whether a key is NaN.
-    pub(crate) nan: bool,
-}
-
-/// The mass of a row, and of the part of it whose `key` is above `bound`; `chunks` receives the
-/// mass of that part chunk by chunk.
-pub(crate) fn account(
-    values: &[f32],
-    gaps: Gaps,
-    key: impl Fn(f32) -> f32 + Copy,
-    bound: f32,
-    chunks: &mut Vec<u64>,
-) -> Account {
-    if gaps.undivided() {
-        account_of(
-            values,
-            #[inline(always)]
-            |value| gaps.best - value,
-            key,
-            bound,
-            chunks,
-        )
-    } else {
-        account_of(
-            values,
-            #[inline(always)]
-            |value| gaps.gap(value),
-            key,
-            bound,
-            chunks,
-        )
-    }
-}
-
-fn account_of(
-    values: &[f32],
-    gap: impl Fn(f32) -> f32,
-    key: impl Fn(f32) -> f32 + Copy,
-    bound: f32,
-    chunks: &mut Vec<u64>,
-) -> Account {
-    chunks.clear();
-    vectorised(
-        #[inline(always)]
-        || {
-            let (mut total, mut above, mut count_above) = (0_u64, 0_u64, 0_usize);
-            let mut nan = [0_u32; LANES];
-            let (mut keys, mut weights) = ([0.0; CHUNK], [0.0; CHUNK]);
-            for chunk in values.chunks(CHUNK) {
-                each_of(chunk, key, f32::NEG_INFINITY, &mut keys);
-                each_of(chunk, |value| weight(gap(value)), 0.0, &mut weights);
-                let (mut all, mut part) = (Sums::NONE, Sums::NONE);
-                let mut count = [0_u32; LANES];
-                let (keys, weights) = (keys.as_chunks::<LANES>().0, weights.as_chunks::<LANES>().0);
-                for (keys, weights) in keys.iter().zip(weights).take(chunk.len().div_ceil(LANES)) {
-                    for lane in 0..LANES {
-                        let own = Fixed::of(weights[lane]);
-                        let mask = if keys[lane] > bound { u32::MAX } else { 0 };
-                        all.add(lane, own);
-                        part.add_masked(lane, own, mask);
-                        count[lane] = count[lane].wrapping_sub(mask);
-                        nan[lane] |= u32::from(keys[lane].is_nan());
-                    }
-                }
-                let rows = chunk.len().div_ceil(LANES) as u32;
-                total = total.wrapping_add(all.total(|_| rows));
-                let mass = part.total(|lane| count[lane]);
-                above = above.wrapping_add(mass);
-                chunks.push(mass);
-                count_above += count.iter().sum::<u32>() as usize;
-            }
-            let nan = nan.iter().any(|&n| n != 0);
-            Account { total: Mass(total), above: Mass(above), count_above, nan }
         },
     )
 }
