@@ -3,10 +3,11 @@
 //! Seeds are fixed, so a run either passes always or never; the budget is what a fresh set of seeds
 //! would be refused with: 10⁻⁶ a test, shared out over every token and every tail ([`follows`]).
 
+use crate::support::cases;
 use taper_sampling::testkit::*;
 use taper_sampling::*;
 
-const DRAWS: u64 = 400_000;
+const DRAWS: u64 = cases(400_000) as u64;
 
 /// Draws many times from a row and compares the counts with what the candidates promise.
 fn assert_drawn_as_promised(pipeline: Pipeline, row: &[f32]) {

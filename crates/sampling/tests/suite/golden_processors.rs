@@ -102,7 +102,7 @@ fn judge(case: &Case) -> Result<(), String> {
 
 #[test]
 fn every_case_of_hugging_face_passes() {
-    let text = include_str!("../testdata/processors.jsonl");
+    let text = include_str!("../../testdata/processors.jsonl");
     let mut failures = Vec::new();
     let mut cases = 0;
     for line in text.lines() {

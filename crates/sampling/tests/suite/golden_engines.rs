@@ -80,10 +80,10 @@ fn assert_every_case_agrees<C: DeserializeOwned>(cases: &str, count: usize, pres
 
 #[test]
 fn every_case_of_llama_cpp_agrees() {
-    assert_every_case_agrees(include_str!("../testdata/llamacpp.jsonl"), 171, llama_cpp);
+    assert_every_case_agrees(include_str!("../../testdata/llamacpp.jsonl"), 171, llama_cpp);
 }
 
 #[test]
 fn every_case_of_vllm_agrees() {
-    assert_every_case_agrees(include_str!("../testdata/vllm.jsonl"), 124, vllm);
+    assert_every_case_agrees(include_str!("../../testdata/vllm.jsonl"), 124, vllm);
 }

@@ -1,9 +1,7 @@
 //! The fast paths against the naive reference, and the promises, over adversarial rows.
 
-mod support;
-
+use crate::support::{Cut, Op, cases, cut, history, long_row, op, row, unconditional};
 use proptest::prelude::*;
-use support::{Cut, Op, cut, history, long_row, op, row, unconditional};
 use taper_sampling::reference::List;
 use taper_sampling::testkit::*;
 use taper_sampling::*;
@@ -23,7 +21,7 @@ fn pipeline_of(ops: &[Op], mut pipeline: Pipeline) -> Pipeline {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(cases(3_000)))]
 
     #[test]
     fn any_pipeline_agrees_with_the_reference(
@@ -153,7 +151,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(cases(100)))]
 
     /// Rows long enough for a cut by mass to start from a sample, with what may mislead it.
     #[test]

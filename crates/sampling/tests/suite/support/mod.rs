@@ -17,6 +17,11 @@ pub(crate) enum Op {
     Edit(Edit),
 }
 
+/// How often to try what an optimised build tries `most` times.
+pub(crate) const fn cases(most: u32) -> u32 {
+    if cfg!(debug_assertions) { most / 4 } else { most }
+}
+
 impl Op {
     pub(crate) fn stage(&self) -> Box<dyn Stage> {
         match self {

@@ -34,7 +34,11 @@ impl Cut {
             }
             Self::MinP(p) => Box::new(MinP::new(p).unwrap()),
             Self::From(floor, edge, least) => {
-                Box::new(stage_fn("from", move |c, _| c.keep_from(floor, edge, least)))
+                Box::new(stage_fn("from", move |c, _| match c.keep_from(floor, edge, least) {
+                    // With no least number, a floor that nothing reaches is let go.
+                    Err(StageError::Empty) => Ok(()),
+                    done => done,
+                }))
             }
             Self::Typical(p, rule, least, ties) => {
                 Box::new(Typical::new(p).unwrap().rule(rule).min_tokens_to_keep(least).ties(ties))
@@ -106,7 +110,8 @@ impl Cut {
         match self {
             Self::TopK(k, _) => Self::TopK(k, KeepAll),
             Self::TopP(p, rule, _, _) => Self::TopP(p, rule, 1, KeepAll),
-            Self::From(floor, edge, _) => Self::From(floor, edge, 1),
+            // A least number is filled up in the order, which is not of scores alone.
+            Self::From(floor, edge, _) => Self::From(floor, edge, 0),
             Self::Typical(p, rule, _, _) => Self::Typical(p, rule, 0, KeepAll),
             Self::Nearest(place, p, rule, _, _) => Self::Nearest(place, p, rule, 0, KeepAll),
             Self::TopH(h, _) => Self::TopH(h, KeepAll),
