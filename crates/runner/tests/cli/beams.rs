@@ -79,6 +79,10 @@ fn settings_that_make_no_search_are_refused() {
              normal f32",
         ),
         (
+            &["--guidance-scale", "1.5"],
+            "--guidance-scale: guidance_scale is 1.5; it must be 1 with num_beams above 1",
+        ),
+        (
             &["--search", "stochastic"],
             "--search: search is stochastic; it must be huggingface or canonical without do_sample",
         ),

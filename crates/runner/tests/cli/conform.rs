@@ -42,6 +42,7 @@ fn the_vllm_sampler_agrees() {
 fn transformers_generation_agrees() {
     assert_conforms(&of_runner("generate.jsonl"), 119);
     assert_conforms(&of_runner("generate_beams.jsonl"), 160);
+    assert_conforms(&of_runner("group_beams.jsonl"), 80);
 }
 
 #[test]

@@ -76,6 +76,19 @@ mod with_grammars {
     }
 
     #[test]
+    fn every_beam_keeps_to_the_grammar_by_itself() {
+        let beams =
+            ["x", "--do-sample", "false", "--num-beams", "4", "--num-return-sequences", "4"];
+        let outcome =
+            json(&[&beams[..], &["--regex", "[ab]{2}c", "--max-new-tokens", "9"]].concat());
+        let sequences = outcome["sequences"].as_array().expect("sequences");
+        let mut texts: Vec<_> =
+            sequences.iter().map(|s| s["text"].as_str().expect("a text")).collect();
+        texts.sort_unstable();
+        assert_eq!(texts, ["aac", "abc", "bac", "bbc"]);
+    }
+
+    #[test]
     fn the_stage_stands_where_the_engine_has_it_and_is_traced() {
         let traced =
             ["--regex", "ab", "--trace", "--temperature", "0.5", "--repetition-penalty", "1.1"];

@@ -5,7 +5,7 @@ use taper_runner::models::LanguageModel;
 use taper_runner::sampling::{DrawKey, Draws, GenerationConfig, Purpose};
 use taper_runner::{Draft, Generation, Outcome, Request, Source, TableModel};
 
-use crate::support::{generate, json, llama, tokens};
+use crate::support::{generate, json, llama, taper, tokens};
 
 fn table(seed: u64, size: usize) -> TableModel {
     let mut series = Draws::new(DrawKey::new(seed)).series(Purpose::Custom(0));
@@ -157,6 +157,25 @@ fn the_program_guesses_by_text_and_by_model() {
     assert!(count(&by_model, "passes") < 12, "{}", by_model["speculation"]);
     let shown = generate(&[&args[..], &draft].concat());
     assert!(shown.stderr.contains(" guesses right, "), "{}", shown.stderr);
+}
+
+/// The state of a Mamba layer can not be truncated: it goes back to a fork.
+#[test]
+fn guesses_go_with_a_state_that_can_only_fork() {
+    let model = llama().with_file_name("nemotron_h");
+    let model = model.to_str().expect("the path is UTF-8");
+    let prompt = ["--prompt-ids", "5,6,7,5,6,7,5,6", "--do-sample", "false"];
+    let length = ["--max-new-tokens", "24", "--format", "json"];
+    let args = [&["generate", "--model", model][..], &prompt, &length].concat();
+    let run = |more: &[&str]| -> Value {
+        let ran = taper([&args[..], more].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        serde_json::from_str(&ran.stdout).expect("JSON")
+    };
+    let guessed = run(&["--prompt-lookup-num-tokens", "3"]);
+    let count = |key: &str| guessed["speculation"][key].as_u64().expect("a count");
+    assert!(count("proposed") > count("accepted"), "nothing was taken back: {guessed}");
+    assert_eq!(tokens(&guessed), tokens(&run(&[])));
 }
 
 #[test]

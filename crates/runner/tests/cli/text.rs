@@ -52,6 +52,17 @@ fn a_knob_without_effect_is_pointed_out() {
 }
 
 #[test]
+fn stages_in_an_order_that_can_not_mean_what_it_says_are_remarked_on() {
+    let chain = ["x", "--semantics", "llama.cpp", "--samplers", "top_k;penalties;temperature"];
+    let knobs = ["--top-k", "5", "--repeat-penalty", "1.2", "--max-new-tokens", "1"];
+    let ran = generate(&[&chain[..], &knobs].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let note = "note: repetition_penalty comes after top_k and changes nothing about what top_k \
+                removed; put it first";
+    assert_eq!(ran.stderr.lines().next(), Some(note));
+}
+
+#[test]
 fn ties_that_a_cut_met_are_told() {
     // With all rows of the output matrix equal, all logits are.
     let folder = Folder::new();
