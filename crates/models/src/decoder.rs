@@ -15,7 +15,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 
 use self::context::{CausalBatch, Context};
-use self::kernels::{Angles, Kernels};
+use self::kernels::{Kernels, Rotation};
 use self::layers::{Layer, Slots};
 use self::parts::{Linear, Norm};
 use crate::cache::CacheLayout;
@@ -30,8 +30,8 @@ pub struct Decoder {
     embedding: Tensor,
     /// One row for each position, in models that learn where they are.
     positions: Option<Tensor>,
-    /// Frequencies of each distinct rotation; layers refer to it by index.
-    rotations: Vec<Vec<f32>>,
+    /// Each distinct rotation; layers refer to it by index.
+    rotations: Vec<Rotation>,
     layers: Vec<Layer>,
     norm: Norm,
     head: Linear,
@@ -74,7 +74,10 @@ impl Decoder {
                 HeadSpec::Tied => Linear::without_bias(embedding.clone()),
                 HeadSpec::Separate(head) => Linear::new(head, &weights)?,
             },
-            rotations: rotations.into_iter().map(RopeSpec::frequencies).collect(),
+            rotations: rotations
+                .into_iter()
+                .map(|rope| Rotation::new(rope.frequencies(), device))
+                .collect::<candle_core::Result<_>>()?,
             embedding,
             positions,
             tensors: weights.handed_out(),
@@ -122,7 +125,7 @@ impl Decoder {
         context: &mut dyn Context,
     ) -> candle_core::Result<Tensor> {
         let angles = (self.rotations.iter())
-            .map(|frequencies| Angles::new(frequencies, positions, &self.device))
+            .map(|rotation| rotation.at(positions))
             .collect::<candle_core::Result<Vec<_>>>()?;
         let mut x = self.embed(ids, positions)?;
         for layer in &self.layers {

@@ -143,7 +143,12 @@ impl Decoder {
         if wanted.is_empty() {
             return Ok(());
         }
-        let hidden = hidden.index_select(&Tensor::new(wanted, &self.device)?, 0)?;
+        // As in a step of decoding: all of them are wanted, and nothing has to be gathered.
+        let hidden = if wanted.len() == positions.len() {
+            hidden
+        } else {
+            hidden.index_select(&Tensor::new(wanted, &self.device)?, 0)?
+        };
         let logits = self.logits(&hidden, Kernels::Fused)?;
         let logits = logits.to_device(&Device::Cpu)?;
         let logits = Floats::of(&logits).ok_or_else(|| Error::msg("logits are not f32"))?;

@@ -2,6 +2,9 @@
 //!
 //! candle's fused kernels are several times faster and have no gradient.
 
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::{ops, rotary_emb};
 
@@ -103,26 +106,74 @@ impl Kernels {
 }
 
 /// Cosines and sines of one rotation at `n` positions, each `[n, pairs]` in `f32`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Angles {
     cos: Tensor,
     sin: Tensor,
 }
 
 impl Angles {
-    /// Computed per call: a table for a context of 128 Ki positions would weigh more than the
-    /// layers of a small model, and a decoding step needs one row of it.
-    pub(super) fn new(frequencies: &[f32], positions: &[usize], device: &Device) -> Result<Self> {
+    fn new(frequencies: &[f32], positions: Range<usize>, device: &Device) -> Result<Self> {
+        let shape = (positions.len(), frequencies.len());
         let angles = || {
-            (positions.iter())
-                .flat_map(|&position| frequencies.iter().map(move |f| position as f32 * f))
+            let positions = positions.clone();
+            positions.flat_map(|position| frequencies.iter().map(move |f| position as f32 * f))
         };
-        let table = |values: Vec<f32>| {
-            Tensor::from_vec(values, (positions.len(), frequencies.len()), device)
-        };
+        let table = |values: Vec<f32>| Tensor::from_vec(values, shape, device);
         Ok(Self {
             cos: table(angles().map(f32::cos).collect())?,
             sin: table(angles().map(f32::sin).collect())?,
         })
+    }
+
+    fn each(&self, take: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Ok(Self { cos: take(&self.cos)?, sin: take(&self.sin)? })
+    }
+}
+
+/// A rotation, with its angles at the positions that were reached so far.
+///
+/// The table grows with the longest row: one for all of a context of 128 Ki positions would weigh more
+/// than the layers of a small model. A decoding step takes a view of it, so that nothing is computed
+/// or sent to a GPU for each token.
+#[derive(Debug)]
+pub(super) struct Rotation {
+    frequencies: Vec<f32>,
+    table: Mutex<Angles>,
+}
+
+/// Positions in the first table.
+const FIRST_TABLE: usize = 256;
+
+impl Rotation {
+    pub(super) fn new(frequencies: Vec<f32>, device: &Device) -> Result<Self> {
+        let table = Mutex::new(Angles::new(&frequencies, 0..FIRST_TABLE, device)?);
+        Ok(Self { frequencies, table })
+    }
+
+    pub(super) fn at(&self, positions: &[usize]) -> Result<Angles> {
+        let end = positions.iter().max().map_or(0, |last| last + 1);
+        let table = self.reaching(end)?;
+        match positions {
+            [first, ..] if positions.iter().copied().eq(*first..first + positions.len()) => {
+                table.each(|table| table.narrow(0, *first, positions.len()))
+            }
+            _ => {
+                let rows: Vec<u32> = positions.iter().map(|position| *position as u32).collect();
+                let rows = Tensor::new(rows, table.cos.device())?;
+                table.each(|table| table.index_select(&rows, 0))
+            }
+        }
+    }
+
+    /// The table, of at least `end` positions.
+    fn reaching(&self, end: usize) -> Result<Angles> {
+        // A table is replaced whole: whoever failed in between has left the last one.
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.cos.dim(0)? < end {
+            let positions = 0..end.next_power_of_two();
+            *table = Angles::new(&self.frequencies, positions, table.cos.device())?;
+        }
+        Ok(table.clone())
     }
 }

@@ -31,11 +31,27 @@ pub(super) fn scan(channels: &Channels, a: &Tensor, start: &Tensor) -> Result<(T
         let part = |of: &Tensor| of.narrow(0, first, CHUNK.min(n - first));
         let Channels { x, b, c, dt } = channels;
         let chunk = Channels { x: part(x)?, b: part(b)?, c: part(c)?, dt: part(dt)? };
-        let (y, next) = step(&chunk, a, &state)?;
+        let (y, next) =
+            if chunk.x.dim(0)? == 1 { one(&chunk, a, &state) } else { step(&chunk, a, &state) }?;
         parts.push(y);
         state = next;
     }
     Ok((Tensor::cat(&parts, 0)?, state))
+}
+
+/// A chunk of one token, as each step of decoding has it: the recurrence itself, without the tables
+/// of who follows whom, which would have to be sent to a GPU for every layer and token.
+fn one(chunk: &Channels, a: &Tensor, state: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (_, heads, dim) = chunk.x.dims3()?;
+    let (_, groups, size) = chunk.b.dims3()?;
+    let shared = heads / groups * dim;
+    let brought = chunk.x.broadcast_mul(&chunk.dt.unsqueeze(2)?)?.reshape((groups, shared, 1))?;
+    let left = brought.matmul(&chunk.b.reshape((groups, 1, size))?)?;
+    let decay = chunk.dt.broadcast_mul(a)?.exp()?.reshape((heads, 1, 1))?;
+    let next = (state.broadcast_mul(&decay)? + left.reshape((heads, dim, size))?)?;
+    let c = chunk.c.reshape((groups, size, 1))?;
+    let y = next.reshape((groups, shared, size))?.matmul(&c)?;
+    Ok((y.reshape((1, heads, dim))?, next))
 }
 
 /// One chunk.
