@@ -9,6 +9,7 @@ mod kernels;
 mod layers;
 mod mamba;
 mod parts;
+mod watch;
 
 use std::sync::Arc;
 
@@ -128,7 +129,8 @@ impl Decoder {
             .map(|rotation| rotation.at(positions))
             .collect::<candle_core::Result<Vec<_>>>()?;
         let mut x = self.embed(ids, positions)?;
-        for layer in &self.layers {
+        for (index, layer) in self.layers.iter().enumerate() {
+            context.show(index, &x)?;
             x = layer.forward(&x, &angles, context)?;
         }
         Ok(x)

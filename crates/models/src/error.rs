@@ -52,6 +52,9 @@ pub enum ModelError {
         /// The first such number.
         found: f32,
     },
+    /// The model does not show what it computes on its way.
+    #[error("this model shows no hidden states and no attention weights")]
+    NotObservable,
     /// The state was made by another model.
     #[error("the state belongs to another model; use one made by this model's `new_state`")]
     ForeignState,

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 use crate::error::{ModelError, StateError};
+use crate::observe::{Observable, Observer};
 
 /// A language model: tokens in, logits out, with what it remembers kept outside in a [`State`].
 ///
@@ -44,6 +45,30 @@ pub trait LanguageModel: Debug + Send + Sync {
         work: &[Work<'_>],
         outputs: &mut Outputs,
     ) -> Result<(), ModelError>;
+
+    /// What [`forward_observed`](Self::forward_observed) can show; `None` if the model shows nothing.
+    fn observable(&self) -> Option<Observable> {
+        None
+    }
+
+    /// As [`forward`](Self::forward), to the bit, and shows `observer` what it wants to see of what
+    /// is computed on the way.
+    ///
+    /// # Errors
+    ///
+    /// As [`forward`](Self::forward); [`ModelError::NotObservable`] where
+    /// [`observable`](Self::observable) is `None`. An observer may have seen some of what was
+    /// computed ahead of an error.
+    fn forward_observed(
+        &self,
+        state: &mut dyn State,
+        work: &[Work<'_>],
+        outputs: &mut Outputs,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ModelError> {
+        let _ = (state, work, outputs, observer);
+        Err(ModelError::NotObservable)
+    }
 }
 
 /// What a model remembers: rows of tokens, each addressed by its [`RowId`].

@@ -27,6 +27,7 @@
 //! - [`Decoder`] is a spec with its weights. It decodes, as a [`LanguageModel`], and it trains: its
 //!   [differentiable mode](Decoder::forward_train) starts from [`random`] weights.
 //! - [`LanguageModel`] is object safe and open: implement it to drive another engine.
+//! - An [`Observer`] is shown hidden states and attention weights, if one is given to a call.
 //!
 //! # Features
 //!
@@ -43,6 +44,7 @@ mod error;
 pub mod families;
 mod language_model;
 mod load;
+mod observe;
 pub mod random;
 pub mod spec;
 mod weights;
@@ -56,6 +58,7 @@ pub use language_model::{Capabilities, LanguageModel, Outputs, RowId, State, Wan
 #[cfg(feature = "builtin")]
 pub use load::load_builtin;
 pub use load::{LoadError, LoadOptions, LoadedModel, load, locate};
+pub use observe::{AttentionWeights, HiddenStates, Observable, Observe, Observer};
 pub use spec::DecoderSpec;
 pub use tokenizers;
 pub use weights::TensorSource;

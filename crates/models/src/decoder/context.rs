@@ -32,6 +32,9 @@ pub(super) trait Context {
     /// Recurrent mixer number `slot` of the model: gives each row's part of `x` (`[n, ...]`) to
     /// `step`, with what the mixer remembers of that row.
     fn recur(&mut self, slot: usize, x: &Tensor, step: &Step<'_>) -> Result<Tensor>;
+
+    /// Shows what layer `index` is about to read, `[n, hidden_size]`, to whoever wants to see it.
+    fn show(&mut self, index: usize, x: &Tensor) -> Result<()>;
 }
 
 /// From the tokens of one row, and what is remembered of those before them unless they are the

@@ -55,17 +55,23 @@ fn products(x: &Tensor, weight: &Tensor, rows: usize, inputs: usize) -> Option<V
     Some(product)
 }
 
-/// Attention of one query, `[1, heads, head_dim]`, over all of `seen`: `[1, heads * head_dim]`.
-pub(super) fn attend_one(q: &Tensor, seen: &[KeyValues], scale: f64) -> Result<Option<Tensor>> {
+/// Attention of one query, `[1, heads, head_dim]`, over all of `seen`: what it reads,
+/// `[1, heads * head_dim]`, and its shares over the keys, `[heads, keys]`.
+pub(super) fn attend_one(
+    q: &Tensor,
+    seen: &[KeyValues],
+    scale: f64,
+) -> Result<Option<(Tensor, Vec<f32>)>> {
     let (rows, heads, dim) = q.dims3()?;
     if rows != 1 {
         return Ok(None);
     }
     let read = || {
         let shares = shares(Floats::of(q)?.contiguous()?, seen, heads, scale as f32)?;
-        weighted_values(&shares, seen, heads, dim)
+        Some((weighted_values(&shares, seen, heads, dim)?, shares))
     };
-    read().map(|read| Tensor::from_vec(read, (1, heads * dim), q.device())).transpose()
+    let Some((read, shares)) = read() else { return Ok(None) };
+    Ok(Some((Tensor::from_vec(read, (1, heads * dim), q.device())?, shares)))
 }
 
 /// The softmax of each head's scores, `[heads, keys]`.

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Error, Tensor};
 
 use super::Decoder;
-use super::context::{Cached, Segment};
+use super::context::{Cached, Context, Segment};
 use super::cpu::Floats;
 use super::kernels::Kernels;
+use super::watch::Watch;
 use crate::cache::{Advanced, Cache};
 use crate::error::{ModelError, StateError};
 use crate::language_model::{Capabilities, LanguageModel, Outputs, State, Want, Work};
+use crate::observe::{Observable, Observer};
 
 /// Most tokens that are computed at once; longer work is done in several passes. It bounds the
 /// scores, which would otherwise take the square of a prompt's length.
@@ -45,13 +47,40 @@ impl LanguageModel for Decoder {
         work: &[Work<'_>],
         outputs: &mut Outputs,
     ) -> Result<(), ModelError> {
+        self.append(state, work, outputs, None)
+    }
+
+    fn observable(&self) -> Option<Observable> {
+        Some(self.spec.observable())
+    }
+
+    fn forward_observed(
+        &self,
+        state: &mut dyn State,
+        work: &[Work<'_>],
+        outputs: &mut Outputs,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ModelError> {
+        self.append(state, work, outputs, Some(&mut Watch::new(observer, &self.spec)))
+    }
+}
+
+impl Decoder {
+    /// [`forward`](LanguageModel::forward), watched or not.
+    fn append(
+        &self,
+        state: &mut dyn State,
+        work: &[Work<'_>],
+        outputs: &mut Outputs,
+        watch: Option<&mut Watch<'_>>,
+    ) -> Result<(), ModelError> {
         let cache = (state as &mut dyn Any)
             .downcast_mut::<Cache>()
             .filter(|cache| Arc::ptr_eq(cache.layout(), &self.cache_layout))
             .ok_or(ModelError::ForeignState)?;
         self.check(cache, work)?;
         outputs.reset(self.spec.vocab_size, work);
-        let result = self.compute(cache, work, outputs);
+        let result = self.compute(cache, work, outputs, watch);
         for piece in work {
             let row = cache.row_mut(piece.row)?;
             match result {
@@ -62,9 +91,7 @@ impl LanguageModel for Decoder {
         cache.advance(result?)?;
         Ok(())
     }
-}
 
-impl Decoder {
     fn check(&self, cache: &Cache, work: &[Work<'_>]) -> Result<(), ModelError> {
         let (vocab_size, limit) = (self.spec.vocab_size, self.spec.context_length);
         let mut rows = HashSet::new();
@@ -92,6 +119,7 @@ impl Decoder {
         cache: &mut Cache,
         work: &[Work<'_>],
         outputs: &mut Outputs,
+        mut watch: Option<&mut Watch<'_>>,
     ) -> Result<Advanced, ModelError> {
         for piece in work {
             let row = cache.row_mut(piece.row)?;
@@ -99,7 +127,7 @@ impl Decoder {
         }
         let mut advanced = Advanced::new();
         for segments in passes(cache, work)? {
-            let mut context = Cached::new(cache, &segments, &mut advanced);
+            let mut context = Cached::new(cache, &segments, &mut advanced, watch.as_deref_mut());
             self.pass(&mut context, work, &segments, outputs)?;
         }
         // A row with nothing but NaN comes from the weights, and looking for where is worth the time.
@@ -125,7 +153,7 @@ impl Decoder {
 
     fn pass(
         &self,
-        context: &mut Cached<'_>,
+        context: &mut Cached<'_, '_>,
         work: &[Work<'_>],
         segments: &[Segment],
         outputs: &mut Outputs,
@@ -140,6 +168,9 @@ impl Decoder {
         }
         let ids = Tensor::new(ids, &self.device)?;
         let hidden = self.hidden(&ids, &positions, context)?;
+        if context.shows_hidden() {
+            context.show(self.layers.len(), &self.norm.forward(&hidden, Kernels::Fused)?)?;
+        }
         if wanted.is_empty() {
             return Ok(());
         }

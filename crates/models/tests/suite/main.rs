@@ -4,6 +4,7 @@ mod bad_folders;
 mod families;
 mod golden;
 mod loading;
+mod observing;
 mod refusals;
 mod rows;
 mod training;

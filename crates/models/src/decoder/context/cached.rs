@@ -8,6 +8,7 @@ use super::{Context, Step, causal_mask};
 use crate::cache::{Advanced, Cache, KeyValues, Row};
 use crate::decoder::cpu;
 use crate::decoder::kernels::Kernels;
+use crate::decoder::watch::{Watch, on_host};
 use crate::language_model::RowId;
 use crate::spec::AttentionSpec;
 
@@ -24,22 +25,29 @@ pub(in crate::decoder) struct Segment {
 }
 
 /// Several segments, which follow one another along the first dimension.
-pub(in crate::decoder) struct Cached<'a> {
+pub(in crate::decoder) struct Cached<'a, 'w> {
     cache: &'a Cache,
     segments: &'a [Segment],
     /// What recurrent mixers have come to in this call.
     advanced: &'a mut Advanced,
     /// Masks by segment and window: the layers share them.
     masks: Vec<(usize, Option<usize>, Tensor)>,
+    watch: Option<&'a mut Watch<'w>>,
 }
 
-impl<'a> Cached<'a> {
+impl<'a, 'w> Cached<'a, 'w> {
     pub(in crate::decoder) fn new(
         cache: &'a Cache,
         segments: &'a [Segment],
         advanced: &'a mut Advanced,
+        watch: Option<&'a mut Watch<'w>>,
     ) -> Self {
-        Self { cache, segments, advanced, masks: Vec::new() }
+        Self { cache, segments, advanced, masks: Vec::new(), watch }
+    }
+
+    /// Whether somebody wants to see hidden states.
+    pub(in crate::decoder) fn shows_hidden(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.wants().hidden)
     }
 
     /// Stores the keys and values of a segment and reads for its queries. The tensors hold the
@@ -58,7 +66,8 @@ impl<'a> Cached<'a> {
 
         let first = spec.window.map_or(0, |window| (position + 1).saturating_sub(window));
         let seen = row.read(slot, first..position + n)?;
-        if let Some(read) = cpu::attend_one(q, &seen, spec.scale)? {
+        if let Some((read, shares)) = cpu::attend_one(q, &seen, spec.scale)? {
+            self.show_shares(index, slot, spec.heads, first, || Ok(shares))?;
             return Ok(read);
         }
         // The queries that share a key head become the rows of one product with it.
@@ -67,9 +76,28 @@ impl<'a> Cached<'a> {
         let q = q.permute((1, 2, 0, 3))?.reshape((kv_heads, group * n, dim))?;
         let scores = scores(&q, &seen)?;
         let shares = self.softmax(index, spec, first, &scores)?;
+        self.show_shares(index, slot, spec.heads, first, || on_host(&shares))?;
         let read = read(&shares.to_dtype(v.dtype())?, &seen)?;
         let read = read.reshape((kv_heads, group, n, dim))?.permute((2, 0, 1, 3))?;
         read.reshape((n, spec.heads * dim))
+    }
+
+    /// Shows the shares `[heads, n, keys]` of a segment's queries, if somebody wants to see them.
+    fn show_shares(
+        &mut self,
+        segment: usize,
+        slot: usize,
+        heads: usize,
+        first_key: usize,
+        shares: impl FnOnce() -> Result<Vec<f32>>,
+    ) -> Result<()> {
+        match &mut self.watch {
+            Some(watch) if watch.wants().attention => {
+                watch.attention(&self.segments[segment], slot, heads, first_key, &shares()?);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn row(&self, segment: usize) -> Result<&'a Row> {
@@ -116,7 +144,7 @@ impl<'a> Cached<'a> {
     }
 }
 
-impl Context for Cached<'_> {
+impl Context for Cached<'_, '_> {
     fn kernels(&self) -> Kernels {
         Kernels::Fused
     }
@@ -157,6 +185,13 @@ impl Context for Cached<'_> {
             start += n;
         }
         Tensor::cat(&read, 0)
+    }
+
+    fn show(&mut self, index: usize, x: &Tensor) -> Result<()> {
+        match &mut self.watch {
+            Some(watch) if watch.wants().hidden => watch.hidden(self.segments, index, x),
+            _ => Ok(()),
+        }
     }
 }
 

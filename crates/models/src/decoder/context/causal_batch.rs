@@ -62,11 +62,16 @@ impl Context for CausalBatch<'_> {
         let read = shares.matmul(&by_head(v)?)?.reshape((batch, kv_heads, group, time, dim))?;
         read.permute((0, 3, 1, 2, 4))?.reshape((batch * time, spec.heads * dim))
     }
+
     fn recur(&mut self, _slot: usize, x: &Tensor, step: &Step<'_>) -> Result<Tensor> {
         let rows = (0..self.batch).map(|row| {
             let (read, _) = step(&x.narrow(0, row * self.time, self.time)?, None)?;
             Ok(read)
         });
         Tensor::cat(&rows.collect::<Result<Vec<_>>>()?, 0)
+    }
+
+    fn show(&mut self, _index: usize, _x: &Tensor) -> Result<()> {
+        Ok(())
     }
 }
