@@ -12,6 +12,14 @@ pub enum RequestError {
     /// The prompt has no tokens.
     #[error("the prompt is empty; it must have at least one token")]
     EmptyPrompt,
+    /// The text to be scored is too short: each token is scored by those before it.
+    #[error(
+        "the text has {tokens} tokens; it must have at least two, each is scored by those before it"
+    )]
+    NothingToScore {
+        /// Tokens in the text.
+        tokens: usize,
+    },
     /// The prompt has a token that the model does not know.
     #[error("prompt id {id} is out of range: the vocabulary has the ids 0 to {}", vocab_size - 1)]
     PromptId {
@@ -106,6 +114,14 @@ pub enum RunError {
         sequence: usize,
         /// Tokens generated before, from 0.
         step: usize,
+        /// Why.
+        source: SelectError,
+    },
+    /// A row of logits has no distribution to score a token by.
+    #[error("the logits behind token {position}: {source}")]
+    Score {
+        /// Place in the text of the token that they follow, from 0.
+        position: usize,
         /// Why.
         source: SelectError,
     },

@@ -193,6 +193,7 @@ impl<'m> Generation<'m> {
             config: self.config,
             usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
             prompt_tokens: self.prompt,
+            prompt_logprobs: None,
             sequences,
             tree: None,
             speculation: self.speculation.map(|speculation| speculation.report),

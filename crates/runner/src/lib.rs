@@ -5,17 +5,20 @@ mod chat;
 mod clock;
 pub mod conform;
 mod detokenizer;
+mod dump;
 mod error;
 mod generation;
 mod grammar;
 mod outcome;
 mod request;
+mod score;
 mod search;
 mod semantics;
 mod table_model;
 
 pub use chat::{Chat, ChatError, ChatTemplate};
 pub use detokenizer::{Detokenizer, Piece, token_text};
+pub use dump::{Dump, DumpError};
 pub use error::{RequestError, RunError};
 pub use generation::{Draft, Generation, Source, SpeculationReport, Step};
 pub use grammar::TextGrammar;
@@ -26,6 +29,10 @@ pub use outcome::{
 pub use request::{
     DEFAULT_MAX_NEW_TOKENS, ModelConfigError, Request, draw_seed, model_config, tokenize,
     tokenize_plain,
+};
+pub use score::{
+    Expectation, Score, ScoreOptions, ScoreTiming, ScoreTotals, ScoredText, Scorer, TokenScore,
+    score_prompt,
 };
 pub use search::{BeamFate, BeamTreeNode, Search, SearchMode};
 pub use semantics::{LlamaCpp, MirostatVersion, Semantics, Vllm};

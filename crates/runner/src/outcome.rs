@@ -5,6 +5,7 @@ use taper_sampling::{GenerationConfig, TiePolicy};
 
 use crate::generation::SpeculationReport;
 use crate::grammar::TextGrammar;
+use crate::score::TokenScore;
 use crate::search::{BeamTreeNode, SearchMode};
 use crate::semantics::Semantics;
 
@@ -18,6 +19,9 @@ pub struct Outcome {
     pub config: EffectiveConfig,
     /// The prompt.
     pub prompt_tokens: Vec<u32>,
+    /// What the model makes of each of the prompt's tokens, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_logprobs: Option<Vec<TokenScore>>,
     /// What was generated.
     pub sequences: Vec<SequenceOutcome>,
     /// What a beam search looked at, if a trace was asked for.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 
 use serde_json::Value;
-use taper_models::tokenizers::Tokenizer;
+use taper_models::tokenizers::{Encoding, Tokenizer};
 use taper_models::{LanguageModel, LoadedModel};
 use taper_sampling::presets::PresetError;
 use taper_sampling::{Ask, GenerationConfig, OneOrMany, TiePolicy};
@@ -91,7 +91,7 @@ pub fn tokenize(tokenizer: Option<&Tokenizer>, text: &str) -> Result<Vec<u32>, R
     if text.is_empty() {
         return Err(RequestError::EmptyPrompt);
     }
-    encode(tokenizer, text, true)
+    Ok(encode(tokenizer, text, true)?.get_ids().to_vec())
 }
 
 /// The tokens of a text alone, as of one that stands in the middle of another.
@@ -100,18 +100,16 @@ pub fn tokenize(tokenizer: Option<&Tokenizer>, text: &str) -> Result<Vec<u32>, R
 ///
 /// [`RequestError::NoTokenizer`], and [`RequestError::Tokenizer`] when the tokenizer fails.
 pub fn tokenize_plain(tokenizer: Option<&Tokenizer>, text: &str) -> Result<Vec<u32>, RequestError> {
-    encode(tokenizer, text, false)
+    Ok(encode(tokenizer, text, false)?.get_ids().to_vec())
 }
 
-fn encode(
+pub(crate) fn encode(
     tokenizer: Option<&Tokenizer>,
     text: &str,
     special: bool,
-) -> Result<Vec<u32>, RequestError> {
+) -> Result<Encoding, RequestError> {
     let tokenizer = tokenizer.ok_or(RequestError::NoTokenizer)?;
-    let encoding = tokenizer.encode(text, special);
-    let encoding = encoding.map_err(|error| RequestError::Tokenizer(error.to_string()))?;
-    Ok(encoding.get_ids().to_vec())
+    tokenizer.encode(text, special).map_err(|error| RequestError::Tokenizer(error.to_string()))
 }
 
 /// Why the model's own settings can not be read.

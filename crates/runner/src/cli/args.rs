@@ -1,6 +1,7 @@
 //! The flags.
 
 mod decoding;
+mod observing;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use taper_runner::sampling::TiePolicy;
 pub(super) use self::decoding::{
     DecodingArgs, GrammarArgs, HuggingFaceArgs, LlamaCppArgs, SomeArgs, UNDER, VllmArgs,
 };
+pub(super) use self::observing::{DumpArgs, ScoreArgs};
 use super::values::{self, Ids};
 
 /// Run a language model under the decoding settings of your choice, and see why each token came
@@ -27,6 +29,8 @@ pub(super) enum Command {
     /// Continue a prompt
     #[command(allow_negative_numbers = true)]
     Generate(Box<GenerateArgs>),
+    /// Say how likely a text is under a model: token by token, and its perplexity
+    Score(Box<ScoreArgs>),
     /// Run cases that other engines made, and say where this build differs
     Conform {
         /// Case files (JSON Lines), and model folders with an expected.json
@@ -219,6 +223,13 @@ pub(super) struct OutputArgs {
     /// List the model's N best tokens at each step [5 with --trace, else 0]
     #[arg(long, value_name = "N", value_parser = values::switchable_count)]
     pub(super) top_logprobs: Option<usize>,
+
+    /// Say of each token of the prompt how likely it was, from one more pass over it
+    #[arg(long)]
+    pub(super) prompt_logprobs: bool,
+
+    #[command(flatten)]
+    pub(super) dump: DumpArgs,
 
     /// Text as it is made, or one JSON object at the end
     #[arg(long, value_enum, default_value_t = Format::Text)]

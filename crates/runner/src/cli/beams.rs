@@ -8,8 +8,9 @@ use taper_runner::models::LoadedModel;
 use taper_runner::{BeamFate, BeamTreeNode, Outcome, Search};
 
 use super::args::{Format, GenerateArgs};
+use super::dump::Look;
 use super::failure::Failure;
-use super::generate::show_json;
+use super::generate::{run_failure, show_json};
 use super::style::Style;
 use super::text::{prompt_text, sequence_head, show, summary, text_of};
 use super::trace::{pipeline_with_settings, quoted};
@@ -24,6 +25,7 @@ fate  kept: it went on; finished: it ended and is among the best that did; outra
 pub(super) fn run(
     mut search: Search<'_>,
     args: &GenerateArgs,
+    look: &Look,
     loaded: &LoadedModel,
     load_s: f64,
     cancelled: &AtomicBool,
@@ -39,9 +41,10 @@ pub(super) fn run(
         let all: Vec<&str> = std::iter::once("log_softmax").chain(named).collect();
         show(&format!("stages   {}\n\n", all.join(" → ")))?;
     }
-    let ended = drive(&mut search, cancelled);
+    let ended = drive(&mut search, &args.model.model, cancelled);
     let mut outcome = search.into_outcome();
     outcome.timing.load_s = Some(load_s);
+    let ended = ended.and_then(|()| look.at(&mut outcome, args, loaded));
     if format == Format::Json {
         show_json(&outcome)?;
         return ended;
@@ -51,7 +54,7 @@ pub(super) fn run(
     ended
 }
 
-fn drive(search: &mut Search<'_>, cancelled: &AtomicBool) -> Result<(), Failure> {
+fn drive(search: &mut Search<'_>, model: &str, cancelled: &AtomicBool) -> Result<(), Failure> {
     loop {
         if cancelled.load(Ordering::Relaxed) {
             return Err(Failure::Cancelled);
@@ -59,7 +62,7 @@ fn drive(search: &mut Search<'_>, cancelled: &AtomicBool) -> Result<(), Failure>
         match search.advance() {
             Ok(true) => {}
             Ok(false) => return Ok(()),
-            Err(error) => return Err(Failure::Run(error.to_string())),
+            Err(error) => return Err(run_failure(error, model)),
         }
     }
 }

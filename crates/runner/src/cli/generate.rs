@@ -16,6 +16,7 @@ use taper_runner::{
 use super::args::{
     Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs, SpeculationArgs,
 };
+use super::dump::Look;
 use super::failure::Failure;
 use super::settings::Flags;
 use super::text::{Plain, summary};
@@ -41,6 +42,7 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         let what = "--top-logprobs: only --trace and --format json show it; add one of them";
         return Err(Failure::usage(what));
     }
+    let look = Look::read(args)?;
     flags.check(args.engine.semantics)?;
     let user = args.config()?;
     // Before the model is loaded, which may take a while.
@@ -53,6 +55,7 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     let draft = draft.map(|draft| load_model(&args.model, "--draft-model", draft)).transpose()?;
     let load_s = began.elapsed().as_secs_f64();
     let request = request(args, flags, user, chat.as_ref(), &loaded)?;
+    look.check(&loaded, &request)?;
     let guessing = guessing(&args.speculation, draft.as_ref());
     if request.config.num_beams.is_some_and(|beams| beams > 1) {
         if guessing.is_some() {
@@ -61,7 +64,7 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         }
         let search = Search::new(&loaded, request).map_err(|error| blame(&error, args, flags))?;
         tell_idle(flags, search.config());
-        return beams::run(search, args, &loaded, load_s, cancelled);
+        return beams::run(search, args, &look, &loaded, load_s, cancelled);
     }
     let mut generation =
         Generation::new(&loaded, request).map_err(|error| blame(&error, args, flags))?;
@@ -81,6 +84,7 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     }
     let mut outcome = generation.into_outcome();
     outcome.timing.load_s = Some(load_s);
+    let ended = ended.and_then(|()| look.at(&mut outcome, args, &loaded));
     output.end(&outcome)?;
     ended
 }
@@ -116,18 +120,25 @@ fn drive(
         }
         match generation.next() {
             None => return Ok(()),
-            // The file of weights is to blame, and shows it only when it is used.
-            Some(Err(RunError::Model(error @ ModelError::NotFinite { .. }))) => {
-                return Err(Failure::Usage(format!("--model {}: {error}", args.model.model)));
-            }
-            Some(Err(error)) => return Err(Failure::Run(error.to_string())),
+            Some(Err(error)) => return Err(run_failure(error, &args.model.model)),
             Some(Ok(step)) => output.step(&step)?,
         }
     }
 }
 
+/// How a run of this model failed.
+pub(super) fn run_failure(error: RunError, model: &str) -> Failure {
+    match error {
+        // The file of weights is to blame, and shows it only when it is used.
+        RunError::Model(error @ ModelError::NotFinite { .. }) => {
+            Failure::Usage(format!("--model {model}: {error}"))
+        }
+        error => Failure::Run(error.to_string()),
+    }
+}
+
 /// The first Ctrl-C asks the loop to end after the present token, the second ends the program.
-fn watch_for_ctrl_c() -> Result<&'static AtomicBool, Failure> {
+pub(super) fn watch_for_ctrl_c() -> Result<&'static AtomicBool, Failure> {
     static CANCELLED: AtomicBool = AtomicBool::new(false);
     ctrlc::set_handler(|| {
         if CANCELLED.swap(true, Ordering::Relaxed) {
@@ -138,7 +149,11 @@ fn watch_for_ctrl_c() -> Result<&'static AtomicBool, Failure> {
     Ok(&CANCELLED)
 }
 
-fn load_model(args: &ModelArgs, flag: &str, model: &str) -> Result<LoadedModel, Failure> {
+pub(super) fn load_model(
+    args: &ModelArgs,
+    flag: &str,
+    model: &str,
+) -> Result<LoadedModel, Failure> {
     let options =
         LoadOptions { device: args.device, dtype: args.dtype, random_weights: args.random_weights };
     let own = model == "builtin";

@@ -4,9 +4,11 @@ mod args;
 mod beams;
 mod chat;
 mod conform;
+mod dump;
 mod failure;
 mod generate;
 mod models;
+mod score;
 mod settings;
 mod style;
 mod text;
@@ -39,6 +41,7 @@ fn run() -> Result<(), Failure> {
             let flags = flags.map(|(command, told)| Flags::of(command, told)).unwrap_or_default();
             generate::run(&args, &flags)
         }
+        Command::Score(args) => score::run(&args),
         Command::Conform { paths } => conform::run(&paths),
         Command::Models => models::run(),
     }

@@ -291,6 +291,7 @@ impl<'m> Search<'m> {
             config: self.config,
             usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
             prompt_tokens: self.prompt,
+            prompt_logprobs: None,
             sequences,
             tree: tree.flatten(),
             speculation: None,
