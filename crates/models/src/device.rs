@@ -110,8 +110,12 @@ impl fmt::Display for Dtype {
 }
 
 impl DeviceChoice {
-    /// Opens the device.
-    pub(crate) fn open(self) -> Result<Device, DeviceError> {
+    /// Opens the device, for a [`Decoder`](crate::Decoder) that is not [loaded](crate::load).
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::NotBuilt`] and [`DeviceError::Unavailable`] for a GPU that was asked for by name.
+    pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(index) => cuda(index),
@@ -122,7 +126,7 @@ impl DeviceChoice {
 
 impl Dtype {
     /// The type to use on `device`.
-    pub(crate) fn on(self, device: &Device) -> DType {
+    pub fn on(self, device: &Device) -> DType {
         match self {
             Self::Auto if device.is_cuda() => DType::BF16,
             Self::Auto | Self::F32 => DType::F32,
@@ -172,5 +176,16 @@ mod tests {
         assert_eq!(error, DeviceError::NotBuilt);
         assert!(error.to_string().contains("--features cuda"));
         assert!(DeviceChoice::Auto.open().unwrap().is_cpu());
+    }
+
+    /// On a machine without a GPU; where there is one nothing is shown.
+    #[test]
+    #[cfg(feature = "cuda")]
+    fn without_a_gpu_only_auto_goes_on() {
+        if Device::new_cuda(0).is_err() {
+            let error = DeviceChoice::Cuda(0).open().unwrap_err();
+            assert!(matches!(error, DeviceError::Unavailable { index: 0, .. }), "{error}");
+            assert!(DeviceChoice::Auto.open().unwrap().is_cpu());
+        }
     }
 }

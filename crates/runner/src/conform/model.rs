@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use taper_models::{LanguageModel, LoadOptions, LoadedModel, Outputs, Want, Work, load};
+use taper_models::{Dtype, LanguageModel, LoadOptions, LoadedModel, Outputs, Want, Work, load};
 
 use super::Conformance;
 use super::case::{Tolerance, member, row};
@@ -17,7 +17,9 @@ pub(super) fn run(path: &Path, expected: &Value) -> Conformance {
     let name =
         expected["name"].as_str().map_or_else(|| path.display().to_string(), ToOwned::to_owned);
     let mut conformance = Conformance::default();
-    let loaded = match load(path, &LoadOptions::default()) {
+    // The expectations are in `f32`; on a GPU it would be another type by itself.
+    let options = LoadOptions { dtype: Dtype::F32, ..LoadOptions::default() };
+    let loaded = match load(path, &options) {
         Ok(loaded) => loaded,
         Err(error) => {
             conformance.record(name, Err(error.to_string()));
