@@ -8,9 +8,11 @@ use crate::memory::Memory;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent question")]
 pub struct Ask {
-    /// The token's log-probability and rank in the untouched row, and the row's entropy: one
-    /// pass of exponentials.
+    /// The token's log-probability and rank in the untouched row: one pass of exponentials.
     pub logprob: bool,
+    /// The entropy of the untouched row: one such pass and a half, with the log-probability or
+    /// without.
+    pub entropy: bool,
     /// The token's share of what the selector saw.
     pub probability: bool,
     /// How many tokens the selector could have chosen.
@@ -24,12 +26,26 @@ pub struct Ask {
 impl Ask {
     /// The token alone.
     pub const fn token() -> Self {
-        Self { logprob: false, probability: false, kept: false, top_logprobs: 0, trace: false }
+        Self {
+            logprob: false,
+            entropy: false,
+            probability: false,
+            kept: false,
+            top_logprobs: 0,
+            trace: false,
+        }
     }
 
     /// Everything but the list of the best tokens.
     pub const fn everything() -> Self {
-        Self { logprob: true, probability: true, kept: true, top_logprobs: 0, trace: true }
+        Self {
+            logprob: true,
+            entropy: true,
+            probability: true,
+            kept: true,
+            top_logprobs: 0,
+            trace: true,
+        }
     }
 }
 

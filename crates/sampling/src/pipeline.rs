@@ -382,8 +382,10 @@ impl RawRow {
     fn read(candidates: &mut Candidates<'_>, ask: Ask, top: &mut Vec<(u32, f64)>) -> Self {
         top.clear();
         let mut raw = Self { norm: None, entropy: None };
-        if ask.logprob {
+        if ask.entropy {
             raw.entropy = candidates.entropy().ok();
+        }
+        if ask.logprob {
             raw.norm = candidates.normaliser().ok();
         }
         if ask.top_logprobs > 0 && candidates.untouched_top(ask.top_logprobs, top).is_err() {

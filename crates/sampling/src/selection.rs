@@ -14,7 +14,7 @@ pub struct Selection<'w> {
     pub logprob: Option<f64>,
     /// Its place in the untouched row, from 1, equals by lower id. `None` like `logprob`.
     pub rank: Option<usize>,
-    /// The entropy (nats) of the untouched row. `None` like `logprob`.
+    /// The entropy (nats) of the untouched row. `None` if not asked for, or if the row has none.
     pub entropy: Option<f64>,
     /// Its share of the distribution the selector saw, chosen greedily or not.
     pub probability: Option<f64>,

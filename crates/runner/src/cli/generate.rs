@@ -265,6 +265,7 @@ fn ask(output: &OutputArgs) -> Ask {
     let asked = asks(output);
     Ask {
         logprob: asked,
+        entropy: asked,
         probability: asked,
         kept: asked,
         top_logprobs: if asked { output.top_logprobs.unwrap_or(default) } else { 0 },

@@ -1,33 +1,53 @@
 //! How a cut is carried out: where its boundary lies, who of the equals there stays, and the account
 //! for the trace.
 
-use super::frontier::Split;
+use super::frontier::{KeySplit, Split};
 use super::{Best, Cache, Candidates, Shape};
 use crate::draws::Purpose;
-use crate::kernels::gather::{Band, gather};
+use crate::kernels::account::{Band, Zone};
+use crate::kernels::gather::gather;
 use crate::kernels::{Mass, passes, selection};
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 
 impl Candidates<'_> {
-    /// The `k`-th largest value, and how many are above it.
+    /// The `k`-th largest value, and how many are above it. Where that is quick, leaves everything
+    /// from some lower value up on the edge, in the buffers; otherwise nothing.
     pub(super) fn kth_value(&mut self, k: usize) -> (f32, usize) {
-        let super::Buffers { values, block_max, pairs, selection: scratch, .. } =
-            &mut *self.buffers;
+        let super::Buffers { values, block_max, edge, selection: scratch, .. } = &mut *self.buffers;
         let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let one = |&value: &f32| (value, 1);
+        let each = core::iter::repeat(1);
         let blocks = if self.cache.blocks { block_max.as_slice() } else { &[] };
+        edge.clear();
         let found = if k * 4 < blocks.len() {
             // At least k values reach the k-th largest block maximum: a sure lower bound, which
             // few others pass.
-            let bound = selection::boundary(|| blocks.iter().map(one), k as u64, scratch).value;
-            pairs.clear();
-            passes::visit_from(values, Some(blocks), bound, |_, value| pairs.push((value, 1)));
-            selection::boundary(|| pairs.iter().copied(), k as u64, scratch)
+            let bound = selection::boundary(blocks, each.clone(), k as u64, scratch).value;
+            passes::visit_from(values, Some(blocks), bound, |slot, value| {
+                edge.slots.push(slot as u32);
+                edge.values.push(value);
+            });
+            selection::boundary(&edge.values, each, k as u64, scratch)
         } else {
-            selection::boundary(|| values.iter().map(one), k as u64, scratch)
+            selection::boundary(values, each, k as u64, scratch)
         };
         (found.value, found.above as usize)
+    }
+
+    /// Makes a list of those on the edge that reach `value`, as [`Candidates::kth_value`] left them.
+    pub(super) fn list_edge(&mut self, value: f32) {
+        let best = self.cache.best;
+        let super::Buffers { values, ids, edge, .. } = &mut *self.buffers;
+        ids.clear();
+        values.clear();
+        for (&slot, &other) in edge.slots.iter().zip(&edge.values) {
+            if other >= value {
+                ids.push(slot);
+                values.push(other);
+            }
+        }
+        self.shape = Shape::List;
+        self.cache = Cache { best, ..Cache::default() };
     }
 
     /// Keeps what is above `value`, and `room` of those that equal it, as `ties` says.
@@ -112,7 +132,7 @@ impl Candidates<'_> {
         if self.shape == Shape::List || self.buffers.probe.is_on() || self.few_reach(lowest) {
             self.retain_from(lowest, |_, _| true);
         } else {
-            self.list_split(Split { at: 0, before: lowest, after: lowest });
+            self.list_split(Split::whole(Band { low: lowest, high: f32::INFINITY }));
         }
     }
 
@@ -134,20 +154,45 @@ impl Candidates<'_> {
     }
 
     /// Makes a list of the slots on the kept side of a split.
-    fn list_split(&mut self, split: Split) {
-        self.list_keys(split, |value| value);
+    pub(super) fn list_split(&mut self, split: Split) {
+        let Split { at, before, after } = split;
+        self.list_parts(
+            at,
+            #[inline(always)]
+            move |value| before.holds(value),
+            #[inline(always)]
+            move |value| after.holds(value),
+        );
     }
 
     /// Makes a list of the slots that a split of `key(value)` keeps.
-    pub(super) fn list_keys(&mut self, split: Split, key: impl Fn(f32) -> f32 + Copy) {
+    pub(super) fn list_keys(&mut self, split: KeySplit, key: impl Fn(f32) -> f32 + Copy) {
+        let KeySplit { at, before, after } = split;
+        self.list_parts(
+            at,
+            #[inline(always)]
+            move |value| key(value) >= before,
+            #[inline(always)]
+            move |value| key(value) >= after,
+        );
+    }
+
+    /// Makes a list of the slots before `at` that pass one test, and of those from there on that pass
+    /// the other.
+    fn list_parts(
+        &mut self,
+        at: usize,
+        before: impl Fn(f32) -> bool + Copy,
+        after: impl Fn(f32) -> bool + Copy,
+    ) {
         let best = self.cache.best;
         let super::Buffers { values, ids, spare, .. } = &mut *self.buffers;
         let from: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let (head, tail) = from.split_at(split.at.min(from.len()));
+        let (head, tail) = from.split_at(at.min(from.len()));
         ids.clear();
         spare.clear();
-        gather(head, 0, key, Band::from(split.before), ids, spare);
-        gather(tail, head.len(), key, Band::from(split.after), ids, spare);
+        gather(head, 0, before, ids, spare);
+        gather(tail, head.len(), after, ids, spare);
         core::mem::swap(values, spare);
         self.shape = Shape::List;
         self.cache = Cache { best, ..Cache::default() };
@@ -199,7 +244,7 @@ impl Candidates<'_> {
     /// For a cut after which the best candidate may be gone: then nothing learnt about the set
     /// holds for what is left.
     pub(super) fn forget_a_lost_best(&mut self, best: Best) {
-        if !self.values().contains(&best.value) {
+        if passes::count_in(self.values(), best.value, best.value) == 0 {
             self.cache = Cache::default();
         }
     }
@@ -210,14 +255,16 @@ impl Candidates<'_> {
             return;
         }
         let score = self.score_of(value);
+        let lowest = self.lowest_value(|other| other >= score);
+        let blocks = self.cache.blocks.then_some(self.buffers.block_max.as_slice());
         let (mut sharing, mut equal, mut kept) = (0, 0, 0);
-        for &other in self.values() {
+        passes::visit_from(self.values(), blocks, lowest, |_, other| {
             if self.score_of(other) == score {
                 sharing += 1;
                 equal += usize::from(other == value);
                 kept += usize::from(other != value && inside(other));
             }
-        }
+        });
         if kept + room.min(equal) < sharing {
             self.buffers.probe.tied(sharing);
         }

@@ -5,8 +5,8 @@
 use alloc::vec::Vec;
 
 use super::boundary::Class;
-use super::frontier::ByScore;
-use super::{Candidates, Pending, Shape};
+use super::frontier::{ByScore, Order};
+use super::{Candidates, Chunks, Pending, Shape};
 use crate::kernels::{Mass, passes};
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
@@ -67,7 +67,15 @@ impl Candidates<'_> {
         if k >= self.len() {
             return Ok(());
         }
-        let (value, above) = if k == 1 { (best.value, 0) } else { self.kth_value(k) };
+        if k == 1 {
+            return self.cut_at(best.value, 1, ties);
+        }
+        let (value, above) = self.kth_value(k);
+        let dense = self.shape != Shape::List && !self.buffers.probe.is_on();
+        // Under `KeepAll` lower values of the same score may stay.
+        if dense && ties != TiePolicy::KeepAll && !self.buffers.edge.values.is_empty() {
+            self.list_edge(value);
+        }
         self.cut_at(value, k - above, ties)
     }
 
@@ -102,12 +110,11 @@ impl Candidates<'_> {
         // A division may have merged values: equal scores are then more than one class.
         let merged = ties == TiePolicy::KeepAll && self.divisor != 1.0;
         let split = if merged { None } else { self.split(order, &frontier, ties) };
-        let Some(split) = split else {
+        let Some(split) = split.and_then(|split| order.by_value(split)) else {
             return self.cut_at(frontier.value, frontier.room, ties);
         };
-        let kept = frontier.kept + frontier.taken(ties) - frontier.room.min(frontier.class);
-        self.pending = Some(Pending { split, kept });
-        (self.cache.mass, self.cache.chunks) = (Some(frontier.mass(ties)), true);
+        self.pending = Some(Pending { split, kept: frontier.left(ties) });
+        (self.cache.mass, self.cache.chunks) = (Some(frontier.mass(ties)), Chunks::OfTokens);
         Ok(())
     }
 

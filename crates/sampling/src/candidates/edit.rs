@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Cache, Candidates, Shape};
+use super::{Cache, Candidates, Chunks, Shape};
 use crate::kernels::Mass;
 use crate::stage::StageError;
 use crate::ties::ArgmaxTies;
@@ -33,7 +33,8 @@ impl Candidates<'_> {
         }
         self.settle();
         self.divisor = temperature;
-        (self.cache.mass, self.cache.chunks) = (None, false);
+        (self.cache.mass, self.cache.chunks) = (None, Chunks::Unknown);
+        self.cache.weights = false;
         // The best value stays the best; its score is another, and may now overflow.
         let blocks = self.cache.blocks;
         if let Some(best) = self.cache.best.take() {

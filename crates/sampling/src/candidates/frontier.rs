@@ -4,10 +4,11 @@
 //! what is above the band, the band alone is gathered and searched, and if the boundary is not in
 //! it, the guess was wrong and what the pass found gives a band that is right.
 
-use super::{Best, Candidates, Shape};
-use crate::kernels::account::{Account, account};
+use alloc::vec::Vec;
+
+use super::{Best, Candidates, Chunks, Shape};
+use crate::kernels::account::{self, Account, Band, Key, Zone, Zones};
 use crate::kernels::estimate::{Range, likely_range};
-use crate::kernels::gather::{Band, gather};
 use crate::kernels::passes::{CHUNK, Gaps};
 use crate::kernels::{Mass, passes, selection};
 use crate::stage::StageError;
@@ -16,36 +17,61 @@ use crate::ties::TiePolicy;
 /// Rows shorter than this are searched whole.
 const SMALL_ROW: usize = 8 * CHUNK;
 
-/// An order of the candidates. Copied into every pass: read through a reference, what it goes by
-/// would be loaded again for each value, and the pass would not be vector code.
-pub(super) trait Order: Copy {
-    /// What the value is ordered by: larger keys come first, and of equal keys the larger value. −∞
-    /// for a banned value.
-    fn key(&self, value: f32) -> f32;
+/// An order of the candidates.
+pub(super) trait Order: Key {
     /// How far the value is from the first of the order, in nats; need not be exact.
-    fn distance(&self, value: f32) -> f32;
+    fn distance(self, value: f32) -> f32;
     /// The key at a distance; need not be exact.
-    fn key_at(&self, distance: f32) -> f32;
+    fn key_at(self, distance: f32) -> f32;
+
+    /// A division by key as one by value, where that can be said.
+    fn by_value(self, _: KeySplit) -> Option<Split> {
+        None
+    }
 }
 
 /// Best first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ByScore(pub(super) Gaps);
 
-impl Order for ByScore {
+impl Key for ByScore {
+    const IS_VALUE: bool = true;
+    const BY_VALUE: bool = true;
+    type Zone = account::From;
+
     #[inline(always)]
-    fn key(&self, value: f32) -> f32 {
+    fn key(self, value: f32) -> f32 {
         value
     }
 
+    fn zone(self, key: f32) -> account::From {
+        account::From(key)
+    }
+}
+
+impl Order for ByScore {
     #[inline(always)]
-    fn distance(&self, value: f32) -> f32 {
-        self.0.gap(value)
+    fn distance(self, value: f32) -> f32 {
+        about_gap(self.0)(value)
     }
 
-    fn key_at(&self, distance: f32) -> f32 {
+    fn key_at(self, distance: f32) -> f32 {
         (self.0.best - distance) * self.0.divisor
     }
+
+    fn by_value(self, split: KeySplit) -> Option<Split> {
+        let band = |low| Band { low, high: f32::INFINITY };
+        let (before, after) = (band(split.before), band(split.after));
+        Some(Split { at: split.at, before, after })
+    }
+}
+
+/// The gap below the best score, rounded a little otherwise: without a division for each value.
+#[inline(always)]
+fn about_gap(gaps: Gaps) -> impl Fn(f32) -> f32 + Copy {
+    let per = 1.0 / gaps.divisor;
+    #[inline(always)]
+    move |value| gaps.best - value * per
 }
 
 /// Where a cut falls: everything whose key is above `key` stays, of that key what is above `value`,
@@ -67,6 +93,11 @@ pub(super) struct Frontier {
 }
 
 impl Frontier {
+    /// How many candidates stay.
+    pub(super) fn left(&self, ties: TiePolicy) -> usize {
+        self.kept + self.taken(ties) - self.room.min(self.class)
+    }
+
     /// How many of the class stay.
     pub(super) fn taken(&self, ties: TiePolicy) -> usize {
         if ties == TiePolicy::KeepAll { self.class } else { self.room.min(self.class) }
@@ -78,27 +109,42 @@ impl Frontier {
     }
 }
 
-/// The class at the boundary divided by slot: those before `at` whose key is at least `before` stay,
-/// and from `at` on those whose key is at least `after`.
+/// A class divided by slot: those before `at` stay that are in the one band, and from `at` on those in
+/// the other.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Split {
     pub(super) at: usize,
-    pub(super) before: f32,
-    pub(super) after: f32,
+    pub(super) before: Band,
+    pub(super) after: Band,
 }
 
 impl Split {
-    #[inline(always)]
-    pub(super) fn holds(&self, slot: usize, key: f32) -> bool {
-        key >= if slot < self.at { self.before } else { self.after }
+    pub(super) const EVERYTHING: Self = Self::whole(Band::ALL);
+
+    /// Everything in a band.
+    pub(super) const fn whole(band: Band) -> Self {
+        Self { at: 0, before: band, after: band }
     }
+
+    #[inline(always)]
+    pub(super) fn holds(&self, slot: usize, x: f32) -> bool {
+        (if slot < self.at { self.before } else { self.after }).holds(x)
+    }
+}
+
+/// The same by key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeySplit {
+    pub(super) at: usize,
+    pub(super) before: f32,
+    pub(super) after: f32,
 }
 
 impl Candidates<'_> {
     /// Where the mass from the first of the order reaches `needed(total)`, which is about the share
     /// `p` of it.
     ///
-    /// Leaves the band around it in the buffers, and of each chunk the mass above the band.
+    /// Leaves the edge around it in the buffers, and of each chunk the mass inside.
     pub(super) fn frontier(
         &mut self,
         order: impl Order,
@@ -106,10 +152,11 @@ impl Candidates<'_> {
         needed: impl Fn(Mass) -> u64,
         best: Best,
     ) -> Result<Frontier, StageError> {
-        let mut band = self.likely_band(order, p, best);
-        self.cache.chunks = false;
+        let mut keys = self.likely_keys(order, p, best);
+        self.cache.chunks = Chunks::Unknown;
         let (account, target) = loop {
-            let (account, mass_in_band) = self.weigh_band(order, band, best);
+            let zones = Zones { inside: order.zone(keys.inside), edge: order.zone(keys.edge) };
+            let (account, mass_on_edge) = self.weigh_zones(order, zones, best);
             if account.nan {
                 return Err(StageError::Argument {
                     argument: "a distance",
@@ -118,21 +165,22 @@ impl Candidates<'_> {
                 });
             }
             let needed = needed(account.total);
-            if account.above.0 >= needed {
-                band = Band::from(band.high.next_up());
-            } else if account.above.0 + mass_in_band < needed {
-                band = Band { low: f32::NEG_INFINITY, high: band.low.next_down() };
+            if account.inside.0 >= needed {
+                keys = Zones { inside: f32::NAN, edge: keys.inside };
+            } else if account.inside.0 + mass_on_edge < needed {
+                keys = Zones { inside: keys.edge, edge: f32::NEG_INFINITY };
             } else {
                 self.cache.mass = Some(account.total);
-                break (account, needed - account.above.0);
+                break (account, needed - account.inside.0);
             }
         };
-        Ok(self.search_band(order, target, account))
+        Ok(self.search_edge(order, target, account))
     }
 
-    fn likely_band(&mut self, order: impl Order, p: f64, best: Best) -> Band {
+    /// The keys from which on values are likely to be inside, and on the edge.
+    fn likely_keys(&mut self, order: impl Order, p: f64, best: Best) -> Zones<f32> {
         if self.len() < SMALL_ROW || !self.cache.blocks {
-            return Band::from(f32::NEG_INFINITY);
+            return Zones { inside: f32::NAN, edge: f32::NEG_INFINITY };
         }
         let gaps = self.gaps(best);
         let super::Buffers { values, block_max, histogram, .. } = &mut *self.buffers;
@@ -140,7 +188,7 @@ impl Candidates<'_> {
         let Range { near, far } = likely_range(
             values,
             block_max,
-            gaps,
+            about_gap(gaps),
             #[inline(always)]
             move |value| order.distance(value),
             p,
@@ -150,91 +198,76 @@ impl Candidates<'_> {
             let key = order.key_at(distance);
             if distance.is_finite() && key.is_finite() { key } else { none }
         };
-        Band { low: key_at(far, f32::NEG_INFINITY), high: key_at(near, f32::INFINITY) }
+        Zones { inside: key_at(near, f32::NAN), edge: key_at(far, f32::NEG_INFINITY) }
     }
 
-    /// Gathers the band, and weighs it, all, and what is above it.
-    fn weigh_band(&mut self, order: impl Order, band: Band, best: Best) -> (Account, u64) {
+    /// Weighs all, what is inside and what is on the edge, and collects that.
+    fn weigh_zones<O: Order>(
+        &mut self,
+        order: O,
+        zones: Zones<O::Zone>,
+        best: Best,
+    ) -> (Account, u64) {
         let gaps = self.gaps(best);
-        let super::Buffers { values, chunk_mass, band: found, .. } = &mut *self.buffers;
+        let super::Buffers { values, weights, chunk_mass, edge, edge_masses, .. } =
+            &mut *self.buffers;
         let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let account = account(
-            values,
-            gaps,
-            #[inline(always)]
-            move |value| order.key(value),
-            band.high,
-            chunk_mass,
-        );
-        found.slots.clear();
-        found.values.clear();
-        if account.nan {
-            return (account, 0);
-        }
-        gather(
-            values,
-            0,
-            #[inline(always)]
-            move |value| order.key(value),
-            band,
-            &mut found.slots,
-            &mut found.values,
-        );
-        let mass = passes::masses_into(&found.values, gaps, &mut found.masses);
+        let known = if self.cache.weights { weights.get(..values.len()) } else { None };
+        let account = account::account((values, known), gaps, order, zones, chunk_mass, edge);
+        let mass = passes::masses_into(&edge.values, gaps, edge_masses);
         (account, mass)
     }
 
     /// Where the first `n` of the order end.
     pub(super) fn nth(&mut self, order: impl Order, n: usize) -> Frontier {
-        let super::Buffers { values, band, .. } = &mut *self.buffers;
+        let super::Buffers { values, edge, edge_masses, .. } = &mut *self.buffers;
         let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        band.values.clear();
-        band.values.extend_from_slice(values);
-        band.masses.clear();
-        band.masses.resize(values.len(), 1);
-        let nothing = Account { total: Mass(0), above: Mass(0), count_above: 0, nan: false };
-        self.search_band(order, n as u64, nothing)
+        edge.clear();
+        edge.values.extend_from_slice(values);
+        edge_masses.clear();
+        edge_masses.resize(values.len(), 1);
+        self.search_edge(order, n as u64, Account::default())
     }
 
-    fn search_band(&mut self, order: impl Order, target: u64, account: Account) -> Frontier {
-        let super::Buffers { band, pairs, selection: scratch, .. } = &mut *self.buffers;
-        let weighed = || band.values.iter().copied().zip(band.masses.iter().copied());
-        let by_key = || weighed().map(|(value, mass)| (order.key(value), mass));
-        let outer = selection::boundary(by_key, target, scratch);
-        pairs.clear();
-        pairs.extend(weighed().filter(|&(value, _)| order.key(value) == outer.value));
+    fn search_edge<O: Order>(&mut self, order: O, target: u64, account: Account) -> Frontier {
+        let super::Buffers { edge, edge_masses, spare, pairs, selection: scratch, .. } =
+            &mut *self.buffers;
+        let keys = keys_of(order, &edge.values, spare);
+        let masses = edge_masses.iter().copied();
+        let outer = selection::boundary(keys, masses.clone(), target, scratch);
         let target = target - outer.above;
-        let inner = selection::boundary(|| pairs.iter().copied(), target, scratch);
-        let (mut higher, mut class, mut each) = (0, 0, 1);
-        for &(value, mass) in &*pairs {
-            higher += usize::from(value > inner.value);
-            if value == inner.value {
-                class += 1;
-                each = mass;
-            }
-        }
+        let (nearer, alike) = passes::count_around(keys, outer.value);
+        let mut of_key = keys.iter().zip(&edge.values).zip(masses);
+        let mut of_key = core::iter::from_fn(|| of_key.find(|((key, _), _)| **key == outer.value));
+        let (inner, higher, class, each) = if O::IS_VALUE {
+            let each = of_key.next().map_or(1, |(_, mass)| mass);
+            (selection::Boundary { value: outer.value, above: 0 }, 0, alike, each)
+        } else {
+            pairs.clear();
+            pairs.extend(of_key.map(|((_, &value), mass)| (value, mass)));
+            class_in(pairs, target, spare, scratch)
+        };
         let room = (target - inner.above).div_ceil(each) as usize;
-        let nearer = band.values.iter().filter(|&&v| order.key(v) > outer.value).count();
         Frontier {
             key: outer.value,
             value: inner.value,
             room,
             class,
-            one_value: class == pairs.len(),
-            kept: account.count_above + nearer + higher + room.min(class),
-            before: account.above.0 + outer.above + inner.above,
+            one_value: class == alike,
+            kept: account.count_inside + nearer + higher + room.min(class),
+            before: account.inside.0 + outer.above + inner.above,
             each,
         }
     }
 
     /// Which slots stay, where that can be said in so few words: in a row that nobody watches, and if
-    /// the class is divided by slot. Adds what of the band stays to the masses of the chunks.
-    pub(super) fn split(
+    /// the class is divided by slot. Adds what of the edge stays to the masses of the chunks.
+    pub(super) fn split<O: Order>(
         &mut self,
-        order: impl Order,
+        order: O,
         frontier: &Frontier,
         ties: TiePolicy,
-    ) -> Option<Split> {
+    ) -> Option<KeySplit> {
         let Frontier { key, class, .. } = *frontier;
         let taken = frontier.taken(ties);
         let by_slot = taken == class || !matches!(ties, TiePolicy::Random | TiePolicy::Error);
@@ -242,24 +275,52 @@ impl Candidates<'_> {
         if !(dense && by_slot && frontier.one_value) {
             return None;
         }
-        let super::Buffers { band, chunk_mass, .. } = &mut *self.buffers;
-        let mut of_class =
-            band.slots.iter().zip(&band.values).filter(|(_, v)| order.key(**v) == key);
+        let super::Buffers { edge, edge_masses, chunk_mass, spare, .. } = &mut *self.buffers;
+        let keys = keys_of(order, &edge.values, spare);
+        let mut of_class = edge.slots.iter().zip(keys).filter(|&(_, &other)| other == key);
         let (all, rest) = (key, key.next_up());
         let split = if taken == class {
-            Split { at: 0, before: all, after: all }
+            KeySplit { at: 0, before: all, after: all }
         } else if ties == TiePolicy::HighestId {
             let first_in = of_class.nth(class - taken)?.0;
-            Split { at: *first_in as usize, before: rest, after: all }
+            KeySplit { at: *first_in as usize, before: rest, after: all }
         } else {
             let first_out = of_class.nth(taken)?.0;
-            Split { at: *first_out as usize, before: all, after: rest }
+            KeySplit { at: *first_out as usize, before: all, after: rest }
         };
-        for ((&slot, &value), &mass) in band.slots.iter().zip(&band.values).zip(&band.masses) {
-            // Without a branch: whether it stays is hard to foresee at the boundary.
-            let stays = split.holds(slot as usize, order.key(value));
-            chunk_mass[slot as usize / CHUNK] += if stays { mass } else { 0 };
-        }
+        let stays = (split.at as u32, split.before, split.after);
+        passes::add_masses(chunk_mass, &edge.ends, (&edge.slots, keys, edge_masses), stays);
         Some(split)
     }
+}
+
+/// The keys of some values, in `buffer` unless they are the values.
+fn keys_of<'a, O: Order>(order: O, values: &'a [f32], buffer: &'a mut Vec<f32>) -> &'a [f32] {
+    if O::IS_VALUE {
+        return values;
+    }
+    buffer.resize(values.len(), 0.0);
+    passes::map_into(
+        values,
+        #[inline(always)]
+        move |value| order.key(value),
+        buffer,
+    );
+    buffer
+}
+
+/// Where among values of one key the target falls: the boundary, how many are above it, how many equal
+/// it, and the mass of each of those.
+fn class_in(
+    pairs: &[(f32, u64)],
+    target: u64,
+    values: &mut Vec<f32>,
+    scratch: &mut selection::SelectionScratch,
+) -> (selection::Boundary, usize, usize, u64) {
+    values.clear();
+    values.extend(pairs.iter().map(|pair| pair.0));
+    let inner = selection::boundary(values, pairs.iter().map(|pair| pair.1), target, scratch);
+    let (higher, class) = passes::count_around(values, inner.value);
+    let each = pairs.iter().find(|pair| pair.0 == inner.value).map_or(1, |pair| pair.1);
+    (inner, higher, class, each)
 }

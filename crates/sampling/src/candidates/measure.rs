@@ -1,6 +1,6 @@
 //! The verbs that measure the set: its leaders, its mean, its spread, where a probability lies.
 
-use super::{Candidates, Shape};
+use super::{Candidates, Chunks, Shape};
 use crate::kernels::selection::{key, value_of};
 use crate::kernels::{exp, moments, passes};
 use crate::stage::StageError;
@@ -81,8 +81,13 @@ impl Candidates<'_> {
     /// As [`Candidates::max`].
     pub fn mean_score(&mut self) -> Result<f64, StageError> {
         let best = self.best()?;
-        let (mass, spread) = passes::mass_and_spread(self.values(), self.gaps(best));
-        (self.cache.mass, self.cache.chunks) = (Some(mass), false);
+        let gaps = self.gaps(best);
+        let super::Buffers { values, weights, .. } = &mut *self.buffers;
+        let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
+        // Whoever asks for the mean goes on to a cut by mass around it, which wants the weights.
+        let (mass, spread) = passes::mass_and_spread(values, gaps, weights);
+        (self.cache.mass, self.cache.chunks) = (Some(mass), Chunks::Unknown);
+        self.cache.weights = true;
         Ok(f64::from(best.score) - spread.share_of(mass))
     }
 

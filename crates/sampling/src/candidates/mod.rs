@@ -20,8 +20,9 @@ use self::frontier::Split;
 use crate::draws::Draws;
 use crate::kernels::Mass;
 use crate::kernels::estimate::Histogram;
+use crate::kernels::gather::Marked;
 use crate::kernels::passes::{Gaps, blocks_for, chunks_for};
-use crate::kernels::selection::{SelectionScratch, key, value_of};
+use crate::kernels::selection::{SelectionScratch, first_value};
 use crate::logits::Logits;
 
 /// The buffers a [`Candidates`] works in, sized for a vocabulary once.
@@ -32,10 +33,13 @@ pub(crate) struct Buffers {
     /// The list's token ids, ascending.
     ids: Vec<u32>,
     block_max: Vec<f32>,
-    /// The mass of the candidates in each chunk of token ids.
+    /// The mass of the candidates in each chunk, see [`Chunks`].
     chunk_mass: Vec<u64>,
     histogram: Histogram,
-    band: BandBuffers,
+    /// The part of the candidates in which a cut by mass falls.
+    edge: Marked,
+    edge_masses: Vec<u64>,
+    weights: Vec<f32>,
     /// The next `values` while a cut reads the present ones.
     spare: Vec<f32>,
     pairs: Vec<(f32, u64)>,
@@ -53,11 +57,9 @@ impl Buffers {
             block_max: Vec::with_capacity(blocks_for(size)),
             chunk_mass: Vec::with_capacity(chunks_for(size)),
             histogram: Histogram::new(),
-            band: BandBuffers {
-                slots: Vec::with_capacity(size),
-                values: Vec::with_capacity(size),
-                masses: Vec::with_capacity(size),
-            },
+            edge: Marked::for_vocabulary(size),
+            edge_masses: Vec::with_capacity(size),
+            weights: alloc::vec![0.0; size],
             spare: Vec::with_capacity(size),
             pairs: Vec::with_capacity(size),
             // A window of the text may be longer than a small vocabulary.
@@ -66,14 +68,6 @@ impl Buffers {
             probe: Probe::for_vocabulary(size),
         }
     }
-}
-
-/// The part of the candidates in which a cut by mass falls.
-#[derive(Debug)]
-struct BandBuffers {
-    slots: Vec<u32>,
-    values: Vec<f32>,
-    masses: Vec<u64>,
 }
 
 /// How the candidates are held. No verb shows which.
@@ -101,8 +95,21 @@ struct Cache {
     /// Whether `block_max` describes the values as they are.
     blocks: bool,
     mass: Option<Mass>,
-    /// Whether `chunk_mass` describes the candidates as they are; it does not outlast `mass`.
-    chunks: bool,
+    /// What `chunk_mass` is of; it does not outlast `mass`.
+    chunks: Chunks,
+    /// Whether `weights` are those of the candidates as they are; they do not outlast `mass` either.
+    weights: bool,
+}
+
+/// What the masses of chunks are of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Chunks {
+    #[default]
+    Unknown,
+    /// Of the candidates among so many consecutive token ids.
+    OfTokens,
+    /// Of so many consecutive candidates on a list.
+    OfSlots,
 }
 
 /// A cut that has been decided and not carried out: the next verb that needs the survivors one by
@@ -276,19 +283,10 @@ impl<'w> Candidates<'w> {
     /// Division is monotone, so a comparison of scores becomes one of stored values, and a pass
     /// over the row needs no division. −∞ when everything passes; NaN when nothing does.
     fn lowest_value(&self, test: impl Fn(f32) -> bool) -> f32 {
-        let (mut low, mut high) = (key(f32::NEG_INFINITY), key(f32::INFINITY));
         if !test(self.score_of(f32::INFINITY)) {
             return f32::NAN;
         }
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if test(self.score_of(value_of(middle))) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        value_of(low)
+        first_value(|value| test(self.score_of(value)))
     }
 
     fn gaps(&self, best: Best) -> Gaps {

@@ -1,8 +1,11 @@
 //! The cut that does not follow the order of scores: the nearest to some place.
 
 use super::boundary::Class;
-use super::frontier::{Frontier, Order};
-use super::{Candidates, MassRule};
+use super::frontier::{Frontier, KeySplit, Order, Split};
+use super::{Best, Cache, Candidates, Chunks, MassRule, Pending};
+use crate::kernels::account::{self, Band, Key};
+use crate::kernels::passes;
+use crate::kernels::selection::first_value;
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 
@@ -14,20 +17,89 @@ struct ByDistance<F, const DIVIDED: bool> {
     divisor: f32,
 }
 
-impl<F: Fn(f32) -> f32 + Copy, const DIVIDED: bool> Order for ByDistance<F, DIVIDED> {
+impl<F: Fn(f32) -> f32 + Copy, const DIVIDED: bool> Key for ByDistance<F, DIVIDED> {
+    const IS_VALUE: bool = false;
+    const BY_VALUE: bool = false;
+    type Zone = account::From;
+
     #[inline(always)]
-    fn key(&self, value: f32) -> f32 {
+    fn key(self, value: f32) -> f32 {
         let score = if DIVIDED { value / self.divisor } else { value };
         if score > f32::NEG_INFINITY { -(self.distance)(score) } else { f32::NEG_INFINITY }
     }
 
+    fn zone(self, key: f32) -> account::From {
+        account::From(key)
+    }
+}
+
+impl<F: Fn(f32) -> f32 + Copy, const DIVIDED: bool> Order for ByDistance<F, DIVIDED> {
     #[inline(always)]
-    fn distance(&self, value: f32) -> f32 {
+    fn distance(self, value: f32) -> f32 {
         -self.key(value)
     }
 
-    fn key_at(&self, distance: f32) -> f32 {
+    fn key_at(self, distance: f32) -> f32 {
         -distance
+    }
+}
+
+/// Nearest to a score first. What is nearer than something is a band of values, found by halving, so
+/// that a pass over a row computes no distances.
+#[derive(Clone, Copy)]
+struct ByCentre<const DIVIDED: bool> {
+    centre: f64,
+    divisor: f32,
+    /// The lowest value that is not below the centre.
+    turn: f32,
+}
+
+impl<const DIVIDED: bool> ByCentre<DIVIDED> {
+    fn new(centre: f64, divisor: f32) -> Self {
+        let turn = first_value(|value| f64::from(value / divisor) >= centre);
+        Self { centre, divisor, turn }
+    }
+}
+
+impl<const DIVIDED: bool> Key for ByCentre<DIVIDED> {
+    const IS_VALUE: bool = false;
+    const BY_VALUE: bool = true;
+    type Zone = Band;
+
+    #[inline(always)]
+    fn key(self, value: f32) -> f32 {
+        let score = if DIVIDED { value / self.divisor } else { value };
+        // −∞ for −∞ by itself.
+        -((f64::from(score) - self.centre).abs() as f32)
+    }
+
+    fn zone(self, key: f32) -> Band {
+        if key.is_nan() {
+            return Band::NOTHING;
+        }
+        if key == f32::NEG_INFINITY {
+            return Band::ALL;
+        }
+        // The key rises up to the turn, and falls from there on.
+        let low = first_value(|value| value >= self.turn || self.key(value) >= key);
+        let beyond = first_value(|value| value >= self.turn && !(self.key(value) >= key));
+        Band { low, high: beyond.next_down() }
+    }
+}
+
+impl<const DIVIDED: bool> Order for ByCentre<DIVIDED> {
+    #[inline(always)]
+    fn distance(self, value: f32) -> f32 {
+        -self.key(value)
+    }
+
+    fn key_at(self, distance: f32) -> f32 {
+        -distance
+    }
+
+    fn by_value(self, split: KeySplit) -> Option<Split> {
+        let (before, after) = (self.zone(split.before), self.zone(split.after));
+        Some(Split { at: split.at, before, after })
     }
 }
 
@@ -54,9 +126,7 @@ impl Candidates<'_> {
         at_least: usize,
         ties: TiePolicy,
     ) -> Result<(), StageError> {
-        if !(p >= 0.0) {
-            return Err(StageError::Argument { argument: "p", value: p, domain: "at least 0" });
-        }
+        check_share(p)?;
         self.best()?;
         if p >= 1.0 || at_least >= self.len() {
             return Ok(());
@@ -71,9 +141,42 @@ impl Candidates<'_> {
         }
     }
 
-    fn keep_first(
+    /// As [`Candidates::keep_nearest`], with the distance of a score from `centre` in double
+    /// precision, rounded to single; faster.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::keep_nearest`], and [`StageError::Argument`] unless `centre` is finite.
+    pub fn keep_around(
         &mut self,
-        order: impl Order,
+        centre: f64,
+        p: f64,
+        rule: MassRule,
+        at_least: usize,
+        ties: TiePolicy,
+    ) -> Result<(), StageError> {
+        check_share(p)?;
+        if !centre.is_finite() {
+            let (argument, domain) = ("centre", "finite");
+            return Err(StageError::Argument { argument, value: centre, domain });
+        }
+        self.best()?;
+        if p >= 1.0 || at_least >= self.len() {
+            return Ok(());
+        }
+        let divisor = self.divisor;
+        if divisor == 1.0 {
+            let order = ByCentre::<false>::new(centre, divisor);
+            self.keep_first(order, p, rule, at_least, ties)
+        } else {
+            let order = ByCentre::<true>::new(centre, divisor);
+            self.keep_first(order, p, rule, at_least, ties)
+        }
+    }
+
+    fn keep_first<O: Order>(
+        &mut self,
+        order: O,
         p: f64,
         rule: MassRule,
         at_least: usize,
@@ -92,20 +195,54 @@ impl Candidates<'_> {
             let frontier = self.nth(order, at_least);
             self.cut_at_frontier(&frontier, ties, order)?;
         } else if let Some(split) = self.split(order, &frontier, ties) {
-            self.list_keys(
-                split,
-                #[inline(always)]
-                move |value| order.key(value),
-            );
-            if order.key(best.value) > frontier.key {
-                (self.cache.mass, self.cache.chunks) = (Some(frontier.mass(ties)), true);
-                return Ok(());
-            }
+            self.carry_out(order, split, &frontier, ties, best);
+            return Ok(());
         } else {
             self.cut_at_frontier(&frontier, ties, order)?;
         }
         self.forget_a_lost_best(best);
         Ok(())
+    }
+
+    /// Divides the candidates by key, at once or when somebody needs them one by one.
+    fn carry_out<O: Order>(
+        &mut self,
+        order: O,
+        split: KeySplit,
+        frontier: &Frontier,
+        ties: TiePolicy,
+        best: Best,
+    ) {
+        let has_best = order.key(best.value) > frontier.key;
+        (self.cache.mass, self.cache.chunks) = (None, Chunks::Unknown);
+        if let Some(split) = order.by_value(split) {
+            self.pending = Some(Pending { split, kept: frontier.left(ties) });
+            if !has_best {
+                self.find_best_in(split, best);
+            }
+        } else {
+            self.list_keys(
+                split,
+                #[inline(always)]
+                move |value| order.key(value),
+            );
+            self.forget_a_lost_best(best);
+        }
+        if has_best {
+            (self.cache.mass, self.cache.chunks) = (Some(frontier.mass(ties)), Chunks::OfTokens);
+        }
+    }
+
+    /// The best of what a pending cut leaves, when the best of before may be gone.
+    fn find_best_in(&mut self, split: Split, before: Best) {
+        if split.at > 0 {
+            self.settle();
+            self.forget_a_lost_best(before);
+            return;
+        }
+        let value = passes::max_in(self.values(), split.after);
+        let best = Some(Best { value, score: self.score_of(value) });
+        self.cache = Cache { best, ..Cache::default() };
     }
 
     fn cut_at_frontier(
@@ -126,4 +263,11 @@ impl Candidates<'_> {
         }
         self.cut_class(Class { value, room, lowest: f32::NEG_INFINITY }, ties, inside)
     }
+}
+
+fn check_share(p: f64) -> Result<(), StageError> {
+    if p >= 0.0 {
+        return Ok(());
+    }
+    Err(StageError::Argument { argument: "p", value: p, domain: "at least 0" })
 }

@@ -2,11 +2,16 @@
 
 use core::ops::Range;
 
-use super::{Candidates, Shape};
+use super::frontier::Split;
+use super::{Candidates, Chunks, Shape};
 use crate::draws::Purpose;
+use crate::kernels::account::Zone;
 use crate::kernels::special::gumbel;
 use crate::kernels::{Mass, passes, weight};
 use crate::stage::StageError;
+
+/// Candidates whose masses are added up before any is looked at alone.
+const FEW: usize = 128;
 
 impl Candidates<'_> {
     /// The token at which the running mass, ids ascending, first exceeds `u` of the whole: the
@@ -20,8 +25,8 @@ impl Candidates<'_> {
         let best = self.top()?;
         let total = self.mass()?;
         let gaps = self.gaps(best);
-        let weight = |value| gaps.weight_of(value);
-        if !self.cache.chunks {
+        let weight = move |value| gaps.weight_of(value);
+        if self.cache.chunks == Chunks::Unknown {
             return self.at_share(u, total, weight);
         }
         let mut left = part_of(u, total);
@@ -101,10 +106,15 @@ impl Candidates<'_> {
     }
 
     /// Where the running sum of `term(value)` exceeds the share `u` of `total`, which it sums to.
-    fn at_share(&self, u: f64, total: Mass, term: impl Fn(f32) -> f32) -> Result<u32, StageError> {
+    fn at_share(
+        &self,
+        u: f64,
+        total: Mass,
+        term: impl Fn(f32) -> f32 + Copy,
+    ) -> Result<u32, StageError> {
         let mut left = part_of(u, total);
         for (c, chunk) in self.values().chunks(passes::CHUNK).enumerate() {
-            let mass = passes::mass_of(chunk, &term, |_| ()).0;
+            let mass = passes::mass_of(chunk, term, |_| ()).0;
             if left < mass {
                 let first = c * passes::CHUNK;
                 return self.within(first..first + chunk.len(), &mut left, term);
@@ -114,10 +124,12 @@ impl Candidates<'_> {
         Err(StageError::Empty)
     }
 
-    /// The slots that hold the token ids of a chunk of the vocabulary.
+    /// The slots that a chunk's mass is of.
     fn slots_of_chunk(&self, chunk: usize) -> Range<usize> {
         let (first, end) = (chunk * passes::CHUNK, (chunk + 1) * passes::CHUNK);
-        if self.shape == Shape::List {
+        if self.cache.chunks == Chunks::OfSlots {
+            first..end.min(self.values().len())
+        } else if self.shape == Shape::List {
             let slot = |id: usize| self.buffers.ids.partition_point(|&other| (other as usize) < id);
             slot(first)..slot(end)
         } else {
@@ -130,16 +142,30 @@ impl Candidates<'_> {
         &self,
         slots: Range<usize>,
         left: &mut u64,
-        term: impl Fn(f32) -> f32,
+        term: impl Fn(f32) -> f32 + Copy,
     ) -> Result<u32, StageError> {
-        for slot in slots {
-            let value = self.values()[slot];
-            if self.stays(slot, value) {
-                let own = Mass::of_weight(term(value)).0;
-                if *left < own {
-                    return Ok(self.id_at(slot));
+        // A pending cut has one band up to some slot, and another from there on.
+        let split = self.pending.map_or(Split::EVERYTHING, |pending| pending.split);
+        let middle = split.at.clamp(slots.start, slots.end);
+        for (slots, band) in [(slots.start..middle, split.before), (middle..slots.end, split.after)]
+        {
+            let own = move |value: f32| if band.holds(value) { term(value) } else { 0.0 };
+            let mut first = slots.start;
+            for part in self.values()[slots].chunks(FEW) {
+                // A few at a time in vector lanes, and one by one only where it ends.
+                let mass = passes::mass_of(part, own, |_| ()).0;
+                if *left >= mass {
+                    *left -= mass;
+                    first += part.len();
+                    continue;
                 }
-                *left -= own;
+                for (slot, &value) in (first..).zip(part) {
+                    let mass = Mass::of_weight(own(value)).0;
+                    if *left < mass {
+                        return Ok(self.id_at(slot));
+                    }
+                    *left -= mass;
+                }
             }
         }
         Err(StageError::Empty)

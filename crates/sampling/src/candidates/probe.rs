@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::Candidates;
+use super::{Candidates, Chunks};
 use crate::kernels::{Mass, ln, passes};
 
 /// A stage number that no stage has: the token is still in the running.
@@ -121,8 +121,8 @@ impl Candidates<'_> {
             self.buffers.probe.blind = true;
             return Census { eligible, norm: None, entropy: f64::NAN };
         };
-        let (mass, spread) = passes::mass_and_spread(self.values(), self.gaps(best));
-        (self.cache.mass, self.cache.chunks) = (Some(mass), false);
+        let (mass, spread) = passes::mass_and_spread(self.values(), self.gaps(best), &mut []);
+        (self.cache.mass, self.cache.chunks) = (Some(mass), Chunks::Unknown);
         let entropy = ln(mass.as_f64()) + spread.share_of(mass);
         Census { eligible, norm: Some((best.score, mass)), entropy }
     }

@@ -4,8 +4,10 @@
 
 use alloc::vec::Vec;
 
-use super::{Best, Cache, Candidates, Shape};
+use super::frontier::Split;
+use super::{Best, Cache, Candidates, Chunks, Shape};
 use crate::draws::Purpose;
+use crate::kernels::account::Band;
 use crate::kernels::{Mass, exp, ln, passes};
 use crate::stage::StageError;
 use crate::ties::{ArgmaxTies, TiePolicy};
@@ -47,6 +49,22 @@ impl Candidates<'_> {
         }
     }
 
+    /// Writes the score of every token to `out`, −∞ for those that are not listed.
+    pub(crate) fn scores_into(&self, out: &mut [f32]) {
+        if self.shape == Shape::List || self.pending.is_some() {
+            out.fill(f32::NEG_INFINITY);
+            self.for_each(|id, score| out[id as usize] = score);
+        } else {
+            let divisor = self.divisor;
+            passes::map_into(
+                self.values(),
+                #[inline(always)]
+                move |value| value / divisor,
+                out,
+            );
+        }
+    }
+
     /// The best score.
     ///
     /// # Errors
@@ -59,10 +77,11 @@ impl Candidates<'_> {
 
     /// How many tokens could be chosen: listed and not banned.
     pub fn eligible(&self) -> usize {
-        let scored = |&(slot, &value): &(usize, &f32)| {
-            self.stays(slot, value) && self.score_of(value) > f32::NEG_INFINITY
-        };
-        self.values().iter().enumerate().filter(scored).count()
+        let scored = self.lowest_value(|score| score > f32::NEG_INFINITY);
+        let split = self.pending.map_or(Split::EVERYTHING, |pending| pending.split);
+        let (head, tail) = self.values().split_at(split.at.min(self.values().len()));
+        let count = |values, band: Band| passes::count_in(values, band.low.max(scored), band.high);
+        count(head, split.before) + count(tail, split.after)
     }
 
     /// The mass of all candidates, in units of the best one's weight.
@@ -75,15 +94,23 @@ impl Candidates<'_> {
         if let Some(mass) = self.cache.mass {
             return Ok(mass);
         }
-        self.settle();
+        // A cut that is one band is weighed without a list of its survivors.
+        let band = self.pending.map(|pending| pending.split).filter(|split| split.at == 0);
+        if band.is_none() {
+            self.settle();
+        }
         let gaps = self.gaps(best);
         let super::Buffers { values, chunk_mass, .. } = &mut *self.buffers;
         let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
         chunk_mass.clear();
-        let mass = passes::chunk_masses(values, gaps, |mass| chunk_mass.push(mass));
+        let each = |mass| chunk_mass.push(mass);
+        let mass = match band {
+            Some(split) => passes::chunk_masses_in(values, gaps, split.after, each),
+            None => passes::chunk_masses(values, gaps, each),
+        };
         self.cache.mass = Some(mass);
-        // The slots of a list are not token ids.
-        self.cache.chunks = self.shape != Shape::List;
+        self.cache.chunks =
+            if self.shape == Shape::List { Chunks::OfSlots } else { Chunks::OfTokens };
         Ok(mass)
     }
 
@@ -138,8 +165,8 @@ impl Candidates<'_> {
     /// As [`Candidates::max`].
     pub fn entropy(&mut self) -> Result<f64, StageError> {
         let best = self.best()?;
-        let (mass, spread) = passes::mass_and_spread(self.values(), self.gaps(best));
-        (self.cache.mass, self.cache.chunks) = (Some(mass), false);
+        let (mass, spread) = passes::mass_and_spread(self.values(), self.gaps(best), &mut []);
+        (self.cache.mass, self.cache.chunks) = (Some(mass), Chunks::Unknown);
         Ok(ln(mass.as_f64()) + spread.share_of(mass))
     }
 

@@ -1,25 +1,34 @@
 //! Where a cut by mass is likely to fall, from a sample of the row.
 //!
-//! A guess that is checked later: it decides how much is looked at, never what is kept.
+//! A guess that is checked later: it decides how much is looked at, never what is kept. So nothing
+//! here needs to be exact, and a temperature is multiplied by its reciprocal.
 
 use alloc::vec::Vec;
 
-use super::passes::{CHUNK, Gaps, LANES, ROWS};
+use super::math::weight;
+use super::passes::{CHUNK, LANES, ROWS};
 use super::special::sqrt;
 use super::{Mass, vectorised};
 
 /// Classes of distance from the first of the order: 0.014 nats each, 16 KiB in all.
 const BUCKETS: usize = 2048;
 const PER_NAT: f32 = BUCKETS as f32 / Mass::LARGEST_GAP;
+/// Classes that are added up together first.
+const GROUP: usize = 32;
 /// Rows of lanes that are looked at in each chunk, beside the block maxima.
 const SAMPLED: usize = 2;
+/// Chunks whose sampled rows fill a chunk.
+const TOGETHER: usize = ROWS / SAMPLED;
 /// Standard deviations of the estimate that are allowed for. A wrong guess costs one more pass and a
-/// wide one more candidates in the band; this many make one guess in eighty wrong.
+/// wide one more candidates on the edge; this many make one guess in eighty wrong.
 const DEVIATIONS: f64 = 2.5;
 
 /// The estimated mass in each class of distance, and the variance of the estimate.
 #[derive(Debug)]
-pub(crate) struct Histogram(Vec<[f32; 2]>);
+pub(crate) struct Histogram {
+    classes: Vec<[f32; 2]>,
+    groups: [[f32; 2]; BUCKETS / GROUP],
+}
 
 /// A range of distances.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,62 +41,109 @@ pub(crate) struct Range {
 
 /// Between which distances the share `p` of the mass is likely to be reached, from the nearest on.
 ///
-/// The largest value of each block (from [`super::passes::scan`]) is taken as it is, so that a few
-/// spikes that hold most of the mass are not left to luck; a sample stands for all others.
+/// `gap` is how far a value is below the best, about, and `distance` how far from the first of the
+/// order. The largest value of each block (from [`super::passes::scan`]) is taken as it is, so that
+/// a few spikes that hold most of the mass are not left to luck; a sample stands for all others.
 pub(crate) fn likely_range(
     values: &[f32],
     block_max: &[f32],
-    gaps: Gaps,
-    distance: impl Fn(f32) -> f32,
+    gap: impl Fn(f32) -> f32 + Copy,
+    distance: impl Fn(f32) -> f32 + Copy,
     p: f64,
     histogram: &mut Histogram,
 ) -> Range {
-    histogram.0.fill([0.0; 2]);
+    histogram.classes.fill([0.0; 2]);
     vectorised(
         #[inline(always)]
         || {
             let (maxima, _) = block_max.as_chunks::<LANES>();
-            for (c, (chunk, maxima)) in values.chunks_exact(CHUNK).zip(maxima).enumerate() {
-                let (rows, _) = chunk.as_chunks::<LANES>();
-                for s in 0..SAMPLED {
-                    let row = &rows[row_to_sample(c * SAMPLED + s)];
-                    let mut weights = weights_of(row, gaps);
-                    for lane in 0..LANES {
-                        let stands_for = (ROWS / SAMPLED) as f32;
-                        weights[lane] *= if row[lane] == maxima[lane] { 0.0 } else { stands_for };
-                    }
-                    let buckets = buckets_of(row, &distance);
-                    histogram.add(buckets, weights, weights.map(|weight| weight * weight));
-                }
-                let buckets = buckets_of(maxima, &distance);
-                histogram.add(buckets, weights_of(maxima, gaps), [0.0; LANES]);
+            let mut sample = Sample::NOTHING;
+            let groups = values.chunks(CHUNK * TOGETHER).zip(maxima.chunks(TOGETHER));
+            for (g, (values, maxima)) in groups.enumerate() {
+                sample.draw(values, maxima, g * TOGETHER * SAMPLED);
+                sample.weigh(gap, distance, histogram);
+            }
+            for maxima in block_max.chunks(CHUNK) {
+                sample.take(maxima);
+                sample.weigh(gap, distance, histogram);
             }
         },
     );
     histogram.range(p)
 }
 
-#[inline(always)]
-fn weights_of(row: &[f32; LANES], gaps: Gaps) -> [f32; LANES] {
-    let mut weights = [0.0; LANES];
-    for lane in 0..LANES {
-        weights[lane] = gaps.weight_of(row[lane]);
-    }
-    weights
+/// Values that are looked at together, in loops long enough to become vector code.
+struct Sample {
+    values: [f32; CHUNK],
+    /// The largest value of the block of each, if they were drawn.
+    maxima: [f32; CHUNK],
+    len: usize,
+    /// For how many values each stands that is not a maximum.
+    stands_for: f32,
 }
 
-#[inline(always)]
-fn buckets_of(row: &[f32; LANES], distance: impl Fn(f32) -> f32) -> [u32; LANES] {
-    const LAST: f32 = (BUCKETS - 1) as f32;
-    let mut buckets = [0; LANES];
-    for lane in 0..LANES {
-        let place = distance(row[lane]) * PER_NAT;
-        // NaN goes to the last, as do all that are too far to weigh anything.
-        let place = if place < LAST { place } else { LAST };
-        let place = if place > 0.0 { place } else { 0.0 };
-        buckets[lane] = place as u32;
+impl Sample {
+    const NOTHING: Self =
+        Self { values: [0.0; CHUNK], maxima: [0.0; CHUNK], len: 0, stands_for: 0.0 };
+
+    /// Rows of some chunks, `first` rows having been drawn before.
+    #[inline(always)]
+    fn draw(&mut self, values: &[f32], maxima: &[[f32; LANES]], first: usize) {
+        (self.len, self.stands_for) = (0, (ROWS / SAMPLED) as f32);
+        let places = self.values.as_chunks_mut::<LANES>().0.iter_mut();
+        let mut places = places.zip(self.maxima.as_chunks_mut::<LANES>().0);
+        for (c, (chunk, maxima)) in values.chunks_exact(CHUNK).zip(maxima).enumerate() {
+            let (rows, _) = chunk.as_chunks::<LANES>();
+            for s in 0..SAMPLED {
+                let row = rows.get(row_to_sample(first + c * SAMPLED + s));
+                if let (Some(row), Some((place, maximum))) = (row, places.next()) {
+                    (*place, *maximum) = (*row, *maxima);
+                    self.len += LANES;
+                }
+            }
+        }
     }
-    buckets
+
+    /// Values that stand for themselves.
+    #[inline(always)]
+    fn take(&mut self, values: &[f32]) {
+        (self.len, self.stands_for) = (values.len(), 0.0);
+        for ((place, maximum), &value) in self.values.iter_mut().zip(&mut self.maxima).zip(values) {
+            (*place, *maximum) = (value, value);
+        }
+    }
+
+    #[inline(always)]
+    fn weigh(
+        &self,
+        gap: impl Fn(f32) -> f32 + Copy,
+        distance: impl Fn(f32) -> f32 + Copy,
+        histogram: &mut Histogram,
+    ) {
+        const LAST: f32 = (BUCKETS - 1) as f32;
+        // Adding it leaves the whole part of a number in the low bits.
+        const WHOLE: f32 = 8_388_607.5;
+        let (mut masses, mut classes) = ([0.0; CHUNK], [0_u32; CHUNK]);
+        // A maximum counts once, wherever it was met.
+        let (drawn, of_maximum) = (self.stands_for, if self.stands_for > 0.0 { 0.0 } else { 1.0 });
+        for ((mass, &value), &maximum) in masses.iter_mut().zip(&self.values).zip(&self.maxima) {
+            *mass = weight(gap(value)) * if value == maximum { of_maximum } else { drawn };
+        }
+        for (class, &value) in classes.iter_mut().zip(&self.values) {
+            let place = distance(value) * PER_NAT;
+            // NaN goes to the last, as do all that are too far to weigh anything.
+            let place = if place < LAST { place } else { LAST };
+            let place = if place > 0.5 { place } else { 0.5 };
+            *class = (place + WHOLE).to_bits() & (BUCKETS - 1) as u32;
+        }
+        let by_chance = if self.stands_for > 0.0 { 1.0 } else { 0.0 };
+        for (&class, &mass) in classes.iter().zip(&masses).take(self.len) {
+            if let Some([sum, variance]) = histogram.classes.get_mut(class as usize) {
+                *sum += mass;
+                *variance += mass * mass * by_chance;
+            }
+        }
+    }
 }
 
 /// Which of a chunk's rows to look at: spread out, so that no pattern of the ids meets it.
@@ -98,42 +154,58 @@ fn row_to_sample(n: usize) -> usize {
 
 impl Histogram {
     pub(crate) fn new() -> Self {
-        Self(alloc::vec![[0.0; 2]; BUCKETS])
+        Self { classes: alloc::vec![[0.0; 2]; BUCKETS], groups: [[0.0; 2]; _] }
     }
 
-    #[inline(always)]
-    fn add(&mut self, buckets: [u32; LANES], masses: [f32; LANES], variances: [f32; LANES]) {
-        for lane in 0..LANES {
-            if let Some([mass, variance]) = self.0.get_mut(buckets[lane] as usize) {
-                *mass += masses[lane];
-                *variance += variances[lane];
+    fn range(&mut self, p: f64) -> Range {
+        for (group, classes) in self.groups.iter_mut().zip(self.classes.chunks_exact(GROUP)) {
+            // Side by side, as one sum would wait for each addition.
+            let mut sums = [[0.0; 2]; 8];
+            for row in classes.as_chunks::<8>().0 {
+                for (sum, class) in sums.iter_mut().zip(row) {
+                    *sum = [sum[0] + class[0], sum[1] + class[1]];
+                }
             }
+            *group = sums.iter().fold([0.0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
         }
-    }
-
-    fn range(&self, p: f64) -> Range {
-        let [mass, variance] = self.0.iter().fold([0.0; 2], |[mass, variance], bucket| {
-            [mass + f64::from(bucket[0]), variance + f64::from(bucket[1])]
-        });
-        let reached = self.bucket_at(p * mass);
-        let above: f64 = self.0.iter().take(reached).map(|bucket| f64::from(bucket[1])).sum();
+        let [mass, variance] = sum_of(&self.groups);
+        let (reached, above) = self.class_at(p * mass);
         // The variance of (mass above) − p · (mass): what counts of an item above is 1 − p of it.
         let variance = (1.0 - p) * (1.0 - p) * above + p * p * (variance - above);
         let margin = DEVIATIONS * sqrt(variance.max(0.0));
-        let (first, last) = (self.bucket_at(p * mass - margin), self.bucket_at(p * mass + margin));
+        let first = self.class_at(p * mass - margin).0.min(reached);
+        let last = self.class_at(p * mass + margin).0.max(reached);
         Range {
             near: if first == 0 { f32::NEG_INFINITY } else { first as f32 / PER_NAT },
             far: if last + 1 >= BUCKETS { f32::INFINITY } else { (last + 1) as f32 / PER_NAT },
         }
     }
 
-    /// The first bucket at which the running mass exceeds `target`, or the last.
-    fn bucket_at(&self, target: f64) -> usize {
-        let mut sum = 0.0;
-        let exceeds = |bucket: &[f32; 2]| {
-            sum += f64::from(bucket[0]);
-            sum > target
-        };
-        self.0.iter().position(exceeds).unwrap_or(BUCKETS - 1)
+    /// The first class at which the running mass exceeds `target`, or the last, and the variance of
+    /// what is before it.
+    fn class_at(&self, target: f64) -> (usize, f64) {
+        let (mut sum, mut variance) = (0.0, 0.0);
+        for (g, (group, classes)) in self.groups.iter().zip(self.classes.chunks(GROUP)).enumerate()
+        {
+            if sum + f64::from(group[0]) <= target {
+                sum += f64::from(group[0]);
+                variance += f64::from(group[1]);
+                continue;
+            }
+            for (c, class) in classes.iter().enumerate() {
+                sum += f64::from(class[0]);
+                if sum > target {
+                    return (g * GROUP + c, variance);
+                }
+                variance += f64::from(class[1]);
+            }
+        }
+        (BUCKETS - 1, variance)
     }
+}
+
+fn sum_of(parts: &[[f32; 2]]) -> [f64; 2] {
+    parts
+        .iter()
+        .fold([0.0; 2], |sum, part| [sum[0] + f64::from(part[0]), sum[1] + f64::from(part[1])])
 }

@@ -50,10 +50,10 @@ pub(crate) struct Fixed {
 }
 
 impl Fixed {
-    /// 2²³: a float from here to 2²⁴ has no fraction.
-    const WHOLE: f32 = 8_388_608.0;
-    /// Room for a negative number as well.
-    const SIGNED: f32 = 1.5 * Self::WHOLE;
+    /// 2⁶: a float from here to 2⁷ is a multiple of 2⁻¹⁷, so that adding it rounds to that.
+    const WHOLE: f32 = 64.0;
+    /// 2⁻¹⁷ and a half of it: there floats are multiples of 2⁻⁴⁰, with room for a negative number.
+    const SIGNED: f32 = 1.5 / 131_072.0;
     const HIGH: u32 = Self::WHOLE.to_bits();
     const LOW: u32 = Self::SIGNED.to_bits();
 
@@ -61,9 +61,8 @@ impl Fixed {
     /// the first leaves a remainder that a float holds exactly: together they are one rounding.
     #[inline(always)]
     pub(crate) fn of(weight: f32) -> Self {
-        let scaled = weight * 131_072.0;
-        let high = scaled + Self::WHOLE;
-        let low = (scaled - (high - Self::WHOLE)) * 8_388_608.0 + Self::SIGNED;
+        let high = weight + Self::WHOLE;
+        let low = (weight - (high - Self::WHOLE)) + Self::SIGNED;
         Self { high: high.to_bits(), low: low.to_bits() }
     }
 
@@ -72,7 +71,7 @@ impl Fixed {
         Self::mass_of_sum(self.high, self.low, 1)
     }
 
-    /// The mass of `terms` weights whose parts add up, modulo 2³², to these. Up to 127 terms fit.
+    /// The mass of `terms` weights whose parts add up, modulo 2³², to these. Up to 511 terms fit.
     #[inline(always)]
     pub(crate) fn mass_of_sum(high: u32, low: u32, terms: u32) -> u64 {
         let high = high.wrapping_sub(Self::HIGH.wrapping_mul(terms));

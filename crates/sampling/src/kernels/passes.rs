@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::account::{Band, Zone};
 use super::math::{Fixed, weight};
 use super::{Mass, vectorised};
 
@@ -117,34 +118,36 @@ impl Gaps {
     }
 }
 
-/// Weights added up side by side within one chunk.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sums {
-    high: [u32; LANES],
-    low: [u32; LANES],
+/// The mass of some weights, of which [`Sum::MOST`] fit.
+///
+/// A single sum in a plain loop: integers may be added in any order, so the compiler makes vector
+/// lanes of it by itself, where it often gives up on an array of lanes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sum {
+    high: u32,
+    low: u32,
 }
 
-impl Sums {
-    pub(super) const NONE: Self = Self { high: [0; LANES], low: [0; LANES] };
+impl Sum {
+    /// Fewer than the most whose parts do not overflow, and a divisor of a chunk.
+    pub(super) const MOST: usize = 256;
 
     #[inline(always)]
-    pub(super) fn add(&mut self, lane: usize, part: Fixed) {
-        self.high[lane] = self.high[lane].wrapping_add(part.high);
-        self.low[lane] = self.low[lane].wrapping_add(part.low);
+    pub(super) fn add(&mut self, part: Fixed) {
+        self.high = self.high.wrapping_add(part.high);
+        self.low = self.low.wrapping_add(part.low);
     }
 
     /// Adds where `mask` is all ones, and nothing where it is 0.
     #[inline(always)]
-    pub(super) fn add_masked(&mut self, lane: usize, part: Fixed, mask: u32) {
-        self.add(lane, Fixed { high: part.high & mask, low: part.low & mask });
+    pub(super) fn add_masked(&mut self, part: Fixed, mask: u32) {
+        self.add(Fixed { high: part.high & mask, low: part.low & mask });
     }
 
-    /// The mass, if lane `l` has taken `terms(l)` weights.
+    /// The mass of the weights that were added.
     #[inline(always)]
-    pub(super) fn total(&self, terms: impl Fn(usize) -> u32) -> u64 {
-        (0..LANES)
-            .map(|lane| Fixed::mass_of_sum(self.high[lane], self.low[lane], terms(lane)))
-            .fold(0, u64::wrapping_add)
+    pub(super) fn mass(self, weights: u32) -> u64 {
+        Fixed::mass_of_sum(self.high, self.low, weights)
     }
 }
 
@@ -172,6 +175,56 @@ pub(crate) fn chunk_masses(values: &[f32], gaps: Gaps, each: impl FnMut(u64)) ->
     }
 }
 
+/// The mass of what of a row lies in a band, as [`chunk_masses`].
+pub(crate) fn chunk_masses_in(
+    values: &[f32],
+    gaps: Gaps,
+    band: Band,
+    each: impl FnMut(u64),
+) -> Mass {
+    if gaps.undivided() {
+        mass_of(
+            values,
+            #[inline(always)]
+            move |value| if band.holds(value) { weight(gaps.best - value) } else { 0.0 },
+            each,
+        )
+    } else {
+        mass_of(
+            values,
+            #[inline(always)]
+            move |value| if band.holds(value) { gaps.weight_of(value) } else { 0.0 },
+            each,
+        )
+    }
+}
+
+/// The largest value in a band; −∞ if there is none.
+pub(crate) fn max_in(values: &[f32], band: Band) -> f32 {
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut max = [f32::NEG_INFINITY; LANES];
+            let mut within = [0.0; CHUNK];
+            for chunk in values.chunks(CHUNK) {
+                each_of(
+                    chunk,
+                    #[inline(always)]
+                    move |value| if band.holds(value) { value } else { f32::NEG_INFINITY },
+                    f32::NEG_INFINITY,
+                    &mut within,
+                );
+                for row in within.as_chunks::<LANES>().0 {
+                    for lane in 0..LANES {
+                        max[lane] = if row[lane] > max[lane] { row[lane] } else { max[lane] };
+                    }
+                }
+            }
+            max.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
+        },
+    )
+}
+
 /// The sum of `term(value)` over a row, for a `term` into `0..=1` that is 0 for −∞; `each` is told
 /// that of every chunk in turn.
 pub(crate) fn mass_of(
@@ -184,18 +237,14 @@ pub(crate) fn mass_of(
         || {
             let mut total = 0_u64;
             for chunk in values.chunks(CHUNK) {
-                let mut sums = Sums::NONE;
-                rows_of(
-                    chunk,
-                    #[inline(always)]
-                    |row| {
-                        for (lane, &value) in row.iter().enumerate() {
-                            sums.add(lane, Fixed::of(term(value)));
-                        }
-                    },
-                );
-                let rows = chunk.len().div_ceil(LANES) as u32;
-                let mass = sums.total(|_| rows);
+                let mut mass = 0_u64;
+                for part in chunk.chunks(Sum::MOST) {
+                    let mut sum = Sum::default();
+                    for &value in part {
+                        sum.add(Fixed::of(term(value)));
+                    }
+                    mass = mass.wrapping_add(sum.mass(part.len() as u32));
+                }
                 each(mass);
                 total = total.wrapping_add(mass);
             }
@@ -205,48 +254,60 @@ pub(crate) fn mass_of(
 }
 
 /// The mass of a row, and its spread: the sum of `weight · gap` in the same unit. The entropy is
-/// `ln Z + spread / Z`.
-pub(crate) fn mass_and_spread(values: &[f32], gaps: Gaps) -> (Mass, Mass) {
+/// `ln Z + spread / Z`. `weights`, if there is room for any, receives those of the values.
+pub(crate) fn mass_and_spread(values: &[f32], gaps: Gaps, weights: &mut [f32]) -> (Mass, Mass) {
     if gaps.undivided() {
         mass_and_spread_of(
             values,
             #[inline(always)]
-            |value| gaps.best - value,
+            move |value| gaps.best - value,
+            weights,
         )
     } else {
         mass_and_spread_of(
             values,
             #[inline(always)]
-            |value| gaps.gap(value),
+            move |value| gaps.gap(value),
+            weights,
         )
     }
 }
 
-fn mass_and_spread_of(values: &[f32], gap: impl Fn(f32) -> f32) -> (Mass, Mass) {
+fn mass_and_spread_of(
+    values: &[f32],
+    gap: impl Fn(f32) -> f32 + Copy,
+    weights: &mut [f32],
+) -> (Mass, Mass) {
+    const MOST: usize = Sum::MOST;
     vectorised(
         #[inline(always)]
         || {
             let mut totals = (Mass(0), Mass(0));
+            let (mut gaps, mut own) = ([0.0; CHUNK], [0.0; CHUNK]);
+            let mut weights = weights.chunks_mut(CHUNK);
             for chunk in values.chunks(CHUNK) {
-                let (mut mass, mut spread) = (Sums::NONE, Sums::NONE);
-                rows_of(
-                    chunk,
-                    #[inline(always)]
-                    |row| {
-                        for (lane, &value) in row.iter().enumerate() {
-                            let gap = gap(value);
-                            let weight = weight(gap);
-                            // Where the weight is 0 the gap may be infinite. Elsewhere the
-                            // product is at most 1/e.
-                            let moment = if weight > 0.0 { weight * gap } else { 0.0 };
-                            mass.add(lane, Fixed::of(weight));
-                            spread.add(lane, Fixed::of(moment));
-                        }
-                    },
-                );
-                let rows = chunk.len().div_ceil(LANES) as u32;
-                totals.0.0 = totals.0.0.wrapping_add(mass.total(|_| rows));
-                totals.1.0 = totals.1.0.wrapping_add(spread.total(|_| rows));
+                let own = match weights.next().and_then(|weights| weights.try_into().ok()) {
+                    Some(kept) => kept,
+                    None => &mut own,
+                };
+                // Kept, because there may be a division in it.
+                each_of(chunk, gap, f32::INFINITY, &mut gaps);
+                for (own, &gap) in own.iter_mut().zip(&gaps) {
+                    *own = weight(gap);
+                }
+                let parts = gaps.as_chunks::<MOST>().0.iter().zip(own.as_chunks::<MOST>().0);
+                for (gaps, weights) in parts.take(chunk.len().div_ceil(MOST)) {
+                    let (mut mass, mut spread) = (Sum::default(), Sum::default());
+                    for (&gap, &weight) in gaps.iter().zip(weights) {
+                        // Where the weight is 0 the gap may be infinite. Elsewhere the product is
+                        // at most 1/e.
+                        let moment = if weight > 0.0 { weight * gap } else { 0.0 };
+                        mass.add(Fixed::of(weight));
+                        spread.add(Fixed::of(moment));
+                    }
+                    totals.0.0 = totals.0.0.wrapping_add(mass.mass(MOST as u32));
+                    totals.1.0 = totals.1.0.wrapping_add(spread.mass(MOST as u32));
+                }
             }
             totals
         },
@@ -256,17 +317,84 @@ fn mass_and_spread_of(values: &[f32], gap: impl Fn(f32) -> f32) -> (Mass, Mass) 
 /// Writes the mass of each value to `masses`, and returns their sum.
 pub(crate) fn masses_into(values: &[f32], gaps: Gaps, masses: &mut Vec<u64>) -> u64 {
     masses.resize(values.len(), 0);
+    if gaps.undivided() {
+        masses_of(
+            values,
+            #[inline(always)]
+            move |value| weight(gaps.best - value),
+            masses,
+        )
+    } else {
+        masses_of(
+            values,
+            #[inline(always)]
+            move |value| gaps.weight_of(value),
+            masses,
+        )
+    }
+}
+
+fn masses_of(values: &[f32], weight_of: impl Fn(f32) -> f32 + Copy, masses: &mut [u64]) -> u64 {
     vectorised(
         #[inline(always)]
         || {
             let mut total = 0_u64;
-            for (mass, &value) in masses.iter_mut().zip(values) {
-                *mass = Mass::of_weight(gaps.weight_of(value)).0;
-                total = total.wrapping_add(*mass);
+            let mut weights = [0.0; CHUNK];
+            for (masses, values) in masses.chunks_mut(CHUNK).zip(values.chunks(CHUNK)) {
+                for (slot, &value) in weights.iter_mut().zip(values) {
+                    *slot = weight_of(value);
+                }
+                for (mass, &weight) in masses.iter_mut().zip(&weights) {
+                    *mass = Mass::of_weight(weight).0;
+                    total = total.wrapping_add(*mass);
+                }
             }
             total
         },
     )
+}
+
+/// `f` of each value.
+pub(crate) fn map_into(values: &[f32], f: impl Fn(f32) -> f32 + Copy, out: &mut [f32]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (slot, &value) in out.iter_mut().zip(values) {
+                *slot = f(value);
+            }
+        },
+    );
+}
+
+/// Adds to the mass of each chunk that of its part of a list that stays: those with a key of at least
+/// `before` ahead of slot `at`, and of at least `after` from there on. `ends` says where the parts end.
+pub(crate) fn add_masses(
+    chunks: &mut [u64],
+    ends: &[usize],
+    (slots, keys, masses): (&[u32], &[f32], &[u64]),
+    (at, before, after): (u32, f32, f32),
+) {
+    vectorised(
+        #[inline(always)]
+        || {
+            let (mut slots, mut keys, mut masses, mut start) = (slots, keys, masses, 0);
+            for (chunk, &end) in chunks.iter_mut().zip(ends) {
+                let len = end - start;
+                start = end;
+                let (Some(s), Some(k), Some(m)) =
+                    (slots.split_off(..len), keys.split_off(..len), masses.split_off(..len))
+                else {
+                    return;
+                };
+                let mut sum = 0_u64;
+                for ((&slot, &key), &mass) in s.iter().zip(k).zip(m) {
+                    let floor = if slot < at { before } else { after };
+                    sum = sum.wrapping_add(if key >= floor { mass } else { 0 });
+                }
+                *chunk = chunk.wrapping_add(sum);
+            }
+        },
+    );
 }
 
 /// Calls `visit(slot, value)` for each value at or above `floor`, slots ascending.
@@ -287,20 +415,85 @@ pub(crate) fn visit_from(
                 if maxima.next().is_some_and(|maxima| maxima.iter().all(|&m| m < floor)) {
                     continue;
                 }
-                for (r, row) in chunk.chunks(LANES).enumerate() {
+                let (rows, tail) = chunk.as_chunks::<LANES>();
+                let mut slot = c * CHUNK;
+                for row in rows {
                     // No early exit: the lanes are compared side by side.
                     if row.iter().filter(|&&x| x >= floor).count() > 0 {
-                        let base = c * CHUNK + r * LANES;
-                        for (lane, &x) in row.iter().enumerate() {
-                            if x >= floor {
-                                visit(base + lane, x);
-                            }
-                        }
+                        visit_each(row, slot, floor, &mut visit);
+                    }
+                    slot += LANES;
+                }
+                visit_each(tail, slot, floor, &mut visit);
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn visit_each(values: &[f32], first: usize, floor: f32, visit: &mut impl FnMut(usize, f32)) {
+    for (slot, &x) in (first..).zip(values) {
+        if x >= floor {
+            visit(slot, x);
+        }
+    }
+}
+
+/// The first value that is not below `limit`; NaN is not.
+pub(crate) fn first_not_below(values: &[f32], limit: f32) -> Option<usize> {
+    vectorised(
+        #[inline(always)]
+        || {
+            // No early exit within a chunk: the lanes are compared side by side.
+            let reaches = |&x: &f32| !(x < limit);
+            let found = |chunk: &[f32]| chunk.iter().filter(|&x| reaches(x)).count() > 0;
+            let at = values.chunks(CHUNK).position(found)?;
+            let rest = values.get(at * CHUNK..)?;
+            rest.iter().position(reaches).map(|place| at * CHUNK + place)
+        },
+    )
+}
+
+/// Calls `visit(state, slot, value)` where `term(value)` is above `floor(state)`, which only rises;
+/// also for some others close by, and for all while the floor is NaN. Slots ascend.
+pub(crate) fn visit_above<S>(
+    values: &[f32],
+    term: impl Fn(f32) -> f32 + Copy,
+    state: &mut S,
+    floor: impl Fn(&S) -> f32 + Copy,
+    visit: impl Fn(&mut S, usize, f32) + Copy,
+) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (r, row) in values.chunks(4 * LANES).enumerate() {
+                let floor = floor(state);
+                if row.iter().filter(|&&x| !(term(x) <= floor)).count() > 0 {
+                    for (slot, &x) in (r * 4 * LANES..).zip(row) {
+                        visit(state, slot, x);
                     }
                 }
             }
         },
     );
+}
+
+/// How many values are from `low` to `high`, both included.
+pub(crate) fn count_in(values: &[f32], low: f32, high: f32) -> usize {
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut count = 0;
+            for chunk in values.chunks(CHUNK) {
+                let mut of_chunk = 0_u32;
+                for &x in chunk {
+                    of_chunk += u32::from(x >= low) & u32::from(x <= high);
+                }
+                count += of_chunk as usize;
+            }
+            count
+        },
+    )
 }
 
 /// How many values are above `value`, and how many equal it (−0.0 equals +0.0).

@@ -4,25 +4,31 @@
 //! Top-k is this with a measure of one per candidate, top-p with the candidate's mass. Values
 //! are mapped to integers in their own order and dealt into buckets, measures are summed per
 //! bucket, and only the bucket in which the target falls is kept; a level divides the range of
-//! values by [`BUCKETS`], so three levels exhaust an `f32` whatever the row looks like.
+//! values by [`BUCKETS`], so four levels exhaust an `f32` whatever the row looks like.
 
 use alloc::vec::Vec;
 
-/// Buckets a level deals into: 16 KiB of sums, half a first-level cache.
-const BUCKETS: usize = 2048;
+/// Buckets a level deals into. Few, because they are cleared and walked through even where a hundred
+/// items are dealt.
+const BUCKETS: usize = 512;
 /// Few enough to sort outright.
 const SMALL: usize = 128;
 
 /// Buffers that [`boundary`] reuses.
 #[derive(Debug, Default)]
 pub(crate) struct SelectionScratch {
+    keys: Vec<u32>,
     sums: Vec<u64>,
     band: Vec<(u32, u64)>,
 }
 
 impl SelectionScratch {
     pub(crate) fn for_vocabulary(size: usize) -> Self {
-        Self { sums: alloc::vec![0; BUCKETS], band: Vec::with_capacity(size) }
+        Self {
+            keys: Vec::with_capacity(size),
+            sums: alloc::vec![0; BUCKETS],
+            band: Vec::with_capacity(size),
+        }
     }
 }
 
@@ -49,40 +55,53 @@ pub(crate) fn value_of(key: u32) -> f32 {
     f32::from_bits(bits)
 }
 
+/// The lowest value that passes `test`, a test that holds from some value upwards and of +∞.
+pub(crate) fn first_value(test: impl Fn(f32) -> bool) -> f32 {
+    let (mut low, mut high) = (key(f32::NEG_INFINITY), key(f32::INFINITY));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if test(value_of(middle)) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    value_of(low)
+}
+
 /// The largest value `v` such that the measure of all items at or above `v` is at least `target`.
 ///
-/// `items` yields `(value, measure)` and may be walked several times. Values are not NaN;
-/// `1 ≤ target ≤` the sum of all measures; `target` must be reached by items of non-zero measure.
-pub(crate) fn boundary<I>(
-    items: impl Fn() -> I,
+/// The items are `values` with their `measures`. Values are not NaN; `1 ≤ target ≤` the sum of all
+/// measures; `target` must be reached by items of non-zero measure.
+pub(crate) fn boundary(
+    values: &[f32],
+    measures: impl Iterator<Item = u64> + Clone,
     target: u64,
     scratch: &mut SelectionScratch,
-) -> Boundary
-where
-    I: Iterator<Item = (f32, u64)>,
-{
-    let SelectionScratch { sums, band } = scratch;
-    let (mut low, mut high) = (u32::MAX, 0_u32);
-    for (value, _) in items() {
-        let k = key(value);
-        low = low.min(k);
-        high = high.max(k);
-    }
+) -> Boundary {
+    let SelectionScratch { keys, sums, band } = scratch;
+    let (low, high) = keys_into(values, keys);
     if low == high {
         return Boundary { value: value_of(high), above: 0 };
     }
-    let deal = Deal::over(low, high);
-    sums.fill(0);
-    for (value, measure) in items() {
-        add(sums, deal.bucket(key(value)), measure);
-    }
-    let (bucket, mut above) = find_bucket(sums, target);
+    let mut above = 0;
     band.clear();
-    band.extend(
-        items()
-            .map(|(value, measure)| (key(value), measure))
-            .filter(|&(k, _)| deal.bucket(k) == bucket),
-    );
+    if keys.len() <= SMALL {
+        band.extend(keys.iter().copied().zip(measures));
+    } else {
+        let deal = Deal::over(low, high);
+        sums.fill(0);
+        for (&k, measure) in keys.iter().zip(measures.clone()) {
+            add(sums, deal.bucket(k), measure);
+        }
+        let (bucket, passed) = find_bucket(sums, target);
+        above = passed;
+        for (&k, measure) in keys.iter().zip(measures) {
+            if deal.bucket(k) == bucket {
+                band.push((k, measure));
+            }
+        }
+    }
     while band.len() > SMALL {
         let (low, high) = range(band);
         if low == high {
@@ -108,6 +127,24 @@ where
         found.above += measure;
     }
     found
+}
+
+/// Writes the key of each value, and returns the lowest and the highest.
+fn keys_into(values: &[f32], keys: &mut Vec<u32>) -> (u32, u32) {
+    keys.resize(values.len(), 0);
+    let keys = keys.as_mut_slice();
+    super::vectorised(
+        #[inline(always)]
+        || {
+            let (mut low, mut high) = (u32::MAX, 0);
+            for (slot, &value) in keys.iter_mut().zip(values) {
+                *slot = key(value);
+                low = low.min(*slot);
+                high = high.max(*slot);
+            }
+            (low, high)
+        },
+    )
 }
 
 /// Adds to a bucket. There is one for every key dealt.
@@ -180,7 +217,8 @@ mod tests {
             prop_assume!(total > 0);
             let target = ((total as f64 * part) as u64).max(1);
             let mut scratch = SelectionScratch::for_vocabulary(items.len());
-            let got = boundary(|| items.iter().copied(), target, &mut scratch);
+            let (values, measures): (Vec<f32>, Vec<u64>) = items.iter().copied().unzip();
+            let got = boundary(&values, measures.iter().copied(), target, &mut scratch);
             let mut sorted = items.clone();
             sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
             let at_or_above = |v: f32| items.iter().filter(|i| i.0 >= v).map(|i| i.1).sum::<u64>();

@@ -35,6 +35,13 @@ impl Frontier {
         self.kept.len() < self.limit || rank_by > self.floor
     }
 
+    /// The rank that a newcomer must exceed, in single precision, which is that of scores; NaN while
+    /// there is room for anybody.
+    #[inline(always)]
+    pub(super) fn floor(&self) -> f32 {
+        if self.kept.len() < self.limit { f32::NAN } else { self.floor as f32 }
+    }
+
     /// Offers must come in the order in which equals are to be ranked.
     pub(super) fn offer(&mut self, candidate: Candidate) {
         if !self.takes(candidate.rank_by) {

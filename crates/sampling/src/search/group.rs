@@ -8,6 +8,7 @@ use super::frontier::{Candidate, Frontier};
 use super::settings::{BeamSettings, SearchRule};
 use super::tree::{Fate, Nodes, TreeNode};
 use super::{canonical, huggingface, stochastic};
+use crate::kernels::passes;
 
 /// The score of what is no hypothesis: Hugging Face's stand-in for −∞, which leaves its f32 sums
 /// no digits below 64.
@@ -139,12 +140,20 @@ impl<R: Copy> Group<R> {
     pub(super) fn best(&self, round: &Round<'_, R>, limit: usize) -> Vec<Candidate> {
         let mut frontier = Frontier::new(limit.min(self.running.len() * round.rows.vocab_size()));
         for (beam, running) in self.running.iter().enumerate() {
-            for (token, &own) in (0..).zip(&*round.rows.row(running.row)) {
-                let score = own + running.score;
-                if frontier.takes(f64::from(score)) {
-                    frontier.offer(Candidate { beam, token, score, rank_by: f64::from(score) });
-                }
-            }
+            let sum = running.score;
+            passes::visit_above(
+                &round.rows.row(running.row),
+                #[inline(always)]
+                move |own| own + sum,
+                &mut frontier,
+                Frontier::floor,
+                #[inline(always)]
+                |frontier, token, own| {
+                    let score = own + sum;
+                    let rank_by = f64::from(score);
+                    frontier.offer(Candidate { beam, token: token as u32, score, rank_by });
+                },
+            );
         }
         frontier.into_best_first()
     }

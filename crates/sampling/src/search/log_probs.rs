@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::candidates::{Buffers, Candidates};
 use crate::draws::{DrawKey, Draws};
-use crate::kernels::ln;
+use crate::kernels::{ln, passes};
 use crate::logits::Logits;
 use crate::pipeline::SelectError;
 use crate::stage::StageError;
@@ -31,31 +31,32 @@ pub fn log_softmax(
         let (row, workspace) = (logits.len(), workspace.vocab_size());
         return Err(SelectError::RowLength { row, workspace });
     }
+    out.clear();
     // A failure leaves the NaNs.
     let _ = fill(logits, &mut workspace.buffers, out);
     Ok(())
 }
 
-/// As [`log_softmax`], with the reason if there is no distribution.
+/// As [`log_softmax`], behind what `out` has, and with the reason if there is no distribution.
 pub(super) fn fill(
     logits: &[f32],
     buffers: &mut Buffers,
     out: &mut Vec<f32>,
 ) -> Result<(), StageError> {
-    out.clear();
+    let start = out.len();
+    out.resize(start + logits.len(), f32::NAN);
     let draws = Draws::new(DrawKey::new(0));
     let mut candidates = Candidates::of(Logits::F32(logits), logits.len(), draws, buffers);
-    match candidates.max().and_then(|best| Ok((best, candidates.mass()?))) {
-        Ok((best, mass)) => {
-            let log_mass = ln(f64::from(mass.as_f64() as f32)) as f32;
-            out.extend(logits.iter().map(|&logit| (logit - best) - log_mass));
-            Ok(())
-        }
-        Err(error) => {
-            out.resize(logits.len(), f32::NAN);
-            Err(error)
-        }
-    }
+    let best = candidates.max()?;
+    let mass = candidates.mass()?;
+    let log_mass = ln(f64::from(mass.as_f64() as f32)) as f32;
+    passes::map_into(
+        logits,
+        #[inline(always)]
+        move |logit| (logit - best) - log_mass,
+        &mut out[start..],
+    );
+    Ok(())
 }
 
 #[cfg(test)]

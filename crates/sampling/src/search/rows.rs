@@ -8,6 +8,7 @@ use super::log_probs;
 use crate::ask::Step;
 use crate::draws::DrawKey;
 use crate::history::History;
+use crate::kernels::passes;
 use crate::memory::{Accepted, Memory};
 use crate::pipeline::{Pipeline, SelectError};
 use crate::stage::StageError;
@@ -95,22 +96,23 @@ impl BeamRows {
             let (row, workspace) = (logits.len(), workspace.vocab_size());
             return Err(SelectError::RowLength { row, workspace });
         }
+        let start = self.scores.len();
+        if pipeline.stages().is_empty() {
+            let filled = log_probs::fill(logits, &mut workspace.buffers, &mut self.scores);
+            return filled.map_err(refused);
+        }
+        self.row.clear();
         let normalised = log_probs::fill(logits, &mut workspace.buffers, &mut self.row);
         let Beam { history, memory } = &self.beams[beam];
         let key = key.step(history.generated().len() as u64).stream(beam as u64);
         let step = Step::new(key).history(history).memory(memory);
         let candidates = pipeline.process(&self.row, &step, workspace)?;
-        let start = self.scores.len();
         self.scores.resize(start + logits.len(), f32::NEG_INFINITY);
         let scores = &mut self.scores[start..];
-        candidates.for_each(|id, score| scores[id as usize] = score);
-        let bad = scores.iter().position(|&score| !(score < f32::INFINITY));
-        let Some(id) = bad else { return Ok(()) };
-        let source = match normalised {
-            Err(source) => source,
-            Ok(()) => StageError::NotFinite { id: id as u32, score: scores[id] },
-        };
-        Err(SelectError::Stage { stage: "beam_search".to_string(), source })
+        candidates.scores_into(scores);
+        let Some(id) = passes::first_not_below(scores, f32::INFINITY) else { return Ok(()) };
+        normalised.map_err(refused)?;
+        Err(refused(StageError::NotFinite { id: id as u32, score: scores[id] }))
     }
 
     /// Lets the beams go on as the search has decided.
@@ -139,6 +141,10 @@ impl BeamRows {
             self.beams.push(beam);
         }
     }
+}
+
+fn refused(source: StageError) -> SelectError {
+    SelectError::Stage { stage: "beam_search".to_string(), source }
 }
 
 impl Beam {

@@ -107,14 +107,6 @@ impl Stage for Typical {
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
         let mean = candidates.mean_score()?;
-        candidates.keep_nearest(
-            // Inlined into the passes over the row, or they are not compiled to vector code.
-            #[inline(always)]
-            move |score| (f64::from(score) - mean).abs() as f32,
-            self.p,
-            self.rule,
-            self.min_tokens_to_keep,
-            self.ties,
-        )
+        candidates.keep_around(mean, self.p, self.rule, self.min_tokens_to_keep, self.ties)
     }
 }
