@@ -1,0 +1,202 @@
+//! What is not one setting on one row: beams, traces, reports, batches, rows out of the cache, and
+//! rows that are bad for some way of doing it.
+
+use std::hint::black_box;
+
+use taper_benches::{Input, log_softmax_pass, max_pass, rotations, sum_exp_pass, worst_inputs};
+use taper_sampling::search::{BeamRows, BeamSearch, BeamSettings};
+use taper_sampling::*;
+
+use crate::settings::{Setting, settings, top_k50_top_p09};
+use crate::{Bench, check_setting, wants};
+
+const KEY: DrawKey = DrawKey::new(7);
+const WIDTH: usize = 8;
+
+/// With a trace, and without.
+pub fn trace_on(bench: &mut Bench<'_>, input: &Input) {
+    let pipeline = Pipeline::draw()
+        .then(Temperature::new(0.8).expect("in range"))
+        .then(TopK::new(50).expect("in range"))
+        .then(TopP::new(0.9).expect("in range"));
+    let traced = Step::new(KEY).ask(Ask { trace: true, ..Ask::token() });
+    asked(bench, "trace_on", &pipeline, traced, input);
+}
+
+/// With the token's log-probability and rank, and without.
+pub fn logprob_rank(bench: &mut Bench<'_>, input: &Input) {
+    let reported = Step::new(KEY).ask(Ask { logprob: true, ..Ask::token() });
+    asked(bench, "logprob_rank", &top_k50_top_p09(), reported, input);
+}
+
+fn asked(
+    bench: &mut Bench<'_>,
+    group: &'static str,
+    pipeline: &Pipeline,
+    step: Step<'_>,
+    input: &Input,
+) {
+    let row = input.row.as_slice();
+    let (bare, mut workspace) = (Step::new(KEY), Workspace::new(row.len()));
+    let token = pipeline.select(row, &bare, &mut workspace).expect("a clean row").token;
+    let told = pipeline.select(row, &step, &mut workspace).expect("a clean row");
+    assert_eq!(told.token, token, "{group}");
+    if let (Some(logprob), Some(rank)) = (told.logprob, told.rank) {
+        let norm: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
+        let first = |(id, x): (usize, &f32)| {
+            let own = row[token as usize];
+            *x > own || (*x == own && id < token as usize)
+        };
+        assert!((logprob - (f64::from(row[token as usize]) - norm.ln())).abs() < 1e-5);
+        assert_eq!(rank, 1 + row.iter().enumerate().filter(|&place| first(place)).count());
+    }
+    let max = max_pass(row);
+    let mut group = bench.group(group, input.name);
+    group.time("taper", || {
+        pipeline.select(black_box(row), &step, &mut workspace).map(|chosen| chosen.token)
+    });
+    group.time("taper_bare", || {
+        pipeline.select(black_box(row), &bare, &mut workspace).map(|chosen| chosen.token)
+    });
+    group.time("floor_sum_exp", || sum_exp_pass(black_box(row), max));
+}
+
+/// A step of eight beams from logits: log-softmax, the rows, the search. Every step is given the same
+/// logits, so that all cost the same.
+pub fn beam_step(bench: &mut Bench<'_>, input: &Input) {
+    let rows = rotations(&input.row, WIDTH);
+    let vocab_size = input.row.len();
+    let pipeline = Pipeline::greedy();
+    let mut workspace = Workspace::new(vocab_size);
+    let settings = BeamSettings::new(WIDTH, usize::MAX, &[]);
+    let mut search = BeamSearch::<()>::new(settings, vocab_size).expect("good settings");
+    let mut first = Vec::new();
+    search::log_softmax(&rows[0], &mut workspace, &mut first).expect("a row");
+    search.advance(&first, |_, _| None).expect("a step");
+    // Made once for eight beams: what follows depends on the logits alone.
+    let mut beams = BeamRows::new(&[], &pipeline);
+    beams.reorder(&search::Reorder { parents: vec![0; WIDTH], tokens: vec![0; WIDTH] });
+    let mut step = |search: &mut BeamSearch<()>| {
+        beams.clear();
+        for (beam, row) in rows.iter().enumerate() {
+            beams.push(beam, black_box(row), &pipeline, KEY, &mut workspace).expect("a clean row");
+        }
+        search.advance(beams.scores(), |_, _| None).expect("a step")
+    };
+    let before = search.unfinished();
+    let next = step(&mut search);
+    assert_eq!(next, naive_beams(&before, &rows));
+
+    let mut out = vec![0.0; vocab_size];
+    let top_k = Pipeline::draw().then(TopK::new(2 * WIDTH).expect("in range"));
+    let mut other = Workspace::new(vocab_size);
+    let mut group = bench.group("beam_step", input.name);
+    group.time("taper", || step(&mut search));
+    group.time("floor_log_softmax_top_k", || {
+        for row in &rows {
+            log_softmax_pass(black_box(row), &mut out);
+            let chosen = top_k.select(&out, &Step::new(KEY), &mut other).map(|chosen| chosen.token);
+            black_box(chosen).expect("a clean row");
+        }
+    });
+}
+
+/// All continuations of all beams, sorted.
+fn naive_beams(beams: &[(Vec<u32>, f32)], rows: &[Vec<f32>]) -> search::Reorder {
+    let mut workspace = Workspace::new(rows[0].len());
+    let (mut log_probs, mut all) = (Vec::new(), Vec::new());
+    for (beam, row) in rows.iter().enumerate() {
+        search::log_softmax(row, &mut workspace, &mut log_probs).expect("a row");
+        let norm = row.iter().map(|&x| f64::from(x).exp()).sum::<f64>().ln();
+        for ((token, &log_prob), &x) in (0..).zip(&log_probs).zip(row) {
+            assert!((f64::from(log_prob) - (f64::from(x) - norm)).abs() < 1e-5);
+            all.push((log_prob + beams[beam].1, beam, token));
+        }
+    }
+    // Stable: among equals the earlier beam, then the lower id.
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let best = &all[..WIDTH];
+    search::Reorder {
+        parents: best.iter().map(|one| one.1).collect(),
+        tokens: best.iter().map(|one| one.2).collect(),
+    }
+}
+
+/// 64 rows on as many threads as there are cores, and one after the other on one.
+pub fn batch_64_rows(bench: &mut Bench<'_>, input: &Input) {
+    let rows = rotations(&input.row, 64);
+    let pipeline = top_k50_top_p09();
+    let steps: Vec<(&[f32], Step<'_>)> =
+        (0..).zip(&rows).map(|(i, row)| (row.as_slice(), Step::new(KEY.stream(i)))).collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut workspaces: Vec<_> = (0..cores).map(|_| Workspace::new(input.row.len())).collect();
+    let together: Vec<_> = pipeline
+        .select_batch(&steps, &mut workspaces)
+        .into_iter()
+        .map(|choice| choice.expect("a clean row").token)
+        .collect();
+    let alone = |(row, step): &(&[f32], Step<'_>), workspace: &mut Workspace| {
+        pipeline.select(row, step, workspace).expect("a clean row").token
+    };
+    let one_by_one: Vec<_> = steps.iter().map(|step| alone(step, &mut workspaces[0])).collect();
+    assert_eq!(together, one_by_one);
+
+    let mut group = bench.group("batch_64_rows", input.name);
+    group.time("taper", || pipeline.select_batch(black_box(&steps), &mut workspaces));
+    // Divided by the cores, so that it is the floor: a whole pass over the rows takes `cores` calls.
+    let mut parts = steps.chunks(steps.len().div_ceil(cores)).cycle();
+    group.time("floor_singles_per_core", || {
+        let part = parts.next().expect("a cycle").iter();
+        part.map(|step| alone(step, &mut workspaces[0])).fold(0, u32::wrapping_add)
+    });
+}
+
+/// Rows out of the cache: 64 of them, 32 MB at the middle size, one after the other.
+pub fn cold(bench: &mut Bench<'_>, input: &Input) {
+    let all = settings(input.row.len());
+    let settings: Vec<_> = ["greedy", "top_k50_top_p09", "top_p09", "min_p005"]
+        .into_iter()
+        .filter_map(|group| all.iter().find(|setting| setting.group == group))
+        .map(|setting| (format!("cold_{}", setting.group), setting))
+        .filter(|(group, _)| wants(group))
+        .collect();
+    if settings.is_empty() {
+        return;
+    }
+    let rows = rotations(&input.row, 64);
+    let max = max_pass(&input.row);
+    let mut workspace = Workspace::new(input.row.len());
+    for (group, setting) in settings {
+        check_setting(setting, &rows[1], &[], &mut workspace);
+        let mut group = bench.group(&group, input.name);
+        let mut next = rows.iter().cycle();
+        let mut row = || black_box(next.next().expect("a cycle").as_slice());
+        group.time("taper", || {
+            setting.pipeline.select(row(), &Step::new(KEY), &mut workspace).map(|one| one.token)
+        });
+        group.time("floor_max", || max_pass(row()));
+        group.time("floor_sum_exp", || sum_exp_pass(row(), max));
+    }
+}
+
+/// Rows that are bad for some way of doing it, each to be compared with `flat`.
+pub fn worst(bench: &mut Bench<'_>, vocab_size: usize) {
+    let worst = ["greedy", "top_k50", "top_p09", "min_p005", "typical"];
+    let settings: Vec<(String, Setting)> = settings(vocab_size)
+        .into_iter()
+        .filter(|setting| worst.contains(&setting.group))
+        .map(|setting| (format!("worst_{}", setting.group), setting))
+        .filter(|(group, _)| wants(group))
+        .collect();
+    let mut workspace = Workspace::new(vocab_size);
+    for input in worst_inputs(vocab_size) {
+        for (group, setting) in &settings {
+            check_setting(setting, &input.row, &[], &mut workspace);
+            let mut group = bench.group(group, input.name);
+            group.time("taper", || {
+                let row = black_box(&input.row);
+                setting.pipeline.select(row, &Step::new(KEY), &mut workspace).map(|one| one.token)
+            });
+        }
+    }
+}

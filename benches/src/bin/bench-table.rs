@@ -1,0 +1,61 @@
+//! Writes the table of ratios to `docs/benchmarks.md`, or the rows for the scripts in `peers/`.
+//!
+//! ```text
+//! cargo run -p taper-benches --bin bench-table            # the table, printed too
+//! cargo run -p taper-benches --bin bench-table -- rows    # target/peers/INPUT_SIZE.f32
+//! ```
+
+use std::io;
+use std::path::Path;
+
+use taper_benches::{SIZES, inputs, table};
+
+const HEAD: &str = "# Benchmarks
+
+Made by
+
+```sh
+cargo bench -p taper-benches --bench sampler
+cargo run -p taper-benches --bin bench-table -- rows && benches/peers/run
+cargo run -p taper-benches --bin bench-table
+```
+
+from medians. Ratios to the floors and to the Rust peers are of one run; llama.cpp and transformers were timed on the same rows
+in the same session, one after the other. One row is decoded over and over and stays in the cache, except where said. Inputs:
+`flat` is a standard normal, `peaked` has 200 spikes like a trained model's row, `ties` is `flat` rounded to bf16. What is timed
+is `benches/benches/sampler`, how it works is [speed.md](speed.md).
+";
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if std::env::args().nth(1).is_some_and(|command| command == "rows") {
+        return Ok(write_rows()?);
+    }
+    let table = table::table(&table::default_times())?;
+    let text = format!("{HEAD}\n{}\n\n{table}", machine());
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
+    std::fs::write(page, text)?;
+    println!("{table}");
+    Ok(())
+}
+
+/// The CPU, and the vector unit that both the passes and the floors were compiled for.
+fn machine() -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find(|line| line.starts_with("model name"));
+    let name = model.and_then(|line| line.split(": ").nth(1)).unwrap_or(std::env::consts::ARCH);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{name}, {cores} cores, an ordinary build that found {}.", taper_benches::vector_unit())
+}
+
+/// Each row as little-endian `f32`.
+fn write_rows() -> io::Result<()> {
+    let folder = table::target().join("peers");
+    std::fs::create_dir_all(&folder)?;
+    for (vocab_size, size) in SIZES {
+        for input in inputs(vocab_size) {
+            let bytes: Vec<u8> = input.row.iter().flat_map(|x| x.to_le_bytes()).collect();
+            std::fs::write(folder.join(format!("{}_{size}.f32", input.name)), bytes)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! The bare passes over memory that bound everything: fixed lanes, which the compiler turns into
+//! vector code, compiled for the vector unit of this CPU as taper's own passes are.
+
+/// The floor of anything that looks at every logit: a bare maximum.
+pub fn max_pass(row: &[f32]) -> f32 {
+    vectorised(
+        #[inline(always)]
+        || {
+            // One register of lanes at a time: wider arrays spill, and the pass gets slower.
+            let mut lanes = [f32::NEG_INFINITY; 16];
+            let (rows, tail) = row.as_chunks::<16>();
+            for row in rows {
+                for lane in 0..16 {
+                    lanes[lane] = if row[lane] > lanes[lane] { row[lane] } else { lanes[lane] };
+                }
+            }
+            let tail = tail.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+            lanes.iter().fold(tail, |a, &b| a.max(b))
+        },
+    )
+}
+
+/// The floor of anything that needs the normaliser: a bare sum of exponentials, single precision
+/// throughout.
+pub fn sum_exp_pass(row: &[f32], max: f32) -> f32 {
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut lanes = [0.0_f32; 64];
+            let (chunks, tail) = row.as_chunks::<64>();
+            for chunk in chunks {
+                for i in 0..64 {
+                    lanes[i] += taper_sampling::weight(max - chunk[i]);
+                }
+            }
+            let tail: f32 = tail.iter().map(|&x| taper_sampling::weight(max - x)).sum();
+            tail + lanes.iter().sum::<f32>()
+        },
+    )
+}
+
+/// A log-softmax: a maximum, a sum of exponentials, and what is left written down.
+pub fn log_softmax_pass(row: &[f32], out: &mut [f32]) {
+    let max = max_pass(row);
+    let log_sum = sum_exp_pass(row, max).ln();
+    vectorised(
+        #[inline(always)]
+        || {
+            for (out, &x) in out.iter_mut().zip(row) {
+                *out = (x - max) - log_sum;
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn vectorised<R>(pass: impl FnMut() -> R) -> R {
+    struct Pass<F>(F);
+    impl<R, F: FnMut() -> R> pulp::NullaryFnOnce for Pass<F> {
+        type Output = R;
+        #[inline(always)]
+        fn call(mut self) -> R {
+            (self.0)()
+        }
+    }
+    pulp::Arch::new().dispatch(Pass(pass))
+}
+
+/// The vector unit of this CPU, for which the floors are compiled as taper's passes are.
+pub fn vector_unit() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    match pulp::Arch::new() {
+        pulp::Arch::V4(_) => return "AVX-512",
+        pulp::Arch::V3(_) => return "AVX2",
+        _ => {}
+    }
+    "no unit wider than the baseline's"
+}
