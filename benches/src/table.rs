@@ -23,11 +23,12 @@ const PEERS: [(&str, &str); 6] = [
     ("reference", "our reference"),
 ];
 
-/// Median times in nanoseconds.
+/// Times in nanoseconds.
 #[derive(Debug, Default)]
 pub struct Times {
-    /// By `group/contender/input/size`.
-    median: BTreeMap<String, f64>,
+    /// By `group/contender/input/size`: a call in the fastest of criterion's samples. On a machine
+    /// that is shared, or whose clock changes, medians compare the neighbours.
+    best: BTreeMap<String, f64>,
     /// What the scripts say they timed.
     versions: Vec<String>,
 }
@@ -51,11 +52,15 @@ impl Times {
     fn read_criterion(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
         if folder.ends_with("new") {
             let bench = json(&folder.join("benchmark.json"))?;
-            let estimates = json(&folder.join("estimates.json"))?;
+            let sample = json(&folder.join("sample.json"))?;
             let id = ["group_id", "function_id", "value_str"].map(|key| bench[key].as_str());
-            let median = estimates["median"]["point_estimate"].as_f64();
-            if let ([Some(group), Some(contender), Some(input)], Some(median)) = (id, median) {
-                self.median.insert(format!("{group}/{contender}/{input}"), median);
+            let list = |key: &str| sample[key].as_array().into_iter().flatten();
+            let each = list("times").zip(list("iters"));
+            let each = each.filter_map(|(time, calls)| Some(time.as_f64()? / calls.as_f64()?));
+            if let ([Some(group), Some(contender), Some(input)], Some(best)) =
+                (id, each.min_by(f64::total_cmp))
+            {
+                self.best.insert(format!("{group}/{contender}/{input}"), best);
             }
         } else if depth > 0 {
             for entry in std::fs::read_dir(folder)? {
@@ -77,7 +82,7 @@ impl Times {
             let script = json(&path)?;
             self.versions.extend(script["version"].as_str().map(str::to_string));
             for (bench, time) in script["nanoseconds"].as_object().into_iter().flatten() {
-                self.median.extend(time.as_f64().map(|time| (bench.clone(), time)));
+                self.best.extend(time.as_f64().map(|time| (bench.clone(), time)));
             }
         }
         self.versions.sort();
@@ -85,7 +90,7 @@ impl Times {
     }
 
     fn at(&self, group: &str, contender: &str, input: &str, size: &str) -> Option<f64> {
-        self.median.get(&format!("{group}/{contender}/{input}/{size}")).copied()
+        self.best.get(&format!("{group}/{contender}/{input}/{size}")).copied()
     }
 
     fn ours(&self, group: &str, input: &str) -> Option<f64> {
@@ -114,7 +119,7 @@ fn measured(times: &Times, goal: &Goal, input: &str) -> Option<f64> {
 ///
 /// When there are no times at all.
 pub fn table(times: &Times) -> Result<String, &'static str> {
-    if times.median.is_empty() {
+    if times.best.is_empty() {
         return Err("nothing was timed: cargo bench -p taper-benches --bench sampler");
     }
     let parts = [floors(times), peers(times), slope(times), cold(times), worst(times)];
@@ -180,7 +185,7 @@ fn peers(times: &Times) -> String {
         }
     }
     for version in &times.versions {
-        let _ = write!(text, "\n{version}");
+        let _ = writeln!(text, "\n{version}");
     }
     text + "\n"
 }

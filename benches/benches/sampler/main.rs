@@ -34,6 +34,9 @@ struct Bench<'c> {
     size: &'static str,
 }
 
+/// A group that is more than one setting on one row.
+type Group = fn(&mut Bench<'_>, &Input);
+
 /// The contenders of one group on one input.
 struct Contenders<'c> {
     group: BenchmarkGroup<'c, WallTime>,
@@ -95,7 +98,7 @@ fn main() {
 fn sized(bench: &mut Bench<'_>, vocab_size: usize) {
     let text = text(vocab_size);
     let settings = settings(vocab_size);
-    let steps: [(&str, fn(&mut Bench<'_>, &Input)); 4] = [
+    let steps: [(&str, Group); 4] = [
         ("trace_on", steps::trace_on),
         ("logprob_rank", steps::logprob_rank),
         ("beam_step", steps::beam_step),

@@ -8,13 +8,13 @@ use rand::{SeedableRng, rngs::StdRng};
 use token_sampling as ts;
 
 /// A peer with its setting: each call is a step.
-pub struct Peer {
-    pub name: &'static str,
-    pub step: Box<dyn FnMut() -> u32>,
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    pub(crate) step: Box<dyn FnMut() -> u32>,
 }
 
 /// Those of the peers that have the setting, on this row.
-pub fn peers(group: &str, row: &[f32], text: &[u32]) -> Vec<Peer> {
+pub(crate) fn peers(group: &str, row: &[f32], text: &[u32]) -> Vec<Peer> {
     let candle = candle_setting(group).map(|sampling| candle(sampling, row));
     let llm = llm_chain(group).map(|chain| llm_samplers(chain, row));
     let ts = ts_chain(group).map(|chain| token_sampling(chain, row, text));

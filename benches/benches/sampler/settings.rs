@@ -5,14 +5,14 @@ use taper_sampling::reference::List;
 use taper_sampling::*;
 
 /// A decoding setting.
-pub struct Setting {
-    pub group: &'static str,
-    pub pipeline: Pipeline,
+pub(crate) struct Setting {
+    pub(crate) group: &'static str,
+    pub(crate) pipeline: Pipeline,
     /// The same in the reference, on a row with a text before it.
-    pub naive: fn(&mut List, &[u32]),
+    pub(crate) naive: fn(&mut List, &[u32]),
     /// The same, a little wider, for peers whose sums are rounded and whose ties are their own.
-    pub wide: fn(&mut List, &[u32]),
-    pub greedy: bool,
+    pub(crate) wide: fn(&mut List, &[u32]),
+    pub(crate) greedy: bool,
 }
 
 const LOWEST: TiePolicy = TiePolicy::LowestId;
@@ -42,11 +42,11 @@ fn p09() -> TopP {
     TopP::new(0.9).expect("in range")
 }
 
-pub fn top_k50_top_p09() -> Pipeline {
+pub(crate) fn top_k50_top_p09() -> Pipeline {
     Pipeline::draw().then(k50()).then(p09())
 }
 
-pub fn settings(vocab_size: usize) -> Vec<Setting> {
+pub(crate) fn settings(vocab_size: usize) -> Vec<Setting> {
     let mut all = cuts();
     all.extend(chats(vocab_size));
     all
@@ -155,7 +155,7 @@ fn chats(vocab_size: usize) -> Vec<Setting> {
 
 impl Setting {
     /// The token of the naive reference.
-    pub fn naive_token(&self, row: &[f32], text: &[u32], draws: Draws) -> Option<u32> {
+    pub(crate) fn naive_token(&self, row: &[f32], text: &[u32], draws: Draws) -> Option<u32> {
         let mut list = List::new(row, draws);
         (self.naive)(&mut list, text);
         if self.greedy { list.argmax(LOWEST) } else { list.pick(draws.unit(Purpose::Select, 0)) }

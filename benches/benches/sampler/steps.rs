@@ -14,7 +14,7 @@ const KEY: DrawKey = DrawKey::new(7);
 const WIDTH: usize = 8;
 
 /// With a trace, and without.
-pub fn trace_on(bench: &mut Bench<'_>, input: &Input) {
+pub(crate) fn trace_on(bench: &mut Bench<'_>, input: &Input) {
     let pipeline = Pipeline::draw()
         .then(Temperature::new(0.8).expect("in range"))
         .then(TopK::new(50).expect("in range"))
@@ -24,7 +24,7 @@ pub fn trace_on(bench: &mut Bench<'_>, input: &Input) {
 }
 
 /// With the token's log-probability and rank, and without.
-pub fn logprob_rank(bench: &mut Bench<'_>, input: &Input) {
+pub(crate) fn logprob_rank(bench: &mut Bench<'_>, input: &Input) {
     let reported = Step::new(KEY).ask(Ask { logprob: true, ..Ask::token() });
     asked(bench, "logprob_rank", &top_k50_top_p09(), reported, input);
 }
@@ -63,7 +63,7 @@ fn asked(
 
 /// A step of eight beams from logits: log-softmax, the rows, the search. Every step is given the same
 /// logits, so that all cost the same.
-pub fn beam_step(bench: &mut Bench<'_>, input: &Input) {
+pub(crate) fn beam_step(bench: &mut Bench<'_>, input: &Input) {
     let rows = rotations(&input.row, WIDTH);
     let vocab_size = input.row.len();
     let pipeline = Pipeline::greedy();
@@ -123,7 +123,7 @@ fn naive_beams(beams: &[(Vec<u32>, f32)], rows: &[Vec<f32>]) -> search::Reorder 
 }
 
 /// 64 rows on as many threads as there are cores, and one after the other on one.
-pub fn batch_64_rows(bench: &mut Bench<'_>, input: &Input) {
+pub(crate) fn batch_64_rows(bench: &mut Bench<'_>, input: &Input) {
     let rows = rotations(&input.row, 64);
     let pipeline = top_k50_top_p09();
     let steps: Vec<(&[f32], Step<'_>)> =
@@ -152,7 +152,7 @@ pub fn batch_64_rows(bench: &mut Bench<'_>, input: &Input) {
 }
 
 /// Rows out of the cache: 64 of them, 32 MB at the middle size, one after the other.
-pub fn cold(bench: &mut Bench<'_>, input: &Input) {
+pub(crate) fn cold(bench: &mut Bench<'_>, input: &Input) {
     let all = settings(input.row.len());
     let settings: Vec<_> = ["greedy", "top_k50_top_p09", "top_p09", "min_p005"]
         .into_iter()
@@ -180,7 +180,7 @@ pub fn cold(bench: &mut Bench<'_>, input: &Input) {
 }
 
 /// Rows that are bad for some way of doing it, each to be compared with `flat`.
-pub fn worst(bench: &mut Bench<'_>, vocab_size: usize) {
+pub(crate) fn worst(bench: &mut Bench<'_>, vocab_size: usize) {
     let worst = ["greedy", "top_k50", "top_p09", "min_p005", "typical"];
     let settings: Vec<(String, Setting)> = settings(vocab_size)
         .into_iter()

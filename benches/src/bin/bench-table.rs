@@ -20,10 +20,11 @@ cargo run -p taper-benches --bin bench-table -- rows && benches/peers/run
 cargo run -p taper-benches --bin bench-table
 ```
 
-from medians. Ratios to the floors and to the Rust peers are of one run; llama.cpp and transformers were timed on the same rows
-in the same session, one after the other. One row is decoded over and over and stays in the cache, except where said. Inputs:
-`flat` is a standard normal, `peaked` has 200 spikes like a trained model's row, `ties` is `flat` rounded to bf16. What is timed
-is `benches/benches/sampler`, how it works is [speed.md](speed.md).
+from the fastest of fifteen samples each: the machine is shared, and its clock changes by half, so a single ratio may be off by a
+fifth and more. Ratios to the floors and to the Rust peers are of one run; llama.cpp and transformers were timed on the same
+rows right after, one after the other. One row is decoded over and over and stays in the cache, except where said. Inputs: `flat` is
+a standard normal, `peaked` has 200 spikes like a trained model's row, `ties` is `flat` rounded to bf16. What is timed is
+`benches/benches/sampler`, how it works is [speed.md](speed.md).
 ";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -10,6 +10,9 @@ use crate::kernels::{Mass, passes, selection};
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 
+/// Where fewer blocks than one in so many reach a value, the others are best skipped.
+const FEW: usize = 8;
+
 impl Candidates<'_> {
     /// The `k`-th largest value, and how many are above it. Where that is quick, leaves everything
     /// from some lower value up on the edge, in the buffers; otherwise nothing.
@@ -23,10 +26,22 @@ impl Candidates<'_> {
             // At least k values reach the k-th largest block maximum: a sure lower bound, which
             // few others pass.
             let bound = selection::boundary(blocks, each.clone(), k as u64, scratch).value;
-            passes::visit_from(values, Some(blocks), bound, |slot, value| {
-                edge.slots.push(slot as u32);
-                edge.values.push(value);
-            });
+            let reach = blocks.iter().filter(|&&max| max >= bound).count();
+            if reach * FEW < blocks.len() {
+                passes::visit_from(values, Some(blocks), bound, |slot, value| {
+                    edge.slots.push(slot as u32);
+                    edge.values.push(value);
+                });
+            } else {
+                gather(
+                    values,
+                    0,
+                    #[inline(always)]
+                    move |value| value >= bound,
+                    &mut edge.slots,
+                    &mut edge.values,
+                );
+            }
             selection::boundary(&edge.values, each, k as u64, scratch)
         } else {
             selection::boundary(values, each, k as u64, scratch)
@@ -34,14 +49,17 @@ impl Candidates<'_> {
         (found.value, found.above as usize)
     }
 
-    /// Makes a list of those on the edge that reach `value`, as [`Candidates::kth_value`] left them.
-    pub(super) fn list_edge(&mut self, value: f32) {
+    /// Makes a list of those on the edge that are above `value`, and of the first `room` that equal it,
+    /// as [`Candidates::kth_value`] left them.
+    pub(super) fn list_edge(&mut self, value: f32, room: usize) {
         let best = self.cache.best;
         let super::Buffers { values, ids, edge, .. } = &mut *self.buffers;
         ids.clear();
         values.clear();
+        let mut equal = 0;
         for (&slot, &other) in edge.slots.iter().zip(&edge.values) {
-            if other >= value {
+            if other > value || (other == value && equal < room) {
+                equal += usize::from(other == value);
                 ids.push(slot);
                 values.push(other);
             }
@@ -140,7 +158,7 @@ impl Candidates<'_> {
     fn few_reach(&self, lowest: f32) -> bool {
         let blocks = &self.buffers.block_max;
         let reach = blocks.iter().filter(|&&max| max >= lowest).count();
-        self.cache.blocks && reach * 8 < blocks.len()
+        self.cache.blocks && reach * FEW < blocks.len()
     }
 
     /// Carries out a pending cut.

@@ -72,9 +72,16 @@ impl Candidates<'_> {
         }
         let (value, above) = self.kth_value(k);
         let dense = self.shape != Shape::List && !self.buffers.probe.is_on();
-        // Under `KeepAll` lower values of the same score may stay.
-        if dense && ties != TiePolicy::KeepAll && !self.buffers.edge.values.is_empty() {
-            self.list_edge(value);
+        if dense && !self.buffers.edge.values.is_empty() {
+            match ties {
+                TiePolicy::LowestId => {
+                    self.list_edge(value, k - above);
+                    return Ok(());
+                }
+                // Lower values of the same score may stay.
+                TiePolicy::KeepAll => {}
+                _ => self.list_edge(value, usize::MAX),
+            }
         }
         self.cut_at(value, k - above, ties)
     }

@@ -204,6 +204,10 @@ impl Candidates<'_> {
     pub fn argmax(&mut self, ties: ArgmaxTies) -> Result<u32, StageError> {
         let best = self.best()?;
         let blocks = self.cache.blocks.then_some(self.buffers.block_max.as_slice());
+        if ties == ArgmaxTies::LowestId {
+            let first = passes::first_from(self.values(), blocks, best.value);
+            return first.map(|slot| self.id_at(slot)).ok_or(StageError::Empty);
+        }
         let mut series = (ties == ArgmaxTies::Random).then(|| self.draws.series(Purpose::Tie));
         let (mut first, mut last, mut tied) = (None, 0, 0_usize);
         let mut lucky = (0, 0);

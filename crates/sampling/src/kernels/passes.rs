@@ -439,6 +439,15 @@ fn visit_each(values: &[f32], first: usize, floor: f32, visit: &mut impl FnMut(u
     }
 }
 
+/// The first value from `floor` up; `block_max` as in [`visit_from`]. Values are not NaN.
+pub(crate) fn first_from(values: &[f32], block_max: Option<&[f32]>, floor: f32) -> Option<usize> {
+    let maxima = block_max.unwrap_or(&[]).as_chunks::<LANES>().0;
+    let reaches = |maxima: &[f32; LANES]| maxima.iter().any(|&max| max >= floor);
+    let skipped = maxima.iter().position(reaches).unwrap_or(0) * CHUNK;
+    let rest = values.get(skipped..)?;
+    first_not_below(rest, floor).map(|place| skipped + place)
+}
+
 /// The first value that is not below `limit`; NaN is not.
 pub(crate) fn first_not_below(values: &[f32], limit: f32) -> Option<usize> {
     vectorised(
