@@ -14,15 +14,12 @@ pub(in crate::cli) struct ScoreArgs {
     #[arg(long, value_name = "IDS", value_parser = values::ids, conflicts_with = "file")]
     pub(in crate::cli) prompt_ids: Option<Ids>,
 
-    #[command(flatten)]
-    pub(in crate::cli) model: ModelArgs,
-
     /// Tokens that the model sees at once [the model's context]
     #[arg(long, value_name = "N", value_parser = values::count)]
     pub(in crate::cli) window: Option<usize>,
 
-    /// By how many tokens the window moves on over a longer text. Each token is scored once, after at
-    /// least N - STRIDE others [half the window]
+    /// By how many tokens the window moves on over a longer text. Each token is scored once, behind as
+    /// many others as the window is longer than this, or more [half the window]
     #[arg(long, value_name = "N", value_parser = values::count)]
     pub(in crate::cli) stride: Option<usize>,
 
@@ -40,6 +37,9 @@ pub(in crate::cli) struct ScoreArgs {
     /// A table, or one JSON object
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(in crate::cli) format: Format,
+
+    #[command(flatten)]
+    pub(in crate::cli) model: ModelArgs,
 }
 
 #[derive(Debug, Args)]
