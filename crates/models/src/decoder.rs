@@ -22,13 +22,13 @@ use self::parts::{Linear, Norm};
 use crate::cache::CacheLayout;
 use crate::load::LoadError;
 use crate::spec::{DecoderSpec, HeadSpec, MixerSpec, RopeSpec};
-use crate::weights::{TensorSource, Weights};
+use crate::weights::{Matrix, TensorSource, Weights};
 
 /// A model: the weights that a [`DecoderSpec`] asks for, ready to compute.
 #[derive(Debug)]
 pub struct Decoder {
     spec: DecoderSpec,
-    embedding: Tensor,
+    embedding: Matrix,
     /// One row for each position, in models that learn where they are.
     positions: Option<Tensor>,
     /// Each distinct rotation; layers refer to it by index.
@@ -37,15 +37,16 @@ pub struct Decoder {
     norm: Norm,
     head: Linear,
     /// The weights by name, as they were handed out.
-    tensors: Vec<(String, Tensor)>,
+    tensors: Vec<(String, Matrix)>,
     cache_layout: Arc<CacheLayout>,
+    dtype: DType,
     device: Device,
 }
 
 impl Decoder {
     /// Takes the tensors that `spec` asks for from `source`.
     ///
-    /// Matrices are held in `dtype`; norms, rotations, softmax and logits are `f32` whatever it is.
+    /// Matrices are held in `dtype`, or in the blocks that the source has them in; norms, rotations, softmax and logits are `f32` whatever it is.
     /// Tensors that have the type and the device already are shared, not copied: the decoder of a
     /// map of [`Var`](candle_core::Var)s follows every step of an optimiser over them.
     ///
@@ -60,10 +61,10 @@ impl Decoder {
         device: &Device,
     ) -> Result<Self, LoadError> {
         let weights = Weights::new(source, &spec.naming, &spec.embedding.weight, dtype, device);
-        let table = |name: &str, rows| weights.get(name, &[rows, spec.hidden_size]);
-        let embedding = table(&spec.embedding.weight, spec.vocab_size)?;
+        let hidden = spec.hidden_size;
+        let embedding = weights.matrix(&spec.embedding.weight, &[spec.vocab_size, hidden])?;
         let positions = spec.embedding.positions.as_ref();
-        let positions = positions.map(|name| table(name, spec.context_length)).transpose()?;
+        let positions = positions.map(|name| weights.get(name, &[spec.context_length, hidden]));
         let rotations = distinct_rotations(spec);
         let mut slots = Slots::default();
         let layers =
@@ -80,10 +81,11 @@ impl Decoder {
                 .map(|rope| Rotation::new(rope.frequencies(), device))
                 .collect::<candle_core::Result<_>>()?,
             embedding,
-            positions,
+            positions: positions.transpose()?,
             tensors: weights.handed_out(),
             cache_layout: Arc::new(CacheLayout::new(spec, dtype, device)),
             spec: spec.clone(),
+            dtype,
             device: device.clone(),
         })
     }
@@ -93,8 +95,8 @@ impl Decoder {
         &self.spec
     }
 
-    /// The weights under the names that their source has for them, in the type they are held in.
-    pub fn tensors(&self) -> &[(String, Tensor)] {
+    /// The weights under the names that their source has for them, as they are held.
+    pub(crate) fn tensors(&self) -> &[(String, Matrix)] {
         &self.tensors
     }
 
@@ -138,7 +140,10 @@ impl Decoder {
 
     /// `[n]` ids to `[n, hidden_size]`.
     fn embed(&self, ids: &Tensor, positions: &[usize]) -> candle_core::Result<Tensor> {
-        let mut x = self.embedding.index_select(ids, 0)?;
+        let mut x = match &self.embedding {
+            Matrix::Plain(table) => table.index_select(ids, 0)?,
+            Matrix::Blocks(table) => table.embedding(ids)?.to_dtype(self.dtype)?,
+        };
         if let Some(scale) = self.spec.embedding.scale {
             x = (x * scale)?;
         }

@@ -11,6 +11,7 @@ mod llama_like;
 mod mistral;
 mod nemotron_h;
 mod phi;
+mod phi3;
 mod qwen2;
 mod qwen3;
 mod qwen3_moe;
@@ -39,6 +40,7 @@ const FAMILIES: &[Family] = &[
     Family::new("mistral", mistral::spec),
     Family::new("nemotron_h", nemotron_h::spec).recurrent(),
     Family::new("phi", phi::spec),
+    Family::new("phi3", phi3::spec),
     Family::new("qwen2", qwen2::spec),
     Family::new("qwen3", qwen3::spec),
     Family::new("qwen3_moe", qwen3_moe::spec),

@@ -1,6 +1,6 @@
 //! A folder of weights in, logits out.
 //!
-//! [`load`] reads a Hugging Face folder into a [`LanguageModel`]. The model computes; what it
+//! [`load`] reads a Hugging Face folder or a GGUF file into a [`LanguageModel`]. The model computes; what it
 //! remembers is a [`State`], a set of rows that can be forked, cut back, reordered and dropped, and
 //! that share what they have in common. This crate knows nothing of sampling: what comes out is a
 //! row of `f32` per position that was asked for.
@@ -26,6 +26,7 @@
 //! - [`DecoderSpec`] says what a model is made of; [`families`] reads one from a `config.json`.
 //! - [`Decoder`] is a spec with its weights. It decodes, as a [`LanguageModel`], and it trains: its
 //!   [differentiable mode](Decoder::forward_train) starts from [`random`] weights.
+//! - [`export_gguf`] writes a model as a file that llama.cpp reads, in the types that it has.
 //! - [`LanguageModel`] is object safe and open: implement it to drive another engine.
 //! - An [`Observer`] is shown hidden states and attention weights, if one is given to a call.
 //!
@@ -42,6 +43,7 @@ mod decoder;
 mod device;
 mod error;
 pub mod families;
+mod gguf;
 mod language_model;
 mod load;
 mod observe;
@@ -54,10 +56,13 @@ pub use config::ConfigError;
 pub use decoder::Decoder;
 pub use device::{DeviceChoice, DeviceError, Dtype};
 pub use error::{ModelError, StateError};
+#[cfg(feature = "builtin")]
+pub use gguf::export_builtin_gguf;
+pub use gguf::{ExportError, Exported, GgufError, GgufType, export_gguf, gguf_architectures};
 pub use language_model::{Capabilities, LanguageModel, Outputs, RowId, State, Want, Work};
 #[cfg(feature = "builtin")]
 pub use load::load_builtin;
-pub use load::{LoadError, LoadOptions, LoadedModel, load, locate};
+pub use load::{LoadError, LoadOptions, LoadedModel, load, load_with_progress, locate};
 pub use observe::{AttentionWeights, HiddenStates, Observable, Observe, Observer};
 pub use spec::DecoderSpec;
 pub use tokenizers;

@@ -1,8 +1,10 @@
-//! Loading a model from a Hugging Face folder.
+//! Loading a model from a Hugging Face folder; the other form, a GGUF file, is in [`crate::gguf`].
 
 mod checkpoint;
 mod error;
+mod experts;
 mod hub;
+mod progress;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,13 +15,15 @@ use tokenizers::Tokenizer;
 use self::checkpoint::Checkpoint;
 pub use self::error::LoadError;
 pub use self::hub::locate;
+pub(crate) use self::progress::Watched;
 use crate::config::ConfigError;
 use crate::decoder::Decoder;
 use crate::device::{DeviceChoice, Dtype};
+use crate::gguf;
 use crate::language_model::LanguageModel;
 use crate::random;
 use crate::spec::DecoderSpec;
-use crate::weights::{TensorSource, unread};
+use crate::weights::{TensorSource, refuse_unread};
 
 /// How to load a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,27 +41,30 @@ pub struct LoadOptions {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LoadedModel {
-    /// What to call it: the name of the folder.
+    /// What to call it: the name of the folder, or of the file.
     pub name: String,
     /// The model.
     pub model: Box<dyn LanguageModel>,
-    /// `tokenizer.json`.
+    /// `tokenizer.json`, or the tokenizer in a GGUF file.
     pub tokenizer: Option<Tokenizer>,
-    /// `config.json` as it is: transformers looks here for what `generation_config.json` lacks.
+    /// `config.json` as it is, or what a GGUF file has in its place: transformers looks here for what
+    /// `generation_config.json` lacks.
     pub config: Value,
     /// `generation_config.json` as it is.
     pub generation_config: Option<Value>,
-    /// `tokenizer_config.json` as it is: the special tokens by name, perhaps a chat template.
+    /// `tokenizer_config.json` as it is, or what a GGUF file has in its place: the special tokens by
+    /// name, perhaps a chat template.
     pub tokenizer_config: Option<Value>,
     /// `chat_template.jinja`, which is for the template that is in no other file.
     pub chat_template: Option<String>,
 }
 
-/// Loads the model in a Hugging Face folder: `config.json`, `model.safetensors` or the shards that
-/// `model.safetensors.index.json` names, and, where they are there, the tokenizer, the
-/// generation config and the chat template.
+/// Loads the model in a Hugging Face folder (`config.json`, `model.safetensors` or the shards that
+/// `model.safetensors.index.json` names, and, where they are there, the tokenizer, the generation
+/// config and the chat template), or in a GGUF file, which has all of it in one.
 ///
-/// The files of weights are mapped while they are read and must not be changed meanwhile.
+/// The files of weights must not be changed while they are read. The matrices of a GGUF file stay in
+/// the blocks of few bits that it has; [`LoadOptions::dtype`] is the type of everything else.
 ///
 /// # Errors
 ///
@@ -65,35 +72,24 @@ pub struct LoadedModel {
 /// this crate do not have or the other way round, and when the device cannot be had. See
 /// [`LoadError`].
 pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<LoadedModel, LoadError> {
-    let folder = path.as_ref();
-    match std::fs::metadata(folder) {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => return Err(LoadError::NotAFolder(folder.to_owned())),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(LoadError::NotFound(folder.to_owned()));
-        }
-        Err(source) => {
-            let path = folder.to_owned();
-            return Err(LoadError::Io { path, source });
-        }
+    load_with_progress(path, options, &|_| ())
+}
+
+/// As [`load`], telling meanwhile what share of the weights has been read, from 0 to 1.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_with_progress(
+    path: impl AsRef<Path>,
+    options: &LoadOptions,
+    tell: &dyn Fn(f64),
+) -> Result<LoadedModel, LoadError> {
+    let path = path.as_ref();
+    if path.is_file() {
+        return gguf::load_file(path, options, tell);
     }
-    let config_path = folder.join("config.json");
-    let config = read(&config_path)?.ok_or_else(|| LoadError::NoConfig(folder.to_owned()))?;
-    let (config, spec) = parse_config(&config, &config_path)?;
-    let tokenizer = read_tokenizer(folder, spec.vocab_size)?;
-    let decoder = match options.random_weights {
-        Some(seed) => decoder(&spec, &random::Weights::new(&spec, seed, 1.0), options)?,
-        None => read_decoder(&spec, folder, options)?,
-    };
-    Ok(LoadedModel {
-        name: folder_name(folder),
-        model: Box::new(decoder),
-        tokenizer,
-        config,
-        generation_config: read_json(&folder.join("generation_config.json"))?,
-        tokenizer_config: read_json(&folder.join("tokenizer_config.json"))?,
-        chat_template: read_text(&folder.join("chat_template.jinja"))?,
-    })
+    Parts::of_folder(path, options.random_weights)?.load(options, tell)
 }
 
 /// Loads the model that comes with the crate.
@@ -103,46 +99,119 @@ pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<LoadedModel
 /// When the device cannot be had.
 #[cfg(feature = "builtin")]
 pub fn load_builtin(options: &LoadOptions) -> Result<LoadedModel, LoadError> {
-    let name = "builtin";
-    let (config, weights, tokenizer) = crate::builtin::files();
-    let (config, spec) = parse_config(config.as_bytes(), Path::new(name))?;
-    let weights = checkpoint::InMemory::parse(weights, Path::new(name))?;
-    Ok(LoadedModel {
-        name: name.to_owned(),
-        model: Box::new(decoder(&spec, &weights, options)?),
-        tokenizer: Some(parse_tokenizer(tokenizer, Path::new(name))?),
-        config,
-        generation_config: None,
-        tokenizer_config: None,
-        chat_template: None,
-    })
+    Parts::of_builtin()?.load(options, &|_| ())
 }
 
-/// The decoder with the weights of a folder, all of which it must have a place for: a bias that the
-/// config does not mention would otherwise be missing in silence.
-fn read_decoder(
-    spec: &DecoderSpec,
-    folder: &Path,
-    options: &LoadOptions,
-) -> Result<Decoder, LoadError> {
-    let checkpoint = Checkpoint::open(folder)?;
-    let decoder = decoder(spec, &checkpoint, options)?;
-    let unread = unread(spec, decoder.tensors(), checkpoint.names());
-    match unread.first() {
-        None => Ok(decoder),
-        Some(first) => {
-            Err(LoadError::ExtraTensors { first: (*first).clone(), count: unread.len() })
+/// A model in the parts that it comes in.
+pub(crate) struct Parts<'a> {
+    pub(crate) name: String,
+    pub(crate) config: Value,
+    pub(crate) spec: DecoderSpec,
+    pub(crate) weights: Box<dyn TensorSource + 'a>,
+    /// The tensors of a file, all of which the spec must have a place for.
+    names: Vec<String>,
+    pub(crate) tokenizer: Option<Tokenizer>,
+    pub(crate) generation_config: Option<Value>,
+    pub(crate) tokenizer_config: Option<Value>,
+    chat_template: Option<String>,
+}
+
+impl Parts<'static> {
+    /// The parts in a folder; a seed draws the weights in place of those that are there.
+    pub(crate) fn of_folder(folder: &Path, random: Option<u64>) -> Result<Self, LoadError> {
+        match std::fs::metadata(folder) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return Err(LoadError::NotAFolder(folder.to_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(LoadError::NotFound(folder.to_owned()));
+            }
+            Err(source) => {
+                let path = folder.to_owned();
+                return Err(LoadError::Io { path, source });
+            }
         }
+        let config_path = folder.join("config.json");
+        let config = read(&config_path)?.ok_or_else(|| LoadError::NoConfig(folder.to_owned()))?;
+        let (config, spec) = parse_config(&config, &config_path)?;
+        let tokenizer = read_tokenizer(folder, spec.vocab_size)?;
+        let (weights, names): (Box<dyn TensorSource>, _) = match random {
+            Some(seed) => (Box::new(random::Weights::new(&spec, seed, 1.0)), Vec::new()),
+            None => {
+                let checkpoint = Checkpoint::open(folder)?;
+                let names = checkpoint.names().cloned().collect();
+                (Box::new(checkpoint), names)
+            }
+        };
+        Ok(Self {
+            name: folder_name(folder),
+            config,
+            spec,
+            weights,
+            names,
+            tokenizer,
+            generation_config: read_json(&folder.join("generation_config.json"))?,
+            tokenizer_config: read_json(&folder.join("tokenizer_config.json"))?,
+            chat_template: read_text(&folder.join("chat_template.jinja"))?,
+        })
+    }
+
+    /// The parts of the model that comes with the crate.
+    #[cfg(feature = "builtin")]
+    pub(crate) fn of_builtin() -> Result<Self, LoadError> {
+        let name = "builtin";
+        let (config, weights, tokenizer) = crate::builtin::files();
+        let (config, spec) = parse_config(config.as_bytes(), Path::new(name))?;
+        Ok(Self {
+            name: name.to_owned(),
+            config,
+            spec,
+            weights: Box::new(checkpoint::InMemory::parse(weights, Path::new(name))?),
+            names: Vec::new(),
+            tokenizer: Some(parse_tokenizer(tokenizer, Path::new(name))?),
+            generation_config: None,
+            tokenizer_config: None,
+            chat_template: None,
+        })
     }
 }
 
-fn decoder(
-    spec: &DecoderSpec,
-    source: &dyn TensorSource,
-    options: &LoadOptions,
-) -> Result<Decoder, LoadError> {
-    let device = options.device.open()?;
-    Decoder::new(spec, source, options.dtype.on(&device), &device)
+impl Parts<'_> {
+    fn load(self, options: &LoadOptions, tell: &dyn Fn(f64)) -> Result<LoadedModel, LoadError> {
+        let device = options.device.open()?;
+        let dtype = options.dtype.on(&device);
+        let weights = Watched::new(&*self.weights, &self.spec, tell);
+        let decoder = Decoder::new(&self.spec, &weights, dtype, &device)?;
+        self.refuse_unread(decoder.tensors().iter().map(|(name, _)| name))?;
+        Ok(LoadedModel {
+            name: self.name,
+            model: Box::new(decoder),
+            tokenizer: self.tokenizer,
+            config: self.config,
+            generation_config: self.generation_config,
+            tokenizer_config: self.tokenizer_config,
+            chat_template: self.chat_template,
+        })
+    }
+
+    /// Refuses weights that hold more than what was `read`.
+    pub(crate) fn refuse_unread<'a>(
+        &'a self,
+        read: impl Iterator<Item = &'a String>,
+    ) -> Result<(), LoadError> {
+        refuse_unread(&self.spec, read, self.names.iter())
+    }
+
+    /// The chat template: in a file of its own, or else in `tokenizer_config.json`, where of several
+    /// the default one is meant.
+    pub(crate) fn template(&self) -> Option<&str> {
+        let own = self.chat_template.as_deref();
+        own.or_else(|| {
+            let template = &self.tokenizer_config.as_ref()?["chat_template"];
+            let named = |list: &&Value| list["name"] == "default";
+            let default = || template.as_array()?.iter().find(named)?["template"].as_str();
+            template.as_str().or_else(default)
+        })
+    }
 }
 
 /// The name of the folder, also where the path ends in `.` or `..`.

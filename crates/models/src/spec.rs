@@ -18,7 +18,7 @@ mod tensors;
 pub use attention::{AttentionSpec, QkvSpec};
 pub use experts::{ExpertsSpec, RouterSpec, Scoring};
 pub use mamba::MambaSpec;
-pub use parts::{Activation, LinearSpec, MatrixLayout, MlpSpec, NormKind, NormSpec};
+pub use parts::{Activation, GateSpec, LinearSpec, MatrixLayout, MlpSpec, NormKind, NormSpec};
 pub use rope::{RopeScaling, RopeSpec};
 pub use tensors::{TensorRole, TensorSpec};
 

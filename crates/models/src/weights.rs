@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
+use candle_core::quantized::QTensor;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 
@@ -21,6 +23,34 @@ pub trait TensorSource {
 
     /// Whether there is a tensor of that name.
     fn contains(&self, name: &str) -> bool;
+
+    /// The matrix of that name as the blocks of few bits that it is stored in; `None` for what is
+    /// stored as numbers.
+    ///
+    /// # Errors
+    ///
+    /// When the matrix is there and cannot be read.
+    fn blocks(&self, _name: &str, _device: &Device) -> candle_core::Result<Option<Arc<QTensor>>> {
+        Ok(None)
+    }
+}
+
+/// A matrix as it is held: as numbers, or as blocks of few bits.
+#[derive(Debug, Clone)]
+pub(crate) enum Matrix {
+    Plain(Tensor),
+    Blocks(Arc<QTensor>),
+}
+
+impl Matrix {
+    /// Its numbers in `f32`, on the CPU.
+    pub(crate) fn numbers(&self) -> candle_core::Result<Vec<f32>> {
+        let tensor = match self {
+            Self::Plain(tensor) => tensor.clone(),
+            Self::Blocks(blocks) => blocks.dequantize(&Device::Cpu)?,
+        };
+        tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1()
+    }
 }
 
 impl<S: BuildHasher> TensorSource for HashMap<String, Tensor, S> {
@@ -53,7 +83,7 @@ pub(crate) struct Weights<'a> {
     prefix: &'a str,
     dtype: DType,
     device: &'a Device,
-    handed_out: RefCell<Vec<(String, Tensor)>>,
+    handed_out: RefCell<Vec<(String, Matrix)>>,
 }
 
 impl<'a> Weights<'a> {
@@ -85,33 +115,57 @@ impl<'a> Weights<'a> {
         self.get_in(name, shape, DType::F32)
     }
 
-    fn get_in(&self, name: &str, shape: &[usize], dtype: DType) -> Result<Tensor, LoadError> {
+    /// The matrix `name`: in the blocks that it is stored in, or else as by [`get`](Self::get).
+    pub(crate) fn matrix(&self, name: &str, shape: &[usize]) -> Result<Matrix, LoadError> {
+        let stored = self.naming.stored_name(name, self.prefix);
+        let Some(blocks) = self.source.blocks(&stored, self.device)? else {
+            return self.get(name, shape).map(Matrix::Plain);
+        };
+        check_shape(&stored, blocks.shape().dims(), shape)?;
+        let matrix = Matrix::Blocks(blocks);
+        self.handed_out.borrow_mut().push((stored, matrix.clone()));
+        Ok(matrix)
+    }
+
+    /// The tensor `name` as it is stored, with its name in the source. It is not handed out.
+    pub(crate) fn read(&self, name: &str, shape: &[usize]) -> Result<(String, Tensor), LoadError> {
         let name = self.naming.stored_name(name, self.prefix);
         let Some(tensor) = self.source.tensor(&name, self.device)? else {
             return Err(LoadError::MissingTensor { name, expected: shape.to_vec() });
         };
-        if tensor.dims() != shape {
-            let (got, expected) = (tensor.dims().to_vec(), shape.to_vec());
-            return Err(LoadError::WrongShape { name, got, expected });
-        }
+        check_shape(&name, tensor.dims(), shape)?;
+        Ok((name, tensor))
+    }
+
+    fn get_in(&self, name: &str, shape: &[usize], dtype: DType) -> Result<Tensor, LoadError> {
+        let (name, tensor) = self.read(name, shape)?;
         let tensor = tensor.to_dtype(dtype)?;
-        self.handed_out.borrow_mut().push((name, tensor.clone()));
+        self.handed_out.borrow_mut().push((name, Matrix::Plain(tensor.clone())));
         Ok(tensor)
     }
 
     /// All tensors so far, under the names that they have in the source.
-    pub(crate) fn handed_out(self) -> Vec<(String, Tensor)> {
+    pub(crate) fn handed_out(self) -> Vec<(String, Matrix)> {
         self.handed_out.into_inner()
     }
 }
 
-/// Those of `names` that a decoder of this spec has not read and that are not known to be beside
-/// the point.
-pub(crate) fn unread<'a>(
+pub(crate) fn check_shape(name: &str, got: &[usize], expected: &[usize]) -> Result<(), LoadError> {
+    if got == expected {
+        return Ok(());
+    }
+    let (got, expected) = (got.to_vec(), expected.to_vec());
+    Err(LoadError::WrongShape { name: name.to_owned(), got, expected })
+}
+
+/// Refuses weights with tensors among `names` that a model of this spec has not `read`, and that are
+/// not known to be beside the point: a bias that the config does not mention would otherwise be
+/// missing in silence.
+pub(crate) fn refuse_unread<'a>(
     spec: &DecoderSpec,
-    read: &[(String, Tensor)],
+    read: impl Iterator<Item = &'a String>,
     names: impl Iterator<Item = &'a String>,
-) -> Vec<&'a String> {
+) -> Result<(), LoadError> {
     // Angles, which were once saved as if they were weights.
     let mut ignored = vec!["rotary_emb.inv_freq"];
     ignored.extend(spec.naming.ignored.iter().map(String::as_str));
@@ -119,13 +173,17 @@ pub(crate) fn unread<'a>(
         // Many programs save the table twice.
         ignored.push("lm_head.weight");
     }
-    let read: HashSet<&String> = read.iter().map(|(name, _)| name).collect();
-    let mut unread: Vec<&String> = names
+    let read: HashSet<&String> = read.collect();
+    let unread = names
         .filter(|name| !read.contains(name))
-        .filter(|name| !ignored.iter().any(|part| name.contains(part)))
-        .collect();
-    unread.sort();
-    unread
+        .filter(|name| !ignored.iter().any(|part| name.contains(part)));
+    let unread: Vec<&String> = unread.collect();
+    match unread.iter().min() {
+        None => Ok(()),
+        Some(first) => {
+            Err(LoadError::ExtraTensors { first: (*first).clone(), count: unread.len() })
+        }
+    }
 }
 
 impl Naming {

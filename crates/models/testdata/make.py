@@ -1,5 +1,5 @@
-"""Makes the folders `gemma3`, `gemma3_capped` and `qwen3_moe` beside this file: tiny models with random weights, and what
-Hugging Face transformers computes with them.
+"""Makes the folders `gemma3`, `gemma3_capped`, `qwen3_moe` and `phi3` beside this file: tiny models with random weights, and
+what Hugging Face transformers computes with them.
 
     pip install torch transformers==5.23.0
     python make.py
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache, Gemma3Config, Gemma3ForConditionalGeneration
-from transformers import Gemma3TextConfig, Qwen3MoeConfig, SiglipVisionConfig
+from transformers import Gemma3TextConfig, Phi3Config, Qwen3MoeConfig, SiglipVisionConfig
 
 HERE = Path(__file__).parent
 VOCAB = 96
@@ -66,6 +66,17 @@ def qwen3_moe():
         num_key_value_heads=2, head_dim=8, max_position_embeddings=256, moe_intermediate_size=12, num_experts=6,
         num_experts_per_tok=2, norm_topk_prob=False, mlp_only_layers=[1], eos_token_id=EOS, bos_token_id=1,
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+    )
+    return AutoModelForCausalLM.from_config(config)
+
+
+def phi3():
+    """Half of each head rotated, a window that the longer prompts outgrow."""
+    config = Phi3Config(
+        vocab_size=VOCAB, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=256, original_max_position_embeddings=256, sliding_window=9,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5},
+        pad_token_id=0, bos_token_id=1, eos_token_id=EOS,
     )
     return AutoModelForCausalLM.from_config(config)
 
@@ -132,3 +143,5 @@ torch.manual_seed(11)
 make("gemma3_capped", AutoModelForCausalLM.from_config(gemma3_text()))
 torch.manual_seed(12)
 make("qwen3_moe", qwen3_moe())
+torch.manual_seed(13)
+make("phi3", phi3())

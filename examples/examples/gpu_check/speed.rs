@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
-use taper_models::spec::{HeadSpec, MixerSpec, MlpSpec};
+use taper_models::spec::{GateSpec, HeadSpec, MixerSpec, MlpSpec};
 use taper_models::{Decoder, DecoderSpec, Want, random};
 
 use crate::Error;
@@ -75,7 +75,7 @@ pub(crate) fn shape(
     }
     // The first run has warmed up both.
     let (prefill, decode) = (median(&mut prefill[1..]), median(&mut decode[1..]));
-    let weights = bytes_per_token(spec, &model);
+    let weights = bytes_per_token(spec, arguments.dtype.on(device));
     let floor = (weights + state_bytes) as f64 / bandwidth;
     Ok(serde_json::json!({
         "engine": "taper", "shape": name, "dtype": arguments.dtype.to_string(), "prompt": tokens.len(),
@@ -107,8 +107,9 @@ pub(crate) fn steps(arguments: &Arguments, device: &Device, name: &str) -> Resul
 }
 
 /// Bytes of weights that a step of one token reads: all but the rows of a table that are not its
-/// own, and the experts that are not chosen.
-fn bytes_per_token(spec: &DecoderSpec, model: &Decoder) -> usize {
+/// own, and the experts that are not chosen. The few numbers that are held in `f32` whatever the type
+/// count as the others do.
+fn bytes_per_token(spec: &DecoderSpec, dtype: DType) -> usize {
     let mut unread = HashSet::new();
     if let HeadSpec::Separate(_) = spec.head {
         unread.insert(&spec.embedding.weight);
@@ -120,12 +121,15 @@ fn bytes_per_token(spec: &DecoderSpec, model: &Decoder) -> usize {
             unread.extend(skipped.flat_map(tensors));
         }
     }
-    let read = model.tensors().iter().filter(|(name, _)| !unread.contains(name));
-    read.map(|(_, tensor)| tensor.elem_count() * tensor.dtype().size_in_bytes()).sum()
+    let tensors = spec.tensors();
+    let read = tensors.iter().filter(|tensor| !unread.contains(&tensor.name));
+    let numbers: usize = read.map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+    numbers * dtype.size_in_bytes()
 }
 
 fn tensors(expert: &MlpSpec) -> impl Iterator<Item = &String> {
-    let maps = expert.gate.iter().chain([&expert.up, &expert.down]);
+    let gate = if let GateSpec::Separate(gate) = &expert.gate { Some(gate) } else { None };
+    let maps = gate.into_iter().chain([&expert.up, &expert.down]);
     maps.flat_map(|map| std::iter::once(&map.weight).chain(&map.bias))
 }
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Error, Tensor};
+use candle_core::{Device, Error, Tensor};
 
 use super::Decoder;
 use super::context::{Cached, Context, Segment};
@@ -143,7 +143,7 @@ impl Decoder {
     /// Where NaN comes out of a model, the weights may be why.
     fn require_finite_weights(&self) -> Result<(), ModelError> {
         for (name, tensor) in &self.tensors {
-            let numbers = tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+            let numbers = tensor.numbers()?;
             if let Some(found) = numbers.into_iter().find(|number| !number.is_finite()) {
                 return Err(ModelError::NotFinite { tensor: name.clone(), found });
             }

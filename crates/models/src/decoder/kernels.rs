@@ -5,10 +5,12 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{D, DType, Device, Result, Tensor};
+use candle_core::quantized::QMatMul;
+use candle_core::{D, DType, Device, Module, Result, Tensor};
 use candle_nn::{ops, rotary_emb};
 
 use super::cpu;
+use crate::weights::Matrix;
 
 /// Which of the two to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +21,18 @@ pub(super) enum Kernels {
 
 impl Kernels {
     /// `x W^T`, for `x` of shape `[n, inputs]` and `weight` of shape `[outputs, inputs]`.
-    pub(super) fn linear(self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    ///
+    /// What is held in blocks is multiplied by candle, which rounds `x` to blocks too, and has no
+    /// gradient.
+    pub(super) fn linear(self, x: &Tensor, weight: &Matrix) -> Result<Tensor> {
+        let weight = match weight {
+            Matrix::Plain(weight) => weight,
+            Matrix::Blocks(blocks) => {
+                let product = QMatMul::QTensor(blocks.clone());
+                let y = product.forward(&x.to_dtype(DType::F32)?.contiguous()?)?;
+                return y.to_dtype(x.dtype());
+            }
+        };
         if self == Self::Fused
             && let Some(product) = cpu::linear(x, weight)?
         {

@@ -4,8 +4,8 @@ use candle_core::{Result, Tensor};
 
 use super::kernels::Kernels;
 use crate::load::LoadError;
-use crate::spec::{Activation, LinearSpec, MatrixLayout, MlpSpec, NormKind, NormSpec};
-use crate::weights::Weights;
+use crate::spec::{Activation, GateSpec, LinearSpec, MatrixLayout, MlpSpec, NormKind, NormSpec};
+use crate::weights::{Matrix, Weights};
 
 #[derive(Debug)]
 pub(super) struct Norm {
@@ -49,7 +49,7 @@ impl Norm {
 #[derive(Debug)]
 pub(super) struct Linear {
     /// `[outputs, inputs]`, perhaps as a view of a matrix that is stored the other way round.
-    weight: Tensor,
+    weight: Matrix,
     bias: Option<Tensor>,
 }
 
@@ -58,34 +58,26 @@ impl Linear {
         spec: &LinearSpec,
         weights: &Weights<'_>,
     ) -> std::result::Result<Self, LoadError> {
-        Self::in_type(spec, weights, Weights::get)
+        let shape = spec.stored_shape();
+        let weight = match spec.layout {
+            MatrixLayout::OutputsFirst => weights.matrix(&spec.weight, &shape)?,
+            MatrixLayout::InputsFirst => Matrix::Plain(weights.get(&spec.weight, &shape)?.t()?),
+        };
+        let bias = spec.bias.as_ref().map(|name| weights.get(name, &[spec.outputs]));
+        Ok(Self { weight, bias: bias.transpose()? })
     }
 
-    /// A map whose numbers are held in `f32`, whatever the others are.
+    /// A map whose numbers are held in `f32`, whatever the others are; stored outputs first, and
+    /// without a bias.
     pub(super) fn in_f32(
         spec: &LinearSpec,
         weights: &Weights<'_>,
     ) -> std::result::Result<Self, LoadError> {
-        Self::in_type(spec, weights, Weights::get_f32)
+        let weight = weights.get_f32(&spec.weight, &[spec.outputs, spec.inputs])?;
+        Ok(Self::without_bias(Matrix::Plain(weight)))
     }
 
-    fn in_type<'a>(
-        spec: &LinearSpec,
-        weights: &Weights<'a>,
-        get: fn(&Weights<'a>, &str, &[usize]) -> std::result::Result<Tensor, LoadError>,
-    ) -> std::result::Result<Self, LoadError> {
-        let stored = get(weights, &spec.weight, &spec.stored_shape())?;
-        let bias = spec.bias.as_ref().map(|name| get(weights, name, &[spec.outputs]));
-        Ok(Self {
-            weight: match spec.layout {
-                MatrixLayout::OutputsFirst => stored,
-                MatrixLayout::InputsFirst => stored.t()?,
-            },
-            bias: bias.transpose()?,
-        })
-    }
-
-    pub(super) fn without_bias(weight: Tensor) -> Self {
+    pub(super) fn without_bias(weight: Matrix) -> Self {
         Self { weight, bias: None }
     }
 
@@ -101,10 +93,17 @@ impl Linear {
 
 #[derive(Debug)]
 pub(super) struct Mlp {
-    gate: Option<Linear>,
+    gate: Gate,
     up: Linear,
     down: Linear,
     activation: Activation,
+}
+
+#[derive(Debug)]
+enum Gate {
+    None,
+    Separate(Linear),
+    Fused,
 }
 
 impl Mlp {
@@ -112,9 +111,12 @@ impl Mlp {
         spec: &MlpSpec,
         weights: &Weights<'_>,
     ) -> std::result::Result<Self, LoadError> {
-        let gate = spec.gate.as_ref().map(|gate| Linear::new(gate, weights));
         Ok(Self {
-            gate: gate.transpose()?,
+            gate: match &spec.gate {
+                GateSpec::None => Gate::None,
+                GateSpec::Separate(gate) => Gate::Separate(Linear::new(gate, weights)?),
+                GateSpec::Fused => Gate::Fused,
+            },
             up: Linear::new(&spec.up, weights)?,
             down: Linear::new(&spec.down, weights)?,
             activation: spec.activation,
@@ -125,8 +127,13 @@ impl Mlp {
     pub(super) fn forward(&self, x: &Tensor, kernels: Kernels) -> Result<Tensor> {
         let up = self.up.forward(x, kernels)?;
         let inner = match &self.gate {
-            Some(gate) => (activate(&gate.forward(x, kernels)?, self.activation)? * up)?,
-            None => activate(&up, self.activation)?,
+            Gate::None => activate(&up, self.activation)?,
+            Gate::Separate(gate) => (activate(&gate.forward(x, kernels)?, self.activation)? * up)?,
+            Gate::Fused => {
+                let half = up.dim(1)? / 2;
+                let gate = up.narrow(1, 0, half)?.contiguous()?;
+                (activate(&gate, self.activation)? * up.narrow(1, half, half)?)?
+            }
         };
         self.down.forward(&inner, kernels)
     }

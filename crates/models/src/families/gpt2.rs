@@ -5,8 +5,8 @@
 
 use crate::config::{Config, ConfigError, Heads};
 use crate::spec::{
-    Activation, AttentionSpec, BlockSpec, DecoderSpec, EmbeddingSpec, HeadSpec, LayerSpec,
-    LinearSpec, MatrixLayout, MixerSpec, MlpSpec, Naming, NormSpec, QkvSpec,
+    Activation, AttentionSpec, BlockSpec, DecoderSpec, EmbeddingSpec, GateSpec, HeadSpec,
+    LayerSpec, LinearSpec, MatrixLayout, MixerSpec, MlpSpec, Naming, NormSpec, QkvSpec,
 };
 
 /// What the layers of a model have in common.
@@ -86,7 +86,7 @@ impl Gpt2 {
             k_norm: None,
         };
         let mlp = MlpSpec {
-            gate: None,
+            gate: GateSpec::None,
             up: linear("mlp.c_fc", hidden, inner),
             down: linear("mlp.c_proj", inner, hidden),
             activation: self.activation,

@@ -3,8 +3,9 @@
 
 use crate::config::{Config, ConfigError, Heads, LayerType};
 use crate::spec::{
-    Activation, AttentionSpec, BlockSpec, DecoderSpec, EmbeddingSpec, ExpertsSpec, HeadSpec,
-    LayerSpec, LinearSpec, MixerSpec, MlpSpec, Naming, NormSpec, QkvSpec, RopeSpec, RouterSpec,
+    Activation, AttentionSpec, BlockSpec, DecoderSpec, EmbeddingSpec, ExpertsSpec, GateSpec,
+    HeadSpec, LayerSpec, LinearSpec, MixerSpec, MlpSpec, Naming, NormSpec, QkvSpec, RopeSpec,
+    RouterSpec,
 };
 
 /// A model of llama's layout. [`read`](Self::read) fills in what is common; a family then sets what
@@ -27,6 +28,8 @@ pub(super) struct LlamaLike {
     /// Whether it is gemma's kind: norms also behind attention and feed-forward part, their weights
     /// stored less one.
     pub(super) gemma_norms: bool,
+    /// Whether queries, keys and values are one matrix, and gate and feed-forward part another.
+    pub(super) fused: bool,
     /// Factor on the scores, if it is not the usual one.
     pub(super) scale: Option<f64>,
     pub(super) embedding_scale: Option<f64>,
@@ -133,6 +136,7 @@ impl LlamaLike {
             biases: Biases::default(),
             head_norms: false,
             gemma_norms: false,
+            fused: false,
             scale: None,
             embedding_scale: None,
             logit_softcap: None,
@@ -216,9 +220,15 @@ impl LlamaLike {
         let linear = |part: &str, inputs, outputs| {
             LinearSpec::new(&format!("{name}.{part}"), inputs, outputs, self.biases.mlp)
         };
+        let (gate, up) = if self.fused {
+            (GateSpec::Fused, linear("gate_up_proj", self.hidden_size, 2 * inner))
+        } else {
+            let gate = linear("gate_proj", self.hidden_size, inner);
+            (GateSpec::Separate(gate), linear("up_proj", self.hidden_size, inner))
+        };
         MlpSpec {
-            gate: Some(linear("gate_proj", self.hidden_size, inner)),
-            up: linear("up_proj", self.hidden_size, inner),
+            gate,
+            up,
             down: linear("down_proj", inner, self.hidden_size),
             activation: self.activation,
         }
@@ -243,6 +253,16 @@ impl LlamaLike {
         };
         let head_norm =
             |part: &str| self.head_norms.then(|| self.norm(&format!("{name}.{part}"), dim));
+        let qkv = if self.fused {
+            let outputs = (heads + 2 * kv_heads) * dim;
+            QkvSpec::Fused(linear("qkv_proj", hidden, outputs, self.biases.qkv))
+        } else {
+            QkvSpec::Separate {
+                q: linear("q_proj", hidden, heads * dim, self.biases.qkv),
+                k: linear("k_proj", hidden, kv_heads * dim, self.biases.qkv),
+                v: linear("v_proj", hidden, kv_heads * dim, self.biases.qkv),
+            }
+        };
         AttentionSpec {
             heads,
             kv_heads,
@@ -250,11 +270,7 @@ impl LlamaLike {
             scale: self.scale.unwrap_or((dim as f64).sqrt().recip()),
             window: options.window,
             rope: options.rope.clone(),
-            qkv: QkvSpec::Separate {
-                q: linear("q_proj", hidden, heads * dim, self.biases.qkv),
-                k: linear("k_proj", hidden, kv_heads * dim, self.biases.qkv),
-                v: linear("v_proj", hidden, kv_heads * dim, self.biases.qkv),
-            },
+            qkv,
             o: linear("o_proj", heads * dim, hidden, self.biases.output),
             q_norm: head_norm("q_norm"),
             k_norm: head_norm("k_norm"),

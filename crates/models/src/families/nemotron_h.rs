@@ -7,9 +7,9 @@
 
 use crate::config::{Config, ConfigError, Heads, invalid};
 use crate::spec::{
-    Activation, AttentionSpec, BlockSpec, DecoderSpec, EmbeddingSpec, ExpertsSpec, HeadSpec,
-    LayerSpec, LinearSpec, MambaSpec, MixerSpec, MlpSpec, Naming, NormSpec, QkvSpec, RouterSpec,
-    Scoring,
+    Activation, AttentionSpec, BlockSpec, DecoderSpec, EmbeddingSpec, ExpertsSpec, GateSpec,
+    HeadSpec, LayerSpec, LinearSpec, MambaSpec, MixerSpec, MlpSpec, Naming, NormSpec, QkvSpec,
+    RouterSpec, Scoring,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -212,7 +212,7 @@ fn mlp(
     bias: bool,
 ) -> Result<MlpSpec, ConfigError> {
     Ok(MlpSpec {
-        gate: None,
+        gate: GateSpec::None,
         up: LinearSpec::new(&format!("{name}.up_proj"), hidden, inner, bias),
         down: LinearSpec::new(&format!("{name}.down_proj"), inner, hidden, bias),
         activation: config.activation("mlp_hidden_act", Activation::SquaredRelu)?,

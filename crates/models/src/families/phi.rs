@@ -5,8 +5,8 @@
 
 use crate::config::{Config, ConfigError, Heads};
 use crate::spec::{
-    Activation, AttentionSpec, BlockSpec, DecoderSpec, EmbeddingSpec, HeadSpec, LayerSpec,
-    LinearSpec, MixerSpec, MlpSpec, Naming, NormSpec, QkvSpec, RopeSpec,
+    Activation, AttentionSpec, BlockSpec, DecoderSpec, EmbeddingSpec, GateSpec, HeadSpec,
+    LayerSpec, LinearSpec, MixerSpec, MlpSpec, Naming, NormSpec, QkvSpec, RopeSpec,
 };
 
 /// What the layers of a model have in common.
@@ -57,7 +57,7 @@ impl Phi {
         let name = format!("model.layers.{index}");
         let (hidden, inner) = (self.hidden_size, self.intermediate_size);
         let mlp = MlpSpec {
-            gate: None,
+            gate: GateSpec::None,
             up: LinearSpec::new(&format!("{name}.mlp.fc1"), hidden, inner, true),
             down: LinearSpec::new(&format!("{name}.mlp.fc2"), inner, hidden, true),
             activation: self.activation,

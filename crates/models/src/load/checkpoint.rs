@@ -6,9 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use candle_core::safetensors::MmapedSafetensors;
 #[cfg(feature = "builtin")]
 use candle_core::safetensors::SliceSafetensors;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 
+use super::experts::{Part, parts};
 use super::{LoadError, read};
 use crate::weights::TensorSource;
 
@@ -16,6 +17,8 @@ use crate::weights::TensorSource;
 pub(super) struct Checkpoint {
     files: Vec<MmapedSafetensors>,
     file_of: HashMap<String, usize>,
+    /// Tensors that are parts of others, by the names that they pass for.
+    parts: HashMap<String, Part>,
 }
 
 /// What `model.safetensors.index.json` says.
@@ -35,7 +38,8 @@ impl Checkpoint {
         } else {
             return Err(LoadError::NoWeights(folder.to_owned()));
         };
-        let mut checkpoint = Self { files: Vec::new(), file_of: HashMap::new() };
+        let mut checkpoint =
+            Self { files: Vec::new(), file_of: HashMap::new(), parts: HashMap::new() };
         for path in paths {
             checkpoint.add(&path)?;
         }
@@ -50,8 +54,16 @@ impl Checkpoint {
     fn add(&mut self, path: &Path) -> Result<(), LoadError> {
         let file = map(path).map_err(|error| corrupt(path, error))?;
         let number = self.files.len();
-        let names = file.tensors().into_iter().map(|(name, _)| (name, number));
-        self.file_of.extend(names);
+        for (name, view) in file.tensors() {
+            let parts = parts(&name, view.shape());
+            if parts.is_empty() {
+                self.file_of.insert(name, number);
+            }
+            for (passes_for, part) in parts {
+                self.file_of.insert(passes_for.clone(), number);
+                self.parts.insert(passes_for, part);
+            }
+        }
         self.files.push(file);
         Ok(())
     }
@@ -59,13 +71,30 @@ impl Checkpoint {
 
 impl TensorSource for Checkpoint {
     fn tensor(&self, name: &str, device: &Device) -> candle_core::Result<Option<Tensor>> {
-        let file = self.file_of.get(name).map(|number| &self.files[*number]);
-        file.map(|file| file.load(name, device)).transpose()
+        let Some(number) = self.file_of.get(name) else { return Ok(None) };
+        let file = &self.files[*number];
+        match self.parts.get(name) {
+            Some(part) => load_part(file, part, device).map(Some),
+            None => file.load(name, device).map(Some),
+        }
     }
 
     fn contains(&self, name: &str) -> bool {
         self.file_of.contains_key(name)
     }
+}
+
+/// Copies no more out of the file than the part.
+fn load_part(
+    file: &MmapedSafetensors,
+    part: &Part,
+    device: &Device,
+) -> candle_core::Result<Tensor> {
+    let whole = file.get(&part.of)?;
+    let dtype = DType::try_from(whole.dtype())?;
+    let width = dtype.size_in_bytes();
+    let bytes = &whole.data()[part.numbers.start * width..part.numbers.end * width];
+    Tensor::from_raw_buffer(bytes, dtype, &part.shape, device)
 }
 
 /// The files that an index names, each once.

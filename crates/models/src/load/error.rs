@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::device::DeviceError;
+use crate::gguf::GgufError;
 
 /// Why a model could not be loaded. Each displays as one line that says what, where, and what would
 /// be right.
@@ -51,6 +52,20 @@ pub enum LoadError {
         .0.display()
     )]
     NotAFolder(PathBuf),
+    /// What is at the path is no model.
+    #[error(
+        "{}: neither a folder that holds config.json and model.safetensors nor a GGUF file",
+        .0.display()
+    )]
+    NotAModel(PathBuf),
+    /// A GGUF file cannot be used.
+    #[error("{}: {source}", path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: GgufError,
+    },
     /// The folder has no config.
     #[error("{}: no config.json in this folder", .0.display())]
     NoConfig(PathBuf),

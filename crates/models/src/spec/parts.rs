@@ -4,14 +4,26 @@
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct MlpSpec {
-    /// The gated half.
-    pub gate: Option<LinearSpec>,
-    /// The half that is gated.
+    /// What gates.
+    pub gate: GateSpec,
+    /// What is gated.
     pub up: LinearSpec,
     /// Back to the hidden state.
     pub down: LinearSpec,
     /// What makes it more than a linear map.
     pub activation: Activation,
+}
+
+/// Where the gate of an [`MlpSpec`] comes from.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum GateSpec {
+    /// There is none.
+    None,
+    /// A map of its own.
+    Separate(LinearSpec),
+    /// The first half of what `up` maps to, which is then twice as wide; the second half is gated.
+    Fused,
 }
 
 /// A function of one number.

@@ -38,6 +38,8 @@ pub enum RopeScaling {
         /// Context that the model was trained on first.
         original_context: usize,
     },
+    /// The frequency of each pair is divided by a factor of its own, as GGUF files have it.
+    Factors(Vec<f32>),
 }
 
 impl RopeSpec {
@@ -45,21 +47,26 @@ impl RopeSpec {
     ///
     /// They are rounded to `f32` because the models were trained on angles computed in it: at
     /// position 100 000 the exact angle is visibly another one.
+    ///
+    /// # Panics
+    ///
+    /// When there are [`Factors`](RopeScaling::Factors) and fewer than pairs.
     pub fn frequencies(&self) -> Vec<f32> {
         (0..self.dim / 2)
             .map(|pair| {
                 let exponent = 2.0 * pair as f64 / self.dim as f64;
-                self.scaling.rescale(self.theta.powf(-exponent)) as f32
+                self.scaling.rescale(pair, self.theta.powf(-exponent)) as f32
             })
             .collect()
     }
 }
 
 impl RopeScaling {
-    fn rescale(&self, frequency: f64) -> f64 {
+    fn rescale(&self, pair: usize, frequency: f64) -> f64 {
         match *self {
             Self::None => frequency,
             Self::Linear { factor } => frequency / factor,
+            Self::Factors(ref factors) => frequency / f64::from(factors[pair]),
             Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
                 let turns = original_context as f64 * frequency / (2.0 * PI);
                 let kept = (turns - low_freq_factor) / (high_freq_factor - low_freq_factor);
@@ -87,6 +94,12 @@ mod tests {
     fn linear_scaling_slows_every_pair() {
         let scaled = spec(RopeScaling::Linear { factor: 4.0 }).frequencies();
         assert_eq!(scaled, [0.25, 0.025, 0.0025, 0.00025]);
+    }
+
+    #[test]
+    fn factors_slow_each_pair_by_its_own() {
+        let scaled = spec(RopeScaling::Factors(vec![1.0, 1.0, 2.0, 4.0])).frequencies();
+        assert_eq!(scaled, [1.0, 0.1, 0.005, 0.000_25]);
     }
 
     #[test]

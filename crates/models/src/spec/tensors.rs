@@ -1,8 +1,8 @@
 //! The list of tensors that a spec asks for.
 
 use super::{
-    AttentionSpec, DecoderSpec, ExpertsSpec, HeadSpec, LinearSpec, MambaSpec, MixerSpec, MlpSpec,
-    NormKind, NormSpec, QkvSpec,
+    AttentionSpec, DecoderSpec, ExpertsSpec, GateSpec, HeadSpec, LinearSpec, MambaSpec, MixerSpec,
+    MlpSpec, NormKind, NormSpec, QkvSpec,
 };
 
 /// One tensor of a model: what it is called, how it is shaped, what it does.
@@ -108,7 +108,9 @@ impl TensorList {
     }
 
     fn mlp(&mut self, mlp: &MlpSpec) {
-        mlp.gate.iter().for_each(|gate| self.linear(gate));
+        if let GateSpec::Separate(gate) = &mlp.gate {
+            self.linear(gate);
+        }
         self.linear(&mlp.up);
         self.residual(&mlp.down);
     }

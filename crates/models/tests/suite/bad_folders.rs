@@ -95,7 +95,7 @@ fn folders_and_files() {
     }
     let file = folder("llama").join("config.json");
     let error = load(&file, &LoadOptions::default()).unwrap_err();
-    assert!(matches!(error, LoadError::NotAFolder(path) if path == file));
+    assert!(matches!(error, LoadError::NotAModel(path) if path == file));
 }
 
 #[test]
@@ -109,7 +109,8 @@ fn configs() {
             "FOLDER/config.json: `model_type` is missing";
         set("model_type", json!("mamba")), LoadError::Config { .. },
             "FOLDER/config.json: model_type `mamba` is not supported; supported: gemma3, \
-             gemma3_text, gpt2, llama, mistral, nemotron_h, phi, qwen2, qwen3, qwen3_moe, smollm3";
+             gemma3_text, gpt2, llama, mistral, nemotron_h, phi, phi3, qwen2, qwen3, qwen3_moe, \
+             smollm3";
         set("hidden_size", Value::Null), LoadError::Config { .. },
             "FOLDER/config.json: `hidden_size` is missing";
         set("num_key_value_heads", json!(4)), LoadError::Config { .. },

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 /// Folders under `testdata`, at least one of each family.
-pub(crate) const MODELS: [&str; 14] = [
+pub(crate) const MODELS: [&str; 15] = [
     "gemma3",
     "gemma3_capped",
     "gemma3_text",
@@ -17,6 +17,7 @@ pub(crate) const MODELS: [&str; 14] = [
     "mistral",
     "nemotron_h",
     "phi",
+    "phi3",
     "qwen2",
     "qwen3",
     "qwen3_moe",

@@ -111,6 +111,45 @@ fn names_may_start_as_other_programs_have_it() {
     }
 }
 
+/// As transformers 5 holds them, and saves them if it is told to.
+#[test]
+fn experts_may_be_stored_as_one() {
+    for (name, gated) in [("qwen3_moe", true), ("nemotron_h", false)] {
+        let copy = TempDir::new().unwrap();
+        fs::copy(folder(name).join("config.json"), copy.path().join("config.json")).unwrap();
+        let weights = folder(name).join("model.safetensors");
+        let mut weights = safetensors::load(weights, &Device::Cpu).unwrap();
+        let layers: std::collections::BTreeSet<String> = (weights.keys())
+            .filter_map(|name| Some(name.split_once(".experts.0.")?.0.to_owned()))
+            .collect();
+        assert!(!layers.is_empty());
+        for layer in layers {
+            let mut take = |part: &str| -> Vec<Tensor> {
+                let name = |expert| format!("{layer}.experts.{expert}.{part}.weight");
+                (0..).map_while(|expert| weights.remove(&name(expert))).collect()
+            };
+            let (up, down) = (take("up_proj"), take("down_proj"));
+            let (part, up) = if gated {
+                let both = take("gate_proj").into_iter().zip(up);
+                let both = both.map(|(gate, up)| Tensor::cat(&[gate, up], 0).unwrap());
+                ("gate_up_proj", both.collect())
+            } else {
+                ("up_proj", up)
+            };
+            for (part, experts) in [(part, up), ("down_proj", down)] {
+                let stacked = Tensor::stack(&experts, 0).unwrap();
+                weights.insert(format!("{layer}.experts.{part}"), stacked);
+            }
+        }
+        safetensors::save(&weights, copy.path().join("model.safetensors")).unwrap();
+        let loaded = load(copy.path(), &LoadOptions::default()).unwrap();
+        for case in expected(name).cases {
+            let d = distance(&logits_last(&loaded, &case.prompt), &case.logits_last);
+            assert!(d < 1e-4, "{name}: {d}");
+        }
+    }
+}
+
 #[test]
 #[cfg(feature = "builtin")]
 fn the_builtin_model_loads_and_fits_its_tokenizer() {

@@ -2,6 +2,8 @@
 
 mod bad_folders;
 mod families;
+mod gguf;
+mod gguf_bad;
 mod golden;
 mod loading;
 mod observing;

@@ -13,6 +13,7 @@ pub(super) use self::decoding::{
     DecodingArgs, GrammarArgs, HuggingFaceArgs, LlamaCppArgs, SomeArgs, UNDER, VllmArgs,
 };
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
+use super::export::ExportArgs;
 use super::values::{self, Ids};
 
 /// Run a language model under the decoding settings of your choice, and see why each token came
@@ -37,8 +38,11 @@ pub(super) enum Command {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
-    /// List the model families that can be loaded, and what each can do
-    Models,
+    /// Write a model as a GGUF file, in the types that llama.cpp has
+    ExportGguf(ExportArgs),
+    /// List the model families that can be loaded, and what each can do; or load a model and say what
+    /// it is
+    Models(ModelsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +96,21 @@ pub(super) struct GenerateArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ModelsArgs {
+    /// What to load: a Hugging Face folder, a GGUF file, a name in Hugging Face's cache, or `builtin`
+    #[arg(value_name = "DIR|FILE.gguf|org/name|builtin")]
+    pub(super) model: Option<String>,
+
+    /// Where to: auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = values::device)]
+    pub(super) device: DeviceChoice,
+
+    /// In which type: auto, f32, f16 or bf16
+    #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = values::dtype)]
+    pub(super) dtype: Dtype,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Chat")]
 pub(super) struct ChatArgs {
     /// Take the prompt as what a user says, through the model's own chat template
@@ -115,9 +134,9 @@ pub(super) struct ChatArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub(super) struct ModelArgs {
-    /// A Hugging Face folder, the name of a model that is in Hugging Face's cache, or `builtin`: the
-    /// small model that comes with the program
-    #[arg(long, value_name = "DIR|org/name|builtin", default_value = "builtin")]
+    /// A Hugging Face folder, a GGUF file, the name of a model that is in Hugging Face's cache, or
+    /// `builtin`: the small model that comes with the program
+    #[arg(long, value_name = "DIR|FILE.gguf|org/name|builtin", default_value = "builtin")]
     pub(super) model: String,
 
     /// Which branch, tag or commit of a model in the cache [main]

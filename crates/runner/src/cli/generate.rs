@@ -6,7 +6,9 @@ use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use taper_runner::models::{LoadError, LoadOptions, LoadedModel, ModelError, load, locate};
+use taper_runner::models::{
+    LoadError, LoadOptions, LoadedModel, ModelError, load_with_progress, locate,
+};
 use taper_runner::sampling::{Ask, GenerationConfig, OneOrMany};
 use taper_runner::{
     Chat, Draft, EffectiveConfig, Generation, OnError, Outcome, Request, RequestError, RunError,
@@ -18,6 +20,7 @@ use super::args::{
 };
 use super::dump::Look;
 use super::failure::Failure;
+use super::progress::LoadProgress;
 use super::settings::Flags;
 use super::text::{Plain, summary};
 use super::trace::Traced;
@@ -170,7 +173,8 @@ pub(super) fn load_model(
         load_builtin(&options)?
     } else {
         locate(model, args.revision.as_deref()).and_then(|folder| {
-            let mut loaded = load(&folder, &options)?;
+            let progress = LoadProgress::new(model);
+            let mut loaded = load_with_progress(&folder, &options, &|share| progress.tell(share))?;
             if folder.as_os_str() != model {
                 // A snapshot's folder is called by its commit.
                 model.clone_into(&mut loaded.name);

@@ -5,9 +5,11 @@ mod beams;
 mod chat;
 mod conform;
 mod dump;
+mod export;
 mod failure;
 mod generate;
 mod models;
+mod progress;
 mod score;
 mod settings;
 mod style;
@@ -43,6 +45,7 @@ fn run() -> Result<(), Failure> {
         }
         Command::Score(args) => score::run(&args),
         Command::Conform { paths } => conform::run(&paths),
-        Command::Models => models::run(),
+        Command::ExportGguf(args) => export::run(&args),
+        Command::Models(args) => models::run(&args),
     }
 }

@@ -109,6 +109,9 @@ pub(super) fn summary(outcome: &Outcome) -> String {
     if let Some(speed) = outcome.timing.tokens_per_s {
         parts.push(format!("{speed:.1} tokens/s"));
     }
+    if let Some(seconds) = outcome.timing.load_s {
+        parts.push(format!("loaded in {seconds:.2} s"));
+    }
     if let Some(guessing) = &outcome.speculation {
         let (right, all) = (guessing.accepted, guessing.proposed);
         parts.push(format!("{right} of {all} guesses right, {} passes", guessing.passes));

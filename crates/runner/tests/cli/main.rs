@@ -7,6 +7,7 @@ mod conform;
 mod detokenizer;
 mod dump;
 mod engines;
+mod gguf;
 mod grammar;
 mod guidance;
 mod json;

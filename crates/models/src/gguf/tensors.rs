@@ -1,0 +1,136 @@
+//! The tensors of a GGUF file as the decoder wants them.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
+use candle_core::{DType, Device, Result, Tensor};
+
+use super::header::{Header, TensorEntry};
+use crate::load::LoadError;
+use crate::spec::{DecoderSpec, MixerSpec, QkvSpec, TensorSpec};
+use crate::weights::{TensorSource, check_shape};
+
+/// An open file and what its header says of the tensors.
+#[derive(Debug)]
+pub(super) struct Tensors {
+    file: Mutex<File>,
+    entries: HashMap<String, TensorEntry>,
+    /// Width of a head, by tensor, where the rows of each head are to be put in another order.
+    neighbours: HashMap<String, usize>,
+}
+
+impl Tensors {
+    pub(super) fn new(file: File, header: Header) -> Self {
+        Self { file: Mutex::new(file), entries: header.tensors, neighbours: HashMap::new() }
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        self.entries.keys()
+    }
+
+    /// Undoes llama.cpp's order of rows in what makes queries and keys of this model: there the two
+    /// numbers that are rotated together are neighbours, here they are half a head apart. A row of
+    /// blocks is whole blocks, so that nothing is computed.
+    pub(super) fn part_neighbours(&mut self, spec: &DecoderSpec) {
+        for mixer in spec.mixers() {
+            let MixerSpec::Attention(attention) = mixer else { continue };
+            let QkvSpec::Separate { q, k, .. } = &attention.qkv else { continue };
+            let names = [&q.weight, &k.weight].into_iter().chain(&q.bias).chain(&k.bias);
+            self.neighbours.extend(names.map(|name| (name.clone(), attention.head_dim)));
+        }
+    }
+
+    /// Checks a tensor by the header.
+    pub(super) fn check(&self, tensor: &TensorSpec) -> std::result::Result<(), LoadError> {
+        let TensorSpec { name, shape, .. } = tensor;
+        match self.entries.get(name) {
+            Some(entry) => check_shape(name, &entry.shape, shape),
+            None => Err(LoadError::MissingTensor { name: name.clone(), expected: shape.clone() }),
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Option<(&TensorEntry, Vec<u8>)>> {
+        let Some(entry) = self.entries.get(name) else { return Ok(None) };
+        let mut bytes = vec![0; entry.size];
+        // A reader that panicked left nothing behind that matters: every read seeks first.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(entry.offset))?;
+        file.read_exact(&mut bytes)?;
+        if let Some(&head_dim) = self.neighbours.get(name) {
+            bytes = halves(&bytes, entry.shape[0], head_dim);
+        }
+        Ok(Some((entry, bytes)))
+    }
+}
+
+/// Puts the rows of each head, whose pairs are neighbours, in another order: the first of each pair,
+/// and then the second. What is not made of whole heads stays: its shape will be refused.
+fn halves(bytes: &[u8], rows: usize, head_dim: usize) -> Vec<u8> {
+    let width = bytes.len() / rows;
+    let head = head_dim * width;
+    if head_dim < 2 || !rows.is_multiple_of(head_dim) {
+        return bytes.to_vec();
+    }
+    let mut ordered = Vec::with_capacity(bytes.len());
+    for head in bytes.chunks_exact(head) {
+        let row = |row: usize| &head[row * width..][..width];
+        (0..head_dim).step_by(2).for_each(|even| ordered.extend_from_slice(row(even)));
+        (1..head_dim).step_by(2).for_each(|odd| ordered.extend_from_slice(row(odd)));
+    }
+    ordered
+}
+
+/// The type of numbers that are stored one by one.
+fn plain(dtype: GgmlDType) -> Option<DType> {
+    match dtype {
+        GgmlDType::F32 => Some(DType::F32),
+        GgmlDType::F16 => Some(DType::F16),
+        GgmlDType::BF16 => Some(DType::BF16),
+        _ => None,
+    }
+}
+
+fn blocks(entry: &TensorEntry, bytes: Vec<u8>, device: &Device) -> Result<QTensor> {
+    let storage = QStorage::from_data(Cow::Owned(bytes), device, entry.dtype)?;
+    QTensor::new(storage, entry.shape.clone())
+}
+
+impl TensorSource for Tensors {
+    fn tensor(&self, name: &str, device: &Device) -> Result<Option<Tensor>> {
+        let Some((entry, bytes)) = self.read(name)? else { return Ok(None) };
+        match plain(entry.dtype) {
+            Some(dtype) => Tensor::from_raw_buffer(&bytes, dtype, &entry.shape, device).map(Some),
+            None => blocks(entry, bytes, device)?.dequantize(device).map(Some),
+        }
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    fn blocks(&self, name: &str, device: &Device) -> Result<Option<Arc<QTensor>>> {
+        let stored = self.entries.get(name);
+        if stored.is_none_or(|entry| plain(entry.dtype).is_some() || entry.shape.len() != 2) {
+            return Ok(None);
+        }
+        let Some((entry, bytes)) = self.read(name)? else { return Ok(None) };
+        blocks(entry, bytes, device).map(Arc::new).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_of_neighbours_become_halves() {
+        // Two heads of four rows, two bytes each.
+        let rows: Vec<u8> = (0..8).flat_map(|row| [row, row + 100]).collect();
+        let order: Vec<u8> = halves(&rows, 8, 4).into_iter().step_by(2).collect();
+        assert_eq!(order, [0, 2, 1, 3, 4, 6, 5, 7]);
+    }
+}
