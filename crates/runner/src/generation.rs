@@ -90,6 +90,7 @@ pub struct Generation<'m> {
     source: Source<'m>,
     config: EffectiveConfig,
     ask: Ask,
+    redraws: usize,
     pipeline: Pipeline,
     prompt: Vec<u32>,
     state: Box<dyn State>,
@@ -112,7 +113,8 @@ impl<'m> Generation<'m> {
     pub fn new(source: impl Into<Source<'m>>, request: Request) -> Result<Self, RequestError> {
         let source = source.into();
         let Request { prompt, config, semantics, ties, seed, on_error, ask, .. } = request;
-        let Request { search, best_of, forced_prefix, grammar, .. } = request;
+        let Request { search, best_of, forced_prefix, grammar, logits_dtype, redraws, .. } =
+            request;
         check_prompt(&prompt, source.model)?;
         let generation = complete(config, &semantics, prompt.len(), &source)?;
         if generation.num_beams.is_some_and(|beams| beams > 1) {
@@ -131,6 +133,7 @@ impl<'m> Generation<'m> {
             semantics,
             ties,
             on_error,
+            logits_dtype,
             guide,
             grammar,
             search,
@@ -149,6 +152,7 @@ impl<'m> Generation<'m> {
             source,
             config,
             ask,
+            redraws,
             pipeline,
             prompt,
         })
@@ -230,7 +234,8 @@ impl<'m> Generation<'m> {
         let both = [Some((own, &self.prompt[..])), guide].into_iter().flatten();
         let work: Vec<_> =
             both.map(|(row, tokens)| Work { row, tokens, want: Want::Last }).collect();
-        let passed = self.source.model.forward(&mut *self.state, &work, &mut self.outputs);
+        let dtype = self.config.logits_dtype;
+        let passed = dtype.forward(self.source.model, &mut *self.state, &work, &mut self.outputs);
         self.clock.prefill = began.elapsed();
         passed?;
         let first = Rows { own, guide: guide.map(|(row, _)| row) };
@@ -261,7 +266,8 @@ impl<'m> Generation<'m> {
         let work: Vec<Work<'_>> =
             group.iter().flat_map(|&i| self.sequences[i].next_work()).collect();
         let began = Instant::now();
-        let passed = self.source.model.forward(&mut *self.state, &work, &mut self.outputs);
+        let dtype = self.config.logits_dtype;
+        let passed = dtype.forward(self.source.model, &mut *self.state, &work, &mut self.outputs);
         self.clock.decode += began.elapsed();
         passed?;
         self.clock.decoded += group.len();
@@ -285,6 +291,7 @@ impl<'m> Generation<'m> {
             pipeline: &self.pipeline,
             config: &self.config,
             ask: self.ask,
+            redraws: self.redraws,
             tokenizer: self.source.tokenizer,
             sequence: i,
         };

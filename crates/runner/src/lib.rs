@@ -7,8 +7,10 @@ pub mod conform;
 mod detokenizer;
 mod dump;
 mod error;
+pub mod experiment;
 mod generation;
 mod grammar;
+mod logits_dtype;
 mod outcome;
 mod request;
 mod score;
@@ -22,9 +24,10 @@ pub use dump::{Dump, DumpError};
 pub use error::{RequestError, RunError};
 pub use generation::{Draft, Generation, Source, SpeculationReport, Step};
 pub use grammar::TextGrammar;
+pub use logits_dtype::LogitsDtype;
 pub use outcome::{
-    EffectiveConfig, FinishReason, MemoryUse, OnError, Outcome, SequenceOutcome, StageReport,
-    StepReport, Timing, TopToken, Usage, tie_policy_name,
+    EffectiveConfig, FinishReason, MemoryUse, OnError, Outcome, Redraw, SequenceOutcome,
+    StageReport, StepReport, Timing, TopToken, Usage, tie_policy_name,
 };
 pub use request::{
     DEFAULT_MAX_NEW_TOKENS, ModelConfigError, Request, draw_seed, model_config, tokenize,

@@ -1,10 +1,11 @@
 //! What a run yields: the object that `taper generate --format json` prints.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use taper_sampling::{GenerationConfig, TiePolicy};
 
 use crate::generation::SpeculationReport;
 use crate::grammar::TextGrammar;
+use crate::logits_dtype::LogitsDtype;
 use crate::score::TokenScore;
 use crate::search::{BeamTreeNode, SearchMode};
 use crate::semantics::Semantics;
@@ -56,6 +57,9 @@ pub struct EffectiveConfig {
     pub ties: Option<TiePolicy>,
     /// What happens when no token can be chosen.
     pub on_error: OnError,
+    /// The precision that rows of logits were rounded to, if they were.
+    #[serde(skip_serializing_if = "LogitsDtype::is_usual")]
+    pub logits_dtype: LogitsDtype,
     /// Under guidance, the tokens that the second row of each sequence begins with.
     #[serde(rename = "negative_prompt_ids", skip_serializing_if = "Option::is_none")]
     pub guide: Option<Vec<u32>>,
@@ -119,7 +123,7 @@ pub struct SequenceOutcome {
 }
 
 /// Why a sequence ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FinishReason {
@@ -182,6 +186,10 @@ pub struct StepReport {
     /// What each stage did, if a trace was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stages: Option<Vec<StageReport>>,
+    /// How often each token came up when the step was drawn again, most frequent first, if that was
+    /// asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redraws: Option<Vec<Redraw>>,
     /// The error that [`OnError::Argmax`] passed over, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passed_over: Option<String>,
@@ -202,8 +210,20 @@ pub struct TopToken {
     pub removed_by: Option<String>,
 }
 
+/// How often a token came up when its step was drawn again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Redraw {
+    /// The token.
+    pub token: u32,
+    /// Its own text.
+    pub text: String,
+    /// How often.
+    pub count: usize,
+}
+
 /// What a stage did at one step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StageReport {
     /// Its name.
@@ -229,7 +249,7 @@ pub struct Usage {
 }
 
 /// How long it took, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Timing {
     /// Loading the model; `None` if the run did not load it.

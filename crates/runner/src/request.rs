@@ -12,6 +12,7 @@ use taper_sampling::{Ask, GenerationConfig, OneOrMany, TiePolicy};
 use crate::error::RequestError;
 use crate::generation::Source;
 use crate::grammar::TextGrammar;
+use crate::logits_dtype::LogitsDtype;
 use crate::outcome::OnError;
 use crate::search::{SearchMode, fill_beams};
 use crate::semantics::Semantics;
@@ -50,8 +51,13 @@ pub struct Request {
     pub seed: Option<u64>,
     /// What to do when no token can be chosen.
     pub on_error: OnError,
+    /// The precision that rows of logits are rounded to first.
+    pub logits_dtype: LogitsDtype,
     /// What to report of each token; for [`Ask::token`] nothing is.
     pub ask: Ask,
+    /// Draw each step so many times more, with other randomness, and report what came up. The run goes
+    /// on as without; beams have no such draws.
+    pub redraws: usize,
     /// How beams search, if there are several.
     pub search: SearchMode,
     /// Draw so many sequences and return the best: those with the highest mean log-probability under
@@ -73,7 +79,9 @@ impl Request {
             ties: None,
             seed: None,
             on_error: OnError::default(),
+            logits_dtype: LogitsDtype::default(),
             ask: Ask::token(),
+            redraws: 0,
             search: SearchMode::default(),
             best_of: None,
             forced_prefix: Vec::new(),

@@ -9,7 +9,7 @@ pub mod grammar;
 
 /// What a Hugging Face folder of the model would hold: `config.json`, `model.safetensors` (`f16`)
 /// and `tokenizer.json`.
-pub(crate) fn files() -> (&'static str, &'static [u8], &'static [u8]) {
+pub fn files() -> (&'static str, &'static [u8], &'static [u8]) {
     (
         include_str!("data/config.json"),
         include_bytes!("data/model.safetensors"),

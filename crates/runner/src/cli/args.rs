@@ -6,6 +6,8 @@ mod observing;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use taper_runner::LogitsDtype;
+use taper_runner::experiment::Table;
 use taper_runner::models::{DeviceChoice, Dtype};
 use taper_runner::sampling::TiePolicy;
 
@@ -14,6 +16,7 @@ pub(super) use self::decoding::{
 };
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
 use super::export::ExportArgs;
+use super::sweep::SweepArgs;
 use super::values::{self, Ids};
 
 /// Run a language model under the decoding settings of your choice, and see why each token came
@@ -32,6 +35,16 @@ pub(super) enum Command {
     Generate(Box<GenerateArgs>),
     /// Say how likely a text is under a model: token by token, and its perplexity
     Score(Box<ScoreArgs>),
+    /// Run prompts × settings × seeds, record each run, and sum them up
+    Sweep(Box<SweepArgs>),
+    /// Sum up what a sweep recorded, finished or not, and write its summary.csv again
+    Summarize {
+        /// The sweep's folder
+        dir: PathBuf,
+        /// What to show: summary, prompts, jaccard, kept, texts, steps [summary,texts]
+        #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = values::table)]
+        tables: Vec<Table>,
+    },
     /// Run cases that other engines made, and say where this build differs
     Conform {
         /// Case files (JSON Lines), and model folders with an expected.json
@@ -168,6 +181,11 @@ pub(super) struct EngineArgs {
     /// lowest-id, highest-id, random or error
     #[arg(long, value_name = "POLICY", value_parser = values::ties)]
     pub(super) ties: Option<TiePolicy>,
+
+    /// Round each row of logits first, to f32 (not at all), f16 or bf16, as a model that computes in
+    /// that type has them [f32]
+    #[arg(long, value_name = "TYPE", value_parser = values::logits_dtype)]
+    pub(super) logits_dtype: Option<LogitsDtype>,
 
     /// Names the randomness: the same seed gives the same tokens. Drawn and reported if not given
     #[arg(long, value_name = "N", value_parser = values::seed)]

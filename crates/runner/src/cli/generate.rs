@@ -238,6 +238,7 @@ fn request(
         OnErrorArg::Refuse => OnError::Refuse,
         OnErrorArg::Argmax => OnError::Argmax,
     };
+    request.logits_dtype = args.engine.logits_dtype.unwrap_or_default();
     request.ask = ask(&args.output);
     if let Some(text) = &args.forced_prefix {
         let told = |error| Failure::Usage(format!("--forced-prefix: {error}"));

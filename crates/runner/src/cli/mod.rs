@@ -13,6 +13,7 @@ mod progress;
 mod score;
 mod settings;
 mod style;
+mod sweep;
 mod text;
 mod trace;
 mod values;
@@ -44,6 +45,8 @@ fn run() -> Result<(), Failure> {
             generate::run(&args, &flags)
         }
         Command::Score(args) => score::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
+        Command::Summarize { dir, tables } => sweep::again(&dir, &tables),
         Command::Conform { paths } => conform::run(&paths),
         Command::ExportGguf(args) => export::run(&args),
         Command::Models(args) => models::run(&args),

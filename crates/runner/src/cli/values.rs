@@ -3,13 +3,16 @@
 mod lists;
 mod samplers;
 
+use std::num::NonZeroUsize;
+
+use taper_runner::experiment::Table;
 use taper_runner::models::{DeviceChoice, Dtype};
 use taper_runner::sampling::search::EarlyStopping;
 use taper_runner::sampling::{
     AdaptiveP, ClassifierFreeGuidance, Dry, EpsilonCutoff, EtaCutoff, RepetitionPenalty, TiePolicy,
     TopH,
 };
-use taper_runner::{MirostatVersion, SearchMode};
+use taper_runner::{LogitsDtype, MirostatVersion, SearchMode};
 
 pub(super) use self::lists::{
     Decay, Ids, LogitBiases, SequenceBiases, Sequences, decay, eos_ids, id, ids, logit_bias,
@@ -99,6 +102,20 @@ pub(super) fn switchable_count(text: &str) -> Result<usize, String> {
 pub(super) fn count(text: &str) -> Result<usize, String> {
     let count = text.trim().parse().ok().filter(|&count| count > 0);
     count.ok_or_else(|| "it must be a whole number, at least 1".to_owned())
+}
+
+pub(super) fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    text.trim().parse().map_err(|_| "it must be a whole number, at least 1".to_owned())
+}
+
+pub(super) fn table(text: &str) -> Result<Table, String> {
+    Table::named(text).ok_or_else(|| format!("it must be one of {}", Table::NAMES.join(", ")))
+}
+
+pub(super) fn logits_dtype(text: &str) -> Result<LogitsDtype, String> {
+    let all = [LogitsDtype::F32, LogitsDtype::F16, LogitsDtype::Bf16];
+    let named = all.into_iter().find(|dtype| dtype.name() == text);
+    named.ok_or_else(|| "it must be f32, f16 or bf16".to_owned())
 }
 
 pub(super) fn seed(text: &str) -> Result<u64, String> {

@@ -1,5 +1,7 @@
 //! One sequence of a run, and the choice of its next token.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use taper_models::tokenizers::Tokenizer;
@@ -11,8 +13,12 @@ use taper_sampling::{
 use crate::detokenizer::{Detokenizer, token_text};
 use crate::error::RunError;
 use crate::outcome::{
-    EffectiveConfig, FinishReason, OnError, SequenceOutcome, StageReport, StepReport, TopToken,
+    EffectiveConfig, FinishReason, OnError, Redraw, SequenceOutcome, StageReport, StepReport,
+    TopToken,
 };
+
+/// The bit that tells the streams of draws for the report alone.
+const REDRAWN: u64 = 1 << 62;
 
 /// A sequence's rows in the model's state.
 #[derive(Debug, Clone, Copy)]
@@ -163,6 +169,8 @@ pub(super) struct Chooser<'c> {
     /// The logits of the row that guidance leads away from.
     pub(super) unconditional: Option<&'c [f32]>,
     pub(super) ask: Ask,
+    /// How many times to draw the step again for the report.
+    pub(super) redraws: usize,
     pub(super) tokenizer: Option<&'c Tokenizer>,
     pub(super) sequence: usize,
 }
@@ -180,15 +188,14 @@ impl Chooser<'_> {
         let key = DrawKey::new(self.config.seed).stream(self.sequence as u64).step(made as u64);
         let ranked = self.config.best_of.is_some();
         let ask = Ask { logprob: self.ask.logprob || ranked, ..self.ask };
-        let step = Step::new(key).history(&sequence.history).memory(&sequence.memory).ask(ask);
-        let step = self.unconditional.map_or(step, |row| step.unconditional(row));
+        let step = self.step(key, sequence).ask(ask);
         let began = Instant::now();
         let selected = match guess {
             Some(guess) => self.pipeline.select_with_guess(logits, &step, guess, workspace),
             None => self.pipeline.select(logits, &step, workspace),
         };
         let took = began.elapsed();
-        let choice = match selected {
+        let mut choice = match selected {
             Ok(mut selection) => self.report(&mut selection).map(|report| {
                 let logprob = ranked.then(|| selection.logprob.unwrap_or(f64::NAN));
                 Choice { accepted: selection.accepted(), report, logprob }
@@ -198,7 +205,48 @@ impl Chooser<'_> {
             }
             Err(source) => self.argmax(logits, made, source.to_string()),
         };
+        if let Ok(Choice { report: Some(report), .. }) = &mut choice
+            && self.redraws > 0
+            && report.passed_over.is_none()
+        {
+            match self.redraw(logits, sequence, key, workspace) {
+                Ok(redrawn) => report.redraws = Some(redrawn),
+                Err(error) => return (Err(error), took),
+            }
+        }
         (choice, took)
+    }
+
+    fn step<'s>(&'s self, key: DrawKey, sequence: &'s Sequence<'_>) -> Step<'s> {
+        let step = Step::new(key).history(&sequence.history).memory(&sequence.memory);
+        self.unconditional.map_or(step, |row| step.unconditional(row))
+    }
+
+    /// What comes up in the same place under other randomness.
+    fn redraw(
+        &self,
+        logits: &[f32],
+        sequence: &Sequence<'_>,
+        key: DrawKey,
+        workspace: &mut Workspace,
+    ) -> Result<Vec<Redraw>, RunError> {
+        let mut counts = BTreeMap::new();
+        for again in 0..self.redraws as u64 {
+            // Streams that no sequence has: those of sequences count from 0.
+            let stream = REDRAWN | self.sequence as u64 | again << 24;
+            let step = self.step(key.stream(stream), sequence);
+            let selected = self.pipeline.select(logits, &step, workspace);
+            let selection = selected.map_err(|source| RunError::Select {
+                sequence: self.sequence,
+                step: key.step as usize,
+                source,
+            })?;
+            *counts.entry(selection.token).or_insert(0) += 1;
+        }
+        let mut counts: Vec<(u32, usize)> = counts.into_iter().collect();
+        counts.sort_by_key(|&(_, count)| Reverse(count));
+        let one = |(token, count)| Ok(Redraw { token, text: self.text(token)?, count });
+        counts.into_iter().map(one).collect()
     }
 
     /// [`OnError::Argmax`]: the best of what is finite.
@@ -221,6 +269,7 @@ impl Chooser<'_> {
             entropy: None,
             top: None,
             stages: None,
+            redraws: None,
             passed_over: Some(reason),
         };
         let report = (self.ask != Ask::token()).then_some(report);
@@ -243,6 +292,7 @@ impl Chooser<'_> {
             entropy: selection.entropy,
             top,
             stages: selection.trace.map(stage_reports),
+            redraws: None,
             passed_over: None,
         }))
     }

@@ -126,7 +126,8 @@ impl<'m> Generation<'m> {
         let tokens: Vec<u32> =
             std::iter::once(last).chain(guesses.iter().map(Guess::token)).collect();
         let work = [Work { row, tokens: &tokens, want: Want::All }];
-        let passed = self.source.model.forward(&mut *self.state, &work, &mut self.outputs);
+        let dtype = self.config.logits_dtype;
+        let passed = dtype.forward(self.source.model, &mut *self.state, &work, &mut self.outputs);
         self.clock.decode += began.elapsed();
         passed?;
         let right = self.verify(&guesses)?;
@@ -175,7 +176,8 @@ impl<'m> Generation<'m> {
         self.state.drop_row(row)?;
         self.sequences[0].move_to(spare);
         let work = [Work { row: spare, tokens: kept, want: Want::Last }];
-        self.source.model.forward(&mut *self.state, &work, &mut self.outputs)?;
+        let dtype = self.config.logits_dtype;
+        dtype.forward(self.source.model, &mut *self.state, &work, &mut self.outputs)?;
         Ok(())
     }
 }

@@ -73,7 +73,7 @@ impl<'m> Search<'m> {
     pub fn new(source: impl Into<Source<'m>>, request: Request) -> Result<Self, RequestError> {
         let source = source.into();
         let Request { prompt, config, semantics, ties, seed, on_error, ask, .. } = request;
-        let Request { search, best_of, forced_prefix, grammar, .. } = request;
+        let Request { search, best_of, forced_prefix, grammar, logits_dtype, .. } = request;
         if let Some(best_of) = best_of {
             return refuse("best_of", best_of, "left out with num_beams above 1");
         }
@@ -98,6 +98,7 @@ impl<'m> Search<'m> {
             semantics,
             ties,
             on_error,
+            logits_dtype,
             guide: None,
             grammar,
             search,
@@ -187,12 +188,14 @@ impl<'m> Search<'m> {
 
     /// Passes the beams' last tokens through the model, and its logits through the stages.
     fn forward(&mut self) -> Result<(), RunError> {
+        let dtype = self.config.logits_dtype;
         if self.clock.started.is_none() {
             self.clock.started = Some(Instant::now());
             self.states = vec![self.state.new_row()];
             let work = [Work { row: self.states[0], tokens: &self.prompt, want: Want::Last }];
             let began = Instant::now();
-            let passed = self.source.model.forward(&mut *self.state, &work, &mut self.outputs);
+            let passed =
+                dtype.forward(self.source.model, &mut *self.state, &work, &mut self.outputs);
             self.clock.prefill = began.elapsed();
             passed?;
             return self.score(0..1);
@@ -207,7 +210,8 @@ impl<'m> Search<'m> {
             };
             let work: Vec<Work<'_>> = group.clone().map(one).collect();
             let began = Instant::now();
-            let passed = self.source.model.forward(&mut *self.state, &work, &mut self.outputs);
+            let passed =
+                dtype.forward(self.source.model, &mut *self.state, &work, &mut self.outputs);
             self.clock.decode += began.elapsed();
             passed?;
             self.clock.decoded += work.len();

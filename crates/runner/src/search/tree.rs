@@ -1,6 +1,6 @@
 //! The tree of a search as a report: what was looked at, and what became of it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use taper_models::tokenizers::Tokenizer;
 use taper_sampling::search::{Fate, TreeNode};
 
@@ -9,7 +9,7 @@ use crate::error::RunError;
 use crate::outcome::FinishReason;
 
 /// A candidate that a beam search looked at.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BeamTreeNode {
     /// Index of the node that it continues; `None` if that is the prompt.
@@ -33,7 +33,7 @@ pub struct BeamTreeNode {
 }
 
 /// What became of a candidate; see [`Fate`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BeamFate {

@@ -17,4 +17,8 @@ mod runs;
 mod score;
 mod speculation;
 mod support;
+mod sweep;
+mod sweep_bad_input;
+mod sweep_kills;
+mod sweep_lessons;
 mod text;

@@ -1,0 +1,30 @@
+//! Experiments: prompts × settings × seeds, a record of each run, and what the records say.
+
+mod digest;
+mod folder;
+mod knobs;
+mod manifest;
+mod plan;
+mod record;
+mod records;
+mod score;
+mod settings;
+mod shipped;
+mod spec;
+mod summary;
+mod sweep;
+
+pub use self::digest::digest_of;
+#[cfg(feature = "builtin")]
+pub use self::digest::digest_of_builtin;
+pub use self::folder::FolderError;
+pub use self::knobs::{Knob, KnobError, Knobs, knobs};
+pub use self::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
+pub use self::plan::{Plan, PlanError};
+pub use self::record::{Alternative, Record, RunId, StepRecord};
+pub use self::records::{MANIFEST, RECORDS, Records, RecordsError, SUMMARY};
+pub use self::shipped::{Shipped, UnknownSpec, shipped};
+pub use self::spec::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
+pub use self::summary::{Between, Estimate, METRICS, Row, Spread, Summary};
+pub use self::sweep::{SweepError, SweepEvent, SweepOptions, Swept, sweep};
+pub use crate::outcome::Redraw;

@@ -1,0 +1,338 @@
+//! A spec on a model: which runs there are, and each of them.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use taper_models::LoadedModel;
+use taper_sampling::{Ask, DrawKey, Draws, GenerationConfig, OneOrMany, Purpose};
+
+use super::manifest::{Manifest, ModelId, Prompt, Versions};
+use super::record::{Record, RunId, StepRecord};
+use super::score::score;
+use super::settings::{Resolved, settings};
+use super::spec::{PromptText, Spec, SpecError};
+use crate::chat::{Chat, ChatError, ChatTemplate};
+use crate::error::RequestError;
+use crate::generation::Generation;
+use crate::outcome::{FinishReason, Outcome, SequenceOutcome};
+use crate::request::{Request, tokenize};
+use crate::search::Search;
+
+/// What further seeds are derived from a seed for.
+const FURTHER_RUNS: Purpose = Purpose::Custom(0x7377_6565);
+
+/// Pairs of prompts and settings that are tried before the first run; of more, so many that each
+/// prompt and each setting has one.
+const TRIED: usize = 4096;
+
+/// An experiment on a model, ready to run.
+#[derive(Debug)]
+pub struct Plan<'m> {
+    loaded: &'m LoadedModel,
+    spec: Spec,
+    manifest: Manifest,
+    settings: Vec<Resolved>,
+    /// For each prompt, the token besides the model's own that ends a turn of a chat.
+    ends_of_turn: Vec<Option<u32>>,
+}
+
+/// Why a spec can not be run on a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The spec is wrong by itself, or with this model.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A prompt can not be made tokens of.
+    #[error("prompt {name:?}: {source}")]
+    Prompt {
+        /// Which.
+        name: String,
+        /// Why.
+        source: RequestError,
+    },
+    /// A prompt does not go through the chat template.
+    #[error("prompt {name:?}: {source}")]
+    Chat {
+        /// Which.
+        name: String,
+        /// Why.
+        source: ChatError,
+    },
+    /// A setting does not go with a prompt on this model.
+    #[error("setting {label:?}, prompt {prompt:?}: {source}")]
+    Setting {
+        /// Which setting.
+        label: String,
+        /// Which prompt.
+        prompt: String,
+        /// Why.
+        source: RequestError,
+    },
+}
+
+impl<'m> Plan<'m> {
+    /// Checks a spec against a model and lays out the runs. `digest` tells the model's weights from
+    /// others of the same name: see [`digest_of`](super::digest_of).
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong.
+    pub fn new(
+        spec: &Spec,
+        loaded: &'m LoadedModel,
+        digest: Option<String>,
+    ) -> Result<Self, PlanError> {
+        let settings = settings(spec, Some(loaded))?;
+        let (prompts, ends_of_turn) = prompts(spec, loaded)?;
+        let model = ModelId { name: loaded.name.clone(), digest };
+        let manifest = manifest(spec, model, prompts, &settings);
+        let plan = Self { loaded, spec: spec.clone(), manifest, settings, ends_of_turn };
+        plan.try_all()?;
+        Ok(plan)
+    }
+
+    /// What the runs are of.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// All runs, in canonical order.
+    pub fn runs(&self) -> impl Iterator<Item = RunId> {
+        let (prompts, seeds) = (0..self.manifest.prompts.len(), self.manifest.seeds.len());
+        prompts.flat_map(move |prompt| {
+            self.settings.iter().enumerate().flat_map(move |(setting, resolved)| {
+                let seeds = if resolved.setting.control { 1 } else { seeds };
+                (0..seeds).map(move |seed| RunId { prompt, setting, seed })
+            })
+        })
+    }
+
+    /// Makes a run; `None` if `stop` said so between two tokens.
+    ///
+    /// A model or a sampler that fails is no error here: the record says so.
+    ///
+    /// # Errors
+    ///
+    /// When the setting does not go with the prompt.
+    ///
+    /// # Panics
+    ///
+    /// When `id` is none of [`runs`](Self::runs).
+    pub fn run(&self, id: RunId, stop: &dyn Fn() -> bool) -> Result<Option<Record>, RequestError> {
+        let request = self.request(id);
+        let made = if searches(&request) {
+            self.search(request, stop)?
+        } else {
+            self.generate(request, stop)?
+        };
+        Ok(made.map(|(outcome, error)| self.record(id, outcome, error)))
+    }
+
+    fn record(&self, id: RunId, mut outcome: Outcome, mut error: Option<String>) -> Record {
+        // A run is one sequence, or none if a search failed at its first step.
+        let none = || SequenceOutcome {
+            tokens: Vec::new(),
+            text: String::new(),
+            finish_reason: FinishReason::Error,
+            score: None,
+            inclusion_probability: None,
+            steps: None,
+        };
+        let sequence = std::mem::take(&mut outcome.sequences).into_iter().next();
+        let sequence = sequence.unwrap_or_else(none);
+        let steps = sequence.steps.map(|steps| steps.into_iter().map(StepRecord::from).collect());
+        let steps = steps.unwrap_or_else(|| {
+            let (prompt, dtype) = (&outcome.prompt_tokens, outcome.config.logits_dtype);
+            let top = self.spec.top_logprobs;
+            let scored = score(self.loaded, prompt, &sequence.tokens, dtype, top);
+            scored.unwrap_or_else(|failed| {
+                error.get_or_insert(failed.to_string());
+                Vec::new()
+            })
+        });
+        let setting = &self.settings[id.setting].setting;
+        Record {
+            id,
+            label: setting.label.clone(),
+            knobs: setting.knobs.clone(),
+            control: setting.control,
+            prompt: self.manifest.prompts[id.prompt].name.clone(),
+            prompt_tokens: outcome.prompt_tokens,
+            seed: outcome.config.seed,
+            model: self.manifest.model.clone(),
+            versions: self.manifest.versions.clone(),
+            config: object(&outcome.config),
+            tokens: sequence.tokens,
+            text: sequence.text,
+            finish_reason: sequence.finish_reason,
+            error,
+            score: sequence.score,
+            steps,
+            tree: outcome.tree,
+            timing: outcome.timing,
+        }
+    }
+
+    fn generate(&self, request: Request, stop: &dyn Fn() -> bool) -> Made {
+        let mut generation = Generation::new(self.loaded, request)?;
+        let mut error = None;
+        for step in &mut generation {
+            error = step.err().map(|failed| failed.to_string());
+            if stop() {
+                return Ok(None);
+            }
+        }
+        Ok(Some((generation.into_outcome(), error)))
+    }
+
+    fn search(&self, request: Request, stop: &dyn Fn() -> bool) -> Made {
+        let mut search = Search::new(self.loaded, request)?;
+        let error = loop {
+            match search.advance() {
+                Ok(true) if stop() => return Ok(None),
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(failed) => break Some(failed.to_string()),
+            }
+        };
+        Ok(Some((search.into_outcome(), error)))
+    }
+
+    fn request(&self, id: RunId) -> Request {
+        let mut request = self.settings[id.setting].request.clone();
+        request.prompt.clone_from(&self.manifest.prompts[id.prompt].tokens);
+        request.seed = Some(self.manifest.seeds[id.seed]);
+        request.ask = Ask {
+            logprob: true,
+            entropy: true,
+            probability: true,
+            kept: true,
+            top_logprobs: self.spec.top_logprobs,
+            trace: self.spec.trace,
+        };
+        request.redraws = self.spec.redraws;
+        if let Some(token) = self.ends_of_turn[id.prompt] {
+            let mut ids = request.config.eos_ids().to_vec();
+            if !ids.contains(&token) {
+                ids.push(token);
+            }
+            let eos_token_id = Some(OneOrMany::Many(ids));
+            request.config = GenerationConfig { eos_token_id, ..request.config };
+        }
+        request
+    }
+
+    /// Lets each setting be refused before the first run instead of at its turn.
+    fn try_all(&self) -> Result<(), PlanError> {
+        let (prompts, settings) = (self.manifest.prompts.len(), self.settings.len());
+        let all = prompts.saturating_mul(settings);
+        let few = all <= TRIED;
+        for pair in 0..if few { all } else { prompts.max(settings) } {
+            let setting = if few { pair / prompts } else { pair % settings };
+            let prompt = pair % prompts;
+            let request = self.request(RunId { prompt, setting, seed: 0 });
+            let tried = if searches(&request) {
+                Search::new(self.loaded, request).map(drop)
+            } else {
+                Generation::new(self.loaded, request).map(drop)
+            };
+            tried.map_err(|source| PlanError::Setting {
+                label: self.settings[setting].setting.label.clone(),
+                prompt: self.manifest.prompts[prompt].name.clone(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn searches(request: &Request) -> bool {
+    request.config.num_beams.is_some_and(|beams| beams > 1)
+}
+
+/// What a run came to, with the failure that ended it; `None` if it was stopped.
+type Made = Result<Option<(Outcome, Option<String>)>, RequestError>;
+
+fn manifest(spec: &Spec, model: ModelId, prompts: Vec<Prompt>, settings: &[Resolved]) -> Manifest {
+    let mut swept: Vec<String> = Vec::new();
+    for resolved in settings.iter().filter(|resolved| !resolved.setting.control) {
+        let new = resolved.setting.knobs.keys().filter(|name| !swept.contains(name));
+        let new: Vec<String> = new.cloned().collect();
+        swept.extend(new);
+    }
+    let seeds = spec.seeds.iter().flat_map(|seed| {
+        let further = (1..spec.runs as u64).map(move |run| {
+            let draws = Draws::new(DrawKey::new(seed).stream(run));
+            // As many bits as any JSON reader takes for a whole number.
+            draws.bits(FURTHER_RUNS, 0) >> 11
+        });
+        std::iter::once(seed).chain(further)
+    });
+    let of_spec = object(spec);
+    // What the runs depend on: how they are called and shown may change.
+    let mut of_runs = of_spec.clone();
+    of_runs.retain(|key, _| !["title", "about", "tables"].contains(&key.as_str()));
+    let text = serde_json::json!([of_runs, model, prompts]).to_string();
+    Manifest {
+        digest: hex(&Sha256::digest(text)),
+        versions: Versions::of_this_build(),
+        model,
+        title: spec.title.clone(),
+        about: spec.about.clone(),
+        spec: of_spec,
+        prompts,
+        settings: settings.iter().map(|resolved| resolved.setting.clone()).collect(),
+        swept,
+        seeds: seeds.collect(),
+        runs: spec.count(),
+    }
+}
+
+type Prompts = (Vec<Prompt>, Vec<Option<u32>>);
+
+fn prompts(spec: &Spec, loaded: &LoadedModel) -> Result<Prompts, PlanError> {
+    let tokenizer = loaded.tokenizer.as_ref();
+    let mut all = Prompts::default();
+    for prompt in &spec.prompts {
+        let mut end_of_turn = None;
+        let (text, tokens) = match &prompt.text {
+            PromptText::Ids(ids) => (None, Ok(ids.clone())),
+            PromptText::Text(text) => (Some(text), tokenize(tokenizer, text)),
+            PromptText::Chat(text) => {
+                let name = || prompt.name.as_ref().unwrap_or(text).clone();
+                let told = |source| PlanError::Chat { name: name(), source };
+                let template = ChatTemplate::of(loaded).map_err(told)?;
+                let turn = serde_json::json!([{ "role": "user", "content": text }]);
+                let rendered = template.render(&Chat::new(turn)).map_err(told)?;
+                end_of_turn = tokenizer.and_then(|tokenizer| template.end_of_turn(tokenizer));
+                // The template has put the special tokens where they belong.
+                (Some(text), crate::request::tokenize_plain(tokenizer, &rendered))
+            }
+        };
+        let name = prompt.name.as_ref().or(text).cloned();
+        let name = name.unwrap_or_else(|| format!("{:?}", tokens.as_deref().unwrap_or_default()));
+        let tokens = tokens.map_err(|source| PlanError::Prompt { name: name.clone(), source })?;
+        all.0.push(Prompt { name, text: text.cloned(), tokens });
+        all.1.push(end_of_turn);
+    }
+    Ok(all)
+}
+
+/// What serde makes an object of.
+fn object(value: &impl serde::Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // A write to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

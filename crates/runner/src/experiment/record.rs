@@ -1,0 +1,157 @@
+//! One run of an experiment, with everything needed to repeat it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::manifest::{ModelId, Versions};
+use crate::outcome::{FinishReason, Redraw, StageReport, StepReport, Timing};
+use crate::search::BeamTreeNode;
+
+/// Which run of an experiment. The order of ids is the canonical order of records: by prompt, then
+/// setting, then seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RunId {
+    /// Index into the prompts of the [`Manifest`](super::Manifest), from 0.
+    pub prompt: usize,
+    /// Index into its settings, from 0.
+    pub setting: usize,
+    /// Index into its seeds, from 0.
+    pub seed: usize,
+}
+
+/// One run: a line of `records.jsonl`.
+///
+/// But for [`timing`](Self::timing) it is a function of the spec, the model and the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Record {
+    /// Which run.
+    pub id: RunId,
+    /// The label of its setting.
+    pub label: String,
+    /// The knobs of its setting, without those that all settings have in common.
+    pub knobs: Map<String, Value>,
+    /// Whether it is the greedy control that the others are held against.
+    pub control: bool,
+    /// What the prompt is called, or its text.
+    pub prompt: String,
+    /// The prompt.
+    pub prompt_tokens: Vec<u32>,
+    /// The seed that names its randomness.
+    pub seed: u64,
+    /// The model.
+    pub model: ModelId,
+    /// What made the record.
+    pub versions: Versions,
+    /// All settings in effect, as `taper generate --format json` prints them.
+    pub config: Map<String, Value>,
+    /// The tokens after the prompt, the one that ended the text included.
+    pub tokens: Vec<u32>,
+    /// Their text, special tokens left out; it ends before a stop string.
+    pub text: String,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// What went wrong, if the run failed; the tokens are those before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What beams are ranked by; `None` without beams.
+    pub score: Option<f64>,
+    /// One for each token. After a beam search those of the best beam, without what a search does not
+    /// have: probabilities, kept sets and stages.
+    pub steps: Vec<StepRecord>,
+    /// What a beam search looked at, if a trace was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Vec<BeamTreeNode>>,
+    /// How long it took. Runs of the same time share the machine.
+    pub timing: Timing,
+}
+
+/// What is known of one token of a run. A number is `None` where the row of logits had none, as
+/// with a NaN among them.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StepRecord {
+    /// The token.
+    pub token: u32,
+    /// Its own text, as it stands within a text.
+    pub text: String,
+    /// Its log-probability (nats) under the model itself.
+    pub logprob: Option<f64>,
+    /// Its share of the distribution that the selector saw.
+    pub probability: Option<f64>,
+    /// Its place in the model's own order, from 1.
+    pub rank: Option<usize>,
+    /// How many tokens could have been chosen.
+    pub kept: Option<usize>,
+    /// The entropy (nats) of the model's own distribution.
+    pub entropy: Option<f64>,
+    /// The model's own best tokens, best first; as many as the spec's `top_logprobs` says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub top: Vec<Alternative>,
+    /// What each stage left, in order; empty if the spec's `trace` is false.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageReport>,
+    /// How often each token came up when the step was drawn again, most frequent first; empty if the
+    /// spec's `redraws` is 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redraws: Vec<Redraw>,
+    /// The error that `on_error = "argmax"` passed over, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<String>,
+}
+
+/// A token that the model would have liked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Alternative {
+    /// The token.
+    pub token: u32,
+    /// Its own text.
+    pub text: String,
+    /// Its log-probability (nats) under the model itself.
+    pub logprob: f64,
+    /// The stage that removed or banned it, if a trace was asked for and one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_by: Option<String>,
+}
+
+impl Record {
+    /// The mean negative log-probability (nats per token) under the model itself; `None` without
+    /// tokens, and when one of them has no log-probability.
+    pub fn mean_nll(&self) -> Option<f64> {
+        let all: Option<Vec<f64>> = self.steps.iter().map(|step| step.logprob).collect();
+        let all = all.filter(|all| !all.is_empty())?;
+        Some(-all.iter().sum::<f64>() / all.len() as f64)
+    }
+
+    /// The same record without the timing, which alone differs when a run is repeated.
+    #[must_use]
+    pub fn without_timing(mut self) -> Self {
+        self.timing = Timing::default();
+        self
+    }
+}
+
+impl From<StepReport> for StepRecord {
+    fn from(report: StepReport) -> Self {
+        let top = report.top.into_iter().flatten().map(|top| Alternative {
+            token: top.token,
+            text: top.text,
+            logprob: top.logprob,
+            removed_by: top.removed_by,
+        });
+        Self {
+            token: report.token,
+            text: report.text,
+            logprob: report.logprob,
+            probability: report.probability,
+            rank: report.rank,
+            kept: report.kept,
+            entropy: report.entropy,
+            top: top.collect(),
+            stages: report.stages.unwrap_or_default(),
+            redraws: report.redraws.unwrap_or_default(),
+            passed_over: report.passed_over,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What the summary needs to know of a run.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::experiment::record::{Record, RunId};
+use crate::outcome::FinishReason;
+
+/// The numbers that each run has one of, in the order of [`Row::metrics`](super::Row::metrics):
+///
+/// - `length`: tokens generated;
+/// - `kept`: tokens that could have been chosen, on average over the steps;
+/// - `entropy` (nats): of the model's own distribution, on average over the steps;
+/// - `nll` (nats per token): mean negative log-probability under the model itself;
+/// - `distinct_1`, `distinct_2`, `distinct_3`: n-grams of tokens that are different, as a share of all;
+/// - `repetition`: 4-grams of tokens that occurred before in the text, as a share of all (seq-rep-4 of
+///   Welleck et al. 2019, <https://arxiv.org/abs/1908.04319>).
+pub const METRICS: [&str; 8] =
+    ["length", "kept", "entropy", "nll", "distinct_1", "distinct_2", "distinct_3", "repetition"];
+
+/// Steps of a run whose kept sets are shown one by one.
+pub(super) const STEPS_SHOWN: usize = 20;
+
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub(super) id: RunId,
+    pub(super) metrics: [Option<f64>; METRICS.len()],
+    pub(super) kept_least: Option<usize>,
+    pub(super) kept_most: Option<usize>,
+    /// Of the first steps.
+    pub(super) kept: Vec<Option<usize>>,
+    pub(super) tokens: Vec<u32>,
+    pub(super) text: String,
+    /// The words of the text by number, ascending, each once.
+    pub(super) words: Vec<u32>,
+    pub(super) finish: FinishReason,
+    pub(super) failed: bool,
+    /// Tokens that took a pass of their own.
+    pub(super) decoded: f64,
+    /// Seconds of those passes and of all choices.
+    pub(super) busy: f64,
+    pub(super) sampler: f64,
+    pub(super) all: f64,
+}
+
+/// Gives each word a number.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    numbers: HashMap<String, u32>,
+}
+
+impl Words {
+    /// The words of a text, without regard to how often; for a model without text its tokens.
+    fn of(&mut self, record: &Record) -> Vec<u32> {
+        let mut words: Vec<u32> = if record.text.is_empty() {
+            record.tokens.clone()
+        } else {
+            let words = record.text.split_whitespace();
+            words.map(|word| self.number(word)).collect()
+        };
+        words.sort_unstable();
+        words.dedup();
+        words
+    }
+
+    fn number(&mut self, word: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(word) {
+            return number;
+        }
+        let number = self.numbers.len() as u32;
+        self.numbers.insert(word.to_owned(), number);
+        number
+    }
+}
+
+impl Facts {
+    pub(super) fn of(record: &Record, words: &mut Words) -> Self {
+        let steps = &record.steps;
+        let kept: Vec<Option<usize>> = steps.iter().map(|step| step.kept).collect();
+        let known = || kept.iter().copied().flatten();
+        let timing = &record.timing;
+        let busy = timing.decode_s + timing.sampler_s;
+        let metrics = [
+            Some(record.tokens.len() as f64),
+            mean(known().map(|kept| kept as f64)),
+            mean(steps.iter().filter_map(|step| step.entropy)),
+            record.mean_nll(),
+            distinct(&record.tokens, 1),
+            distinct(&record.tokens, 2),
+            distinct(&record.tokens, 3),
+            distinct(&record.tokens, 4).map(|share| 1.0 - share),
+        ];
+        Self {
+            id: record.id,
+            metrics,
+            kept_least: known().min(),
+            kept_most: known().max(),
+            kept: kept.iter().take(STEPS_SHOWN).copied().collect(),
+            tokens: record.tokens.clone(),
+            text: record.text.clone(),
+            words: words.of(record),
+            finish: record.finish_reason,
+            failed: record.error.is_some(),
+            decoded: timing.tokens_per_s.map_or(0.0, |speed| speed * busy),
+            busy,
+            sampler: timing.sampler_s,
+            all: timing.prefill_s + busy,
+        }
+    }
+}
+
+pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (mut sum, mut count) = (0.0, 0);
+    for value in values {
+        sum += value;
+        count += 1;
+    }
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+/// The share of the n-grams that are different from all before; `None` where there are none.
+fn distinct(tokens: &[u32], n: usize) -> Option<f64> {
+    let all = tokens.len().checked_sub(n - 1).filter(|&all| all > 0)?;
+    let different: HashSet<&[u32]> = tokens.windows(n).collect();
+    Some(different.len() as f64 / all as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n_grams_are_counted_as_the_definition_says() {
+        let tokens = [1, 2, 1, 2, 1];
+        assert_eq!(distinct(&tokens, 1), Some(2.0 / 5.0));
+        assert_eq!(distinct(&tokens, 2), Some(2.0 / 4.0));
+        assert_eq!(distinct(&tokens, 4), Some(1.0));
+        assert_eq!(distinct(&tokens, 5), Some(1.0));
+        assert_eq!(distinct(&tokens, 6), None);
+        assert_eq!(distinct(&[], 1), None);
+    }
+}

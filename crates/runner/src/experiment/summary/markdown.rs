@@ -1,0 +1,243 @@
+//! The summary as Markdown tables.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::bootstrap::Estimate;
+use super::facts::{Facts, STEPS_SHOWN};
+use super::jaccard::Spread;
+use super::steps::steps;
+use super::{Row, Summary};
+use crate::experiment::spec::Table;
+
+/// Different texts shown of each prompt and setting.
+const TEXTS_SHOWN: usize = 3;
+
+/// Letters shown of a text.
+const LETTERS_SHOWN: usize = 100;
+
+/// What a row is shown with.
+const COLUMNS: [&str; 14] = [
+    "setting",
+    "runs",
+    "unique",
+    "Jaccard within",
+    "between",
+    "kept",
+    "entropy",
+    "NLL",
+    "distinct-1/2/3",
+    "repeated",
+    "tokens",
+    "ended by",
+    "tokens/s",
+    "sampler",
+];
+
+impl Summary {
+    /// The tables, one after the other, each under a heading.
+    pub fn markdown(&self, tables: &[Table]) -> String {
+        let mut text = format!("# {}\n", self.manifest.title);
+        if let Some(about) = &self.manifest.about {
+            // A write to a string does not fail.
+            let _ = write!(text, "\n{}\n", about.trim());
+        }
+        for table in tables {
+            let (heading, table) = match table {
+                Table::Summary => ("Summary", self.rows_table(false)),
+                Table::Prompts => ("Prompts", self.rows_table(true)),
+                Table::Jaccard => ("Words in common", self.jaccard_table()),
+                Table::Kept => ("Tokens kept at each step", self.kept_table()),
+                Table::Texts => ("Texts", self.texts_table()),
+                Table::Steps => ("Steps", steps(&self.firsts)),
+            };
+            let _ = write!(text, "\n## {heading}\n\n{table}");
+        }
+        text
+    }
+
+    /// A line for each setting over all prompts, or for each prompt and setting.
+    fn rows_table(&self, of_prompts: bool) -> String {
+        let mut head = vec!["prompt"; usize::from(of_prompts)];
+        head.extend(COLUMNS);
+        let mut lines = Lines::new(&head);
+        // A single prompt has no rows of its own: all prompts are that one.
+        let single = self.manifest.prompts.len() == 1;
+        for row in &self.rows {
+            let name = self.manifest.prompts.get(row.prompt.unwrap_or(0));
+            let mut line = vec![shorten(name.map_or("", |prompt| &prompt.name))];
+            line.truncate(usize::from(of_prompts));
+            line.extend(self.row_line(row));
+            if row.prompt.is_some() == (of_prompts && !single) {
+                lines.push(line);
+            }
+        }
+        let mut text = lines.markdown();
+        text += "\nJaccard: least–mean–most. Intervals: 95 %, by bootstrap, from 8 runs on. kept: the mean over \
+                 the steps, and least–most. entropy and NLL (nats per token): of the model's own \
+                 distribution. repeated: 4-grams that occurred before.\n";
+        text
+    }
+
+    fn row_line(&self, row: &Row) -> Vec<String> {
+        let [length, kept, entropy, nll, ..] = row.metrics;
+        let distinct = row.metrics[4..7].iter().map(|share| mean(*share, 2));
+        let reasons: Vec<String> =
+            row.finish_reasons.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
+        let range = row.kept.map_or_else(String::new, |(least, most)| format!(" ({least}–{most})"));
+        let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+        vec![
+            self.manifest.settings[row.setting].label.clone(),
+            row.runs.to_string(),
+            format!("{} of {}", row.unique, row.runs),
+            spread(row.jaccard_within),
+            spread(row.jaccard_between),
+            mean(kept, 1) + &range,
+            with_interval(entropy, 2),
+            with_interval(nll, 2),
+            distinct.collect::<Vec<_>>().join("/"),
+            mean(row.metrics[7], 2),
+            mean(length, 1),
+            reasons.join(", "),
+            row.tokens_per_s.map_or_else(dash, |speed| format!("{speed:.0}")),
+            row.sampler_share.map_or_else(dash, percent),
+        ]
+    }
+
+    fn jaccard_table(&self) -> String {
+        let mut lines = Lines::new(&["a setting", "another", "least–mean–most"]);
+        let label = |setting: usize| self.manifest.settings[setting].label.clone();
+        for pair in &self.between {
+            let (a, b) = pair.settings;
+            lines.push(vec![label(a), label(b), spread(Some(pair.jaccard))]);
+        }
+        lines.markdown()
+    }
+
+    /// The first run of each prompt and setting.
+    fn kept_table(&self) -> String {
+        let mut lines = Lines::new(&["prompt", "setting", "tokens kept at the first 20 steps"]);
+        for (prompt, setting, runs) in self.cells() {
+            let Some(first) = runs.first() else { continue };
+            let one = |kept: &Option<usize>| kept.map_or_else(dash, |kept| kept.to_string());
+            let kept: Vec<String> = first.kept.iter().take(STEPS_SHOWN).map(one).collect();
+            lines.push(vec![prompt, setting, kept.join(" ")]);
+        }
+        lines.markdown()
+    }
+
+    fn texts_table(&self) -> String {
+        let mut lines = Lines::new(&["prompt", "setting", "×", "text"]);
+        for (prompt, setting, runs) in self.cells() {
+            let mut texts: BTreeMap<&[u32], (usize, usize, &Facts)> = BTreeMap::new();
+            for (order, facts) in runs.iter().enumerate() {
+                texts.entry(facts.tokens.as_slice()).or_insert((0, order, facts)).0 += 1;
+            }
+            let mut texts: Vec<_> = texts.into_values().collect();
+            texts.sort_by_key(|&(count, order, _)| (std::cmp::Reverse(count), order));
+            let more = texts.len().saturating_sub(TEXTS_SHOWN);
+            for (count, _, facts) in texts.into_iter().take(TEXTS_SHOWN) {
+                let text = shorten(&facts.text);
+                lines.push(vec![prompt.clone(), setting.clone(), count.to_string(), text]);
+            }
+            if more > 0 {
+                lines.push(vec![prompt, setting, String::new(), format!("({more} more)")]);
+            }
+        }
+        lines.markdown()
+    }
+
+    /// The names of prompt and setting, and the runs.
+    fn cells(&self) -> impl Iterator<Item = (String, String, &Vec<Facts>)> {
+        self.cells.iter().filter_map(|((prompt, setting), runs)| {
+            let prompt = shorten(&self.manifest.prompts.get(*prompt)?.name);
+            Some((prompt, self.manifest.settings.get(*setting)?.label.clone(), runs))
+        })
+    }
+}
+
+/// A Markdown table whose columns are aligned, for it is read in terminals too.
+pub(super) struct Lines {
+    cells: Vec<Vec<String>>,
+}
+
+impl Lines {
+    pub(super) fn new(head: &[&str]) -> Self {
+        Self { cells: vec![head.iter().map(|&name| name.to_owned()).collect()] }
+    }
+
+    pub(super) fn push(&mut self, line: impl IntoIterator<Item = String>) {
+        self.cells.push(line.into_iter().map(|cell| escape(&cell)).collect());
+    }
+
+    pub(super) fn markdown(&self) -> String {
+        let columns = self.cells[0].len();
+        let width = |column: usize| {
+            self.cells.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut text = String::new();
+        for (i, line) in self.cells.iter().enumerate() {
+            for (cell, width) in line.iter().zip(&widths) {
+                let _ = write!(text, "| {cell:<width$} ");
+            }
+            text += "|\n";
+            if i == 0 {
+                for width in &widths {
+                    let _ = write!(text, "|{:-<1$}", "", width + 2);
+                }
+                text += "|\n";
+            }
+        }
+        text
+    }
+}
+
+/// A text in one line that breaks no table.
+fn escape(cell: &str) -> String {
+    let plain = cell.replace('\\', "\\\\").replace('|', "\\|");
+    let shown = plain.chars().map(|c| match c {
+        '\n' => "⏎".to_owned(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    });
+    shown.collect()
+}
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(LETTERS_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+pub(super) fn dash() -> String {
+    "–".to_owned()
+}
+
+fn mean(estimate: Option<Estimate>, digits: usize) -> String {
+    estimate.map_or_else(dash, |estimate| format!("{:.digits$}", estimate.mean))
+}
+
+fn with_interval(estimate: Option<Estimate>, digits: usize) -> String {
+    let interval = estimate.and_then(|estimate| estimate.interval);
+    let interval = interval.map(|(low, high)| format!(" [{low:.digits$}, {high:.digits$}]"));
+    mean(estimate, digits) + &interval.unwrap_or_default()
+}
+
+fn spread(spread: Option<Spread>) -> String {
+    spread.map_or_else(dash, |Spread { min, mean, max }| format!("{min:.2}–{mean:.2}–{max:.2}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_breaks_a_table() {
+        let mut lines = Lines::new(&["a", "text"]);
+        lines.push(vec!["x|y".to_owned(), "one\ntwo\u{7}".to_owned()]);
+        let want = "| a    | text         |\n|------|--------------|\n| x\\|y | one⏎two\\u{7} |\n";
+        assert_eq!(lines.markdown(), want);
+    }
+}
