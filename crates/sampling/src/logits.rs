@@ -3,7 +3,7 @@
 #[cfg(feature = "half")]
 use half::{bf16, f16};
 
-use crate::kernels::passes;
+use crate::kernels::visits;
 
 /// The logits of one position: a dense row in one of three precisions, or a list.
 ///
@@ -96,9 +96,9 @@ impl Logits<'_> {
         let first = |id: u32, other: f32| other > logit || (other == logit && id < token);
         let counted = match *self {
             Self::F32(row) => {
-                let (above, _) = passes::count_around(row, logit);
+                let (above, _) = visits::count_around(row, logit);
                 let before = row.get(..token as usize).unwrap_or(row);
-                above + passes::count_around(before, logit).1
+                above + visits::count_around(before, logit).1
             }
             #[cfg(feature = "half")]
             Self::F16(row) => (0..).zip(row).filter(|&(id, x)| first(id, x.to_f32())).count(),

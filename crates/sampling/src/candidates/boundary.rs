@@ -6,7 +6,7 @@ use super::{Best, Cache, Candidates, Shape};
 use crate::draws::Purpose;
 use crate::kernels::account::{Band, Zone};
 use crate::kernels::gather::gather;
-use crate::kernels::{Mass, passes, selection};
+use crate::kernels::{Mass, passes, selection, visits};
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 
@@ -28,7 +28,7 @@ impl Candidates<'_> {
             let bound = selection::boundary(blocks, each.clone(), k as u64, scratch).value;
             let reach = blocks.iter().filter(|&&max| max >= bound).count();
             if reach * FEW < blocks.len() {
-                passes::visit_from(values, Some(blocks), bound, |slot, value| {
+                visits::visit_from(values, Some(blocks), bound, |slot, value| {
                     edge.slots.push(slot as u32);
                     edge.values.push(value);
                 });
@@ -99,7 +99,7 @@ impl Candidates<'_> {
     ) -> Result<(), StageError> {
         let Class { value, room, lowest } = class;
         self.note_ties(value, room, &inside);
-        let (_, equal) = passes::count_around(self.values(), value);
+        let (_, equal) = visits::count_around(self.values(), value);
         if room >= equal
             && lowest == value
             && self.shape == Shape::List
@@ -236,7 +236,7 @@ impl Candidates<'_> {
             let blocks = self.cache.blocks.then_some(block_max.as_slice());
             ids.clear();
             spare.clear();
-            passes::visit_from(from, blocks, lowest, |slot, value| {
+            visits::visit_from(from, blocks, lowest, |slot, value| {
                 if accept(slot as u32, value) {
                     ids.push(slot as u32);
                     spare.push(value);
@@ -262,7 +262,7 @@ impl Candidates<'_> {
     /// For a cut after which the best candidate may be gone: then nothing learnt about the set
     /// holds for what is left.
     pub(super) fn forget_a_lost_best(&mut self, best: Best) {
-        if passes::count_in(self.values(), best.value, best.value) == 0 {
+        if visits::count_in(self.values(), best.value, best.value) == 0 {
             self.cache = Cache::default();
         }
     }
@@ -276,7 +276,7 @@ impl Candidates<'_> {
         let lowest = self.lowest_value(|other| other >= score);
         let blocks = self.cache.blocks.then_some(self.buffers.block_max.as_slice());
         let (mut sharing, mut equal, mut kept) = (0, 0, 0);
-        passes::visit_from(self.values(), blocks, lowest, |_, other| {
+        visits::visit_from(self.values(), blocks, lowest, |_, other| {
             if self.score_of(other) == score {
                 sharing += 1;
                 equal += usize::from(other == value);

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::boundary::Class;
 use super::frontier::{ByScore, Order};
 use super::{Candidates, Chunks, Pending, Shape};
-use crate::kernels::{Mass, passes};
+use crate::kernels::{Mass, visits};
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 
@@ -144,7 +144,7 @@ impl Candidates<'_> {
         };
         let reached = best.value >= lowest;
         if at_least > usize::from(reached) {
-            let (above, equal) = passes::count_around(self.values(), lowest);
+            let (above, equal) = visits::count_around(self.values(), lowest);
             if above + equal < at_least {
                 return self.keep_top(at_least, TiePolicy::LowestId);
             }
@@ -197,7 +197,7 @@ impl Candidates<'_> {
         }
         // The first that stays, and how many of its equals do.
         let (value, above) = self.kth_value(k + 1);
-        let (_, equal) = passes::count_around(self.values(), value);
+        let (_, equal) = visits::count_around(self.values(), value);
         let room = above + equal - k;
         let below = |other: f32| other < value;
         if ties == TiePolicy::KeepAll {

@@ -10,7 +10,7 @@ use super::{Best, Candidates, Chunks, Shape};
 use crate::kernels::account::{self, Account, Band, Key, Zone, Zones};
 use crate::kernels::estimate::{Range, likely_range};
 use crate::kernels::passes::{CHUNK, Gaps};
-use crate::kernels::{Mass, passes, selection};
+use crate::kernels::{Mass, passes, selection, visits};
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 
@@ -236,7 +236,7 @@ impl Candidates<'_> {
         let masses = edge_masses.iter().copied();
         let outer = selection::boundary(keys, masses.clone(), target, scratch);
         let target = target - outer.above;
-        let (nearer, alike) = passes::count_around(keys, outer.value);
+        let (nearer, alike) = visits::count_around(keys, outer.value);
         let mut of_key = keys.iter().zip(&edge.values).zip(masses);
         let mut of_key = core::iter::from_fn(|| of_key.find(|((key, _), _)| **key == outer.value));
         let (inner, higher, class, each) = if O::IS_VALUE {
@@ -320,7 +320,7 @@ fn class_in(
     values.clear();
     values.extend(pairs.iter().map(|pair| pair.0));
     let inner = selection::boundary(values, pairs.iter().map(|pair| pair.1), target, scratch);
-    let (higher, class) = passes::count_around(values, inner.value);
+    let (higher, class) = visits::count_around(values, inner.value);
     let each = pairs.iter().find(|pair| pair.0 == inner.value).map_or(1, |pair| pair.1);
     (inner, higher, class, each)
 }

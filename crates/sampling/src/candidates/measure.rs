@@ -2,7 +2,7 @@
 
 use super::{Candidates, Chunks, Shape};
 use crate::kernels::selection::{key, value_of};
-use crate::kernels::{exp, moments, passes};
+use crate::kernels::{exp, moments, passes, visits};
 use crate::stage::StageError;
 
 impl Candidates<'_> {
@@ -39,7 +39,7 @@ impl Candidates<'_> {
         let blocks = self.cache.blocks.then_some(block_max.as_slice());
         spare.clear();
         // What is above the n-th, then its equals for the rest: a row of ties stays short.
-        passes::visit_from(values, blocks, value, |_, other| {
+        visits::visit_from(values, blocks, value, |_, other| {
             if other > value {
                 spare.push(other / divisor);
             }

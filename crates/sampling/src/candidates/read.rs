@@ -8,7 +8,7 @@ use super::frontier::Split;
 use super::{Best, Cache, Candidates, Chunks, Shape};
 use crate::draws::Purpose;
 use crate::kernels::account::Band;
-use crate::kernels::{Mass, exp, ln, passes};
+use crate::kernels::{Mass, exp, ln, passes, visits};
 use crate::stage::StageError;
 use crate::ties::{ArgmaxTies, TiePolicy};
 
@@ -80,7 +80,7 @@ impl Candidates<'_> {
         let scored = self.lowest_value(|score| score > f32::NEG_INFINITY);
         let split = self.pending.map_or(Split::EVERYTHING, |pending| pending.split);
         let (head, tail) = self.values().split_at(split.at.min(self.values().len()));
-        let count = |values, band: Band| passes::count_in(values, band.low.max(scored), band.high);
+        let count = |values, band: Band| visits::count_in(values, band.low.max(scored), band.high);
         count(head, split.before) + count(tail, split.after)
     }
 
@@ -191,8 +191,8 @@ impl Candidates<'_> {
         let Some(slot) = self.slot_of(id) else { return Ok(None) };
         let values = self.values();
         let value = values[slot];
-        let (above, _) = passes::count_around(values, value);
-        let (_, equal_before) = passes::count_around(&values[..slot], value);
+        let (above, _) = visits::count_around(values, value);
+        let (_, equal_before) = visits::count_around(&values[..slot], value);
         Ok(Some(1 + above + equal_before))
     }
 
@@ -205,13 +205,13 @@ impl Candidates<'_> {
         let best = self.best()?;
         let blocks = self.cache.blocks.then_some(self.buffers.block_max.as_slice());
         if ties == ArgmaxTies::LowestId {
-            let first = passes::first_from(self.values(), blocks, best.value);
+            let first = visits::first_from(self.values(), blocks, best.value);
             return first.map(|slot| self.id_at(slot)).ok_or(StageError::Empty);
         }
         let mut series = (ties == ArgmaxTies::Random).then(|| self.draws.series(Purpose::Tie));
         let (mut first, mut last, mut tied) = (None, 0, 0_usize);
         let mut lucky = (0, 0);
-        passes::visit_from(self.values(), blocks, best.value, |slot, _| {
+        visits::visit_from(self.values(), blocks, best.value, |slot, _| {
             let id = self.id_at(slot);
             first.get_or_insert(id);
             last = id;

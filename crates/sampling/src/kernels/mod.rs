@@ -13,6 +13,7 @@ pub(crate) mod moments;
 pub(crate) mod passes;
 pub(crate) mod selection;
 pub(crate) mod special;
+pub(crate) mod visits;
 
 pub use math::{Mass, exp, ln, weight};
 

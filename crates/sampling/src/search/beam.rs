@@ -6,7 +6,7 @@ use super::group::Group;
 use super::length::LengthPenalty;
 use super::settings::{BeamSettings, BeamSettingsError};
 use super::tree::{Nodes, TreeNode};
-use crate::kernels::passes;
+use crate::kernels::visits;
 
 /// A beam search over rows of scores. It knows no model: it says which rows it needs, takes them,
 /// and answers with how the beams are to be reordered.
@@ -231,7 +231,7 @@ impl<R: Copy> BeamSearch<R> {
         if rows.len() != beams * vocab_size || rows.is_empty() {
             return Err(SearchError::Rows { given: rows.len(), beams, vocab_size });
         }
-        if let Some(at) = passes::first_not_below(rows, f32::INFINITY) {
+        if let Some(at) = visits::first_not_below(rows, f32::INFINITY) {
             let (beam, token) = (at / vocab_size, (at % vocab_size) as u32);
             return Err(SearchError::NotFinite { beam, token, score: rows[at] });
         }

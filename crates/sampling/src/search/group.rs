@@ -8,7 +8,7 @@ use super::frontier::{Candidate, Frontier};
 use super::settings::{BeamSettings, SearchRule};
 use super::tree::{Fate, Nodes, TreeNode};
 use super::{canonical, huggingface, stochastic};
-use crate::kernels::passes;
+use crate::kernels::visits;
 
 /// The score of what is no hypothesis: Hugging Face's stand-in for −∞, which leaves its f32 sums
 /// no digits below 64.
@@ -141,7 +141,7 @@ impl<R: Copy> Group<R> {
         let mut frontier = Frontier::new(limit.min(self.running.len() * round.rows.vocab_size()));
         for (beam, running) in self.running.iter().enumerate() {
             let sum = running.score;
-            passes::visit_above(
+            visits::visit_above(
                 &round.rows.row(running.row),
                 #[inline(always)]
                 move |own| own + sum,

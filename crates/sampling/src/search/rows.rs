@@ -8,7 +8,7 @@ use super::log_probs;
 use crate::ask::Step;
 use crate::draws::DrawKey;
 use crate::history::History;
-use crate::kernels::passes;
+use crate::kernels::visits;
 use crate::memory::{Accepted, Memory};
 use crate::pipeline::{Pipeline, SelectError};
 use crate::stage::StageError;
@@ -110,7 +110,7 @@ impl BeamRows {
         self.scores.resize(start + logits.len(), f32::NEG_INFINITY);
         let scores = &mut self.scores[start..];
         candidates.scores_into(scores);
-        let Some(id) = passes::first_not_below(scores, f32::INFINITY) else { return Ok(()) };
+        let Some(id) = visits::first_not_below(scores, f32::INFINITY) else { return Ok(()) };
         normalised.map_err(refused)?;
         Err(refused(StageError::NotFinite { id: id as u32, score: scores[id] }))
     }
