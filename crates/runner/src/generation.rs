@@ -16,6 +16,7 @@ pub use self::speculation::{Draft, SpeculationReport};
 use crate::clock::Clock;
 use crate::error::{RequestError, RunError};
 use crate::grammar::constrain;
+use crate::inspect::{StepView, ViewAsk};
 use crate::outcome::{
     EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, StepReport, Usage,
 };
@@ -52,6 +53,8 @@ pub struct Step {
     pub text: String,
     /// What is known of it, if anything was [asked](Request::ask) for.
     pub report: Option<StepReport>,
+    /// What it was chosen from, stage by stage, if a [view](Generation::view) was asked for.
+    pub view: Option<StepView>,
     /// Why the sequence ends here, if it does.
     pub finish: Option<FinishReason>,
 }
@@ -90,6 +93,7 @@ pub struct Generation<'m> {
     source: Source<'m>,
     config: EffectiveConfig,
     ask: Ask,
+    view: Option<ViewAsk>,
     redraws: usize,
     pipeline: Pipeline,
     prompt: Vec<u32>,
@@ -152,10 +156,19 @@ impl<'m> Generation<'m> {
             source,
             config,
             ask,
+            view: None,
             redraws,
             pipeline,
             prompt,
         })
+    }
+
+    /// Has each [`Step`] bring the distributions that its token went through. They cost several more
+    /// runs of the pipeline, and change no token.
+    #[must_use]
+    pub fn view(mut self, ask: ViewAsk) -> Self {
+        self.view = Some(ask);
+        self
     }
 
     /// The settings in effect, with the seed that was drawn if none was given.
@@ -304,12 +317,17 @@ impl<'m> Generation<'m> {
         let (choice, took) = chooser.choose(logits, sequence, guess, &mut self.workspace);
         self.clock.sampler += took;
         let choice = choice?;
+        let view = match &self.view {
+            Some(ask) => chooser.view(ask, logits, sequence, &choice, &mut self.workspace)?,
+            None => None,
+        };
         let token = choice.accepted.token;
         let (ends, limit) = (self.ends(token), self.limits(i));
         let sequence = &mut self.sequences[i];
         let text = sequence.accept(&choice, ends, limit)?;
         let finish = sequence.finish;
-        self.ready.push_back(Step { sequence: i, token, text, report: choice.report, finish });
+        let report = choice.report;
+        self.ready.push_back(Step { sequence: i, token, text, report, view, finish });
         Ok(token)
     }
 

@@ -10,6 +10,7 @@ mod error;
 pub mod experiment;
 mod generation;
 mod grammar;
+mod inspect;
 mod logits_dtype;
 mod outcome;
 mod request;
@@ -24,6 +25,7 @@ pub use dump::{Dump, DumpError};
 pub use error::{RequestError, RunError};
 pub use generation::{Draft, Generation, Source, SpeculationReport, Step};
 pub use grammar::TextGrammar;
+pub use inspect::{BoundaryToken, Place, StageView, StepView, TokenPath, TokenShare, ViewAsk};
 pub use logits_dtype::LogitsDtype;
 pub use outcome::{
     EffectiveConfig, FinishReason, MemoryUse, OnError, Outcome, Redraw, SequenceOutcome,

@@ -179,6 +179,25 @@ impl Pipeline {
         Ok(candidates)
     }
 
+    /// The candidates as the first `count` stages leave them, all stages if there are no more: for a
+    /// look between two stages. With [`Pipeline::process`] as the last of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipeline::process`].
+    pub fn process_first<'w>(
+        &self,
+        count: usize,
+        logits: &'w [f32],
+        step: &Step<'_>,
+        workspace: &'w mut Workspace,
+    ) -> Result<Candidates<'w>, SelectError> {
+        let vocab_size = workspace.vocab_size();
+        let mut candidates = begin(Logits::F32(logits), vocab_size, step, &mut workspace.buffers)?;
+        self.run_first(count, &mut candidates, step)?;
+        Ok(candidates)
+    }
+
     /// One token from a row of logits.
     ///
     /// The row is read only. Nothing is allocated once the workspace has served one step with
@@ -251,7 +270,16 @@ impl Pipeline {
     }
 
     fn run(&self, candidates: &mut Candidates<'_>, step: &Step<'_>) -> Result<(), SelectError> {
-        for (index, stage) in self.stages.iter().enumerate() {
+        self.run_first(self.stages.len(), candidates, step)
+    }
+
+    fn run_first(
+        &self,
+        count: usize,
+        candidates: &mut Candidates<'_>,
+        step: &Step<'_>,
+    ) -> Result<(), SelectError> {
+        for (index, stage) in self.stages.iter().take(count).enumerate() {
             stage
                 .apply(candidates, &Self::context(step, index))
                 .map_err(|source| failed(stage.name(), source))?;

@@ -34,30 +34,12 @@ const TRACED_ALTERNATIVES: usize = 5;
 
 pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     let cancelled = watch_for_ctrl_c()?;
-    let chat = args.chat.chat.then(|| chat::conversation(args)).transpose()?;
-    if chat.is_none() && args.prompt.is_none() && args.prompt_ids.is_none() {
-        return Err(Failure::usage("the prompt is missing; give a text, or --prompt-ids 1,2,3"));
-    }
-    if args.prompt.as_deref() == Some("") {
-        return Err(Failure::usage(RequestError::EmptyPrompt));
-    }
     if !asks(&args.output) && args.output.top_logprobs.is_some() {
         let what = "--top-logprobs: only --trace and --format json show it; add one of them";
         return Err(Failure::usage(what));
     }
     let look = Look::read(args)?;
-    flags.check(args.engine.semantics)?;
-    let user = args.config()?;
-    // Before the model is loaded, which may take a while.
-    args.semantics(&GenerationConfig::default())
-        .and_then(|semantics| semantics.validate(&user))
-        .map_err(|error| blame(&error, args, flags))?;
-    let began = Instant::now();
-    let loaded = load_model(&args.model, "--model", &args.model.model)?;
-    let draft = args.speculation.draft_model.as_ref();
-    let draft = draft.map(|draft| load_model(&args.model, "--draft-model", draft)).transpose()?;
-    let load_s = began.elapsed().as_secs_f64();
-    let request = request(args, flags, user, chat.as_ref(), &loaded)?;
+    let Prepared { loaded, draft, load_s, request } = prepare(args, flags)?;
     look.check(&loaded, &request)?;
     let guessing = guessing(&args.speculation, draft.as_ref());
     if request.config.num_beams.is_some_and(|beams| beams > 1) {
@@ -74,10 +56,7 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     if let Some(draft) = guessing {
         generation = generation.speculate(draft).map_err(|error| blame(&error, args, flags))?;
     }
-    tell_idle(flags, generation.config());
-    for lint in generation.pipeline().lints() {
-        let _ = writeln!(std::io::stderr(), "note: {lint}");
-    }
+    tell(flags, &generation);
 
     let mut output = Output::of(&args.output);
     let ended = drive(&mut generation, &mut output, args, &loaded, cancelled);
@@ -92,6 +71,38 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     ended
 }
 
+/// What the flags describe.
+pub(super) struct Prepared {
+    pub(super) loaded: LoadedModel,
+    draft: Option<LoadedModel>,
+    load_s: f64,
+    pub(super) request: Request,
+}
+
+/// Loads the models, and makes the request.
+pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Failure> {
+    let chat = args.chat.chat.then(|| chat::conversation(args)).transpose()?;
+    if chat.is_none() && args.prompt.is_none() && args.prompt_ids.is_none() {
+        return Err(Failure::usage("the prompt is missing; give a text, or --prompt-ids 1,2,3"));
+    }
+    if args.prompt.as_deref() == Some("") {
+        return Err(Failure::usage(RequestError::EmptyPrompt));
+    }
+    flags.check(args.engine.semantics)?;
+    let user = args.config()?;
+    // Before the model is loaded, which may take a while.
+    args.semantics(&GenerationConfig::default())
+        .and_then(|semantics| semantics.validate(&user))
+        .map_err(|error| blame(&error, args, flags))?;
+    let began = Instant::now();
+    let loaded = load_model(&args.model, "--model", &args.model.model)?;
+    let draft = args.speculation.draft_model.as_ref();
+    let draft = draft.map(|draft| load_model(&args.model, "--draft-model", draft)).transpose()?;
+    let load_s = began.elapsed().as_secs_f64();
+    let request = request(args, flags, user, chat.as_ref(), &loaded)?;
+    Ok(Prepared { loaded, draft, load_s, request })
+}
+
 fn guessing<'m>(args: &SpeculationArgs, draft: Option<&'m LoadedModel>) -> Option<Draft<'m>> {
     let by_model = draft.map(|draft| Draft::Model {
         source: draft.into(),
@@ -100,6 +111,14 @@ fn guessing<'m>(args: &SpeculationArgs, draft: Option<&'m LoadedModel>) -> Optio
     let max_ngram = args.max_matching_ngram_size.unwrap_or(2);
     let by_text = args.prompt_lookup_num_tokens;
     by_model.or(by_text.map(|tokens| Draft::PromptLookup { tokens, max_ngram }))
+}
+
+/// Remarks on flags without effect and on the pipeline.
+pub(super) fn tell(flags: &Flags, generation: &Generation<'_>) {
+    tell_idle(flags, generation.config());
+    for lint in generation.pipeline().lints() {
+        let _ = writeln!(std::io::stderr(), "note: {lint}");
+    }
 }
 
 fn tell_idle(flags: &Flags, config: &EffectiveConfig) {
@@ -279,7 +298,7 @@ fn ask(output: &OutputArgs) -> Ask {
 }
 
 /// Says where the setting came from that is to blame.
-fn blame(error: &RequestError, args: &GenerateArgs, flags: &Flags) -> Failure {
+pub(super) fn blame(error: &RequestError, args: &GenerateArgs, flags: &Flags) -> Failure {
     let Some(key) = error.key() else {
         let of_prompt =
             matches!(error, RequestError::PromptId { .. } | RequestError::PromptTooLong { .. });

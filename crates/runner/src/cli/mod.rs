@@ -8,6 +8,7 @@ mod dump;
 mod export;
 mod failure;
 mod generate;
+mod inspect;
 mod models;
 mod progress;
 mod score;
@@ -34,16 +35,17 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let mut command = Cli::command();
+    let mut command = Cli::command().mut_subcommand("inspect", inspect::hide_foreign_flags);
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let flags = matches.subcommand().and_then(|(name, told)| {
+        let command = command.find_subcommand(name)?;
+        Some(Flags::of(command, told))
+    });
+    let flags = flags.unwrap_or_default();
     match cli.command {
-        Command::Generate(args) => {
-            let told = matches.subcommand_matches("generate");
-            let flags = command.find_subcommand("generate").zip(told);
-            let flags = flags.map(|(command, told)| Flags::of(command, told)).unwrap_or_default();
-            generate::run(&args, &flags)
-        }
+        Command::Generate(args) => generate::run(&args, &flags),
+        Command::Inspect(args) => inspect::run(&args, &flags),
         Command::Score(args) => score::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Summarize { dir, tables } => sweep::again(&dir, &tables),

@@ -104,7 +104,8 @@ impl Flags {
         note(why, &idle)
     }
 
-    fn named(&self, picks: impl Fn(&str) -> bool) -> Vec<String> {
+    /// The flags among those given.
+    pub(super) fn named(&self, picks: impl Fn(&str) -> bool) -> Vec<String> {
         let picked = self.given.iter().filter(|flag| picks(&flag.name));
         picked.map(|flag| format!("--{}", flag.name)).collect()
     }

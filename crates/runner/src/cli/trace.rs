@@ -42,17 +42,9 @@ impl Traced {
         self.several = several(generation);
         self.without_text = loaded.tokenizer.is_none();
         self.prompt = prompt_text(generation.prompt(), prompt, loaded);
-        let (config, style) = (generation.config(), Style::of_stdout());
+        let style = Style::of_stdout();
         let table = Table::new(generation.pipeline(), loaded.model.vocab_size(), style);
-        let pipeline = pipeline_with_settings(generation.pipeline(), config);
-        let mut head = format!("model    {}\n", loaded.name);
-        // A write to a string does not fail.
-        let _ = writeln!(head, "prompt   {:?}, {} tokens", self.prompt, generation.prompt().len());
-        let _ = writeln!(head, "rules    {}", config.semantics.name());
-        let _ = writeln!(head, "stages   {pipeline}");
-        if config.draws() {
-            let _ = writeln!(head, "seed     {}", config.seed);
-        }
+        let head = head(generation, &self.prompt, loaded);
         show(&format!("{head}\n{}\n", style.dim(LEGEND)))?;
         if !self.several {
             show(&table.header())?;
@@ -84,8 +76,28 @@ impl Traced {
     }
 }
 
+/// What is run: model, prompt, rules, stages, seed.
+pub(super) fn head(generation: &Generation<'_>, prompt: &str, loaded: &LoadedModel) -> String {
+    let config = generation.config();
+    let pipeline = pipeline_with_settings(generation.pipeline(), config);
+    let mut head = format!("model    {}\n", loaded.name);
+    // A write to a string does not fail.
+    let _ = writeln!(head, "prompt   {prompt:?}, {} tokens", generation.prompt().len());
+    let _ = writeln!(head, "rules    {}", config.semantics.name());
+    let _ = writeln!(head, "stages   {pipeline}");
+    if config.draws() {
+        let _ = writeln!(head, "seed     {}", config.seed);
+    }
+    head
+}
+
 /// `temperature 0.8 → top_k 50 → draw`.
 pub(super) fn pipeline_with_settings(pipeline: &Pipeline, config: &EffectiveConfig) -> String {
+    stages_with_settings(pipeline, config).join(" → ")
+}
+
+/// The stages, and the selector last, each with its settings.
+pub(super) fn stages_with_settings(pipeline: &Pipeline, config: &EffectiveConfig) -> Vec<String> {
     let config = serde_json::to_value(config).unwrap_or_default();
     let with_settings = |name: &str| {
         let values = settings(name).into_iter().filter_map(|key| config[key].as_number());
@@ -93,8 +105,7 @@ pub(super) fn pipeline_with_settings(pipeline: &Pipeline, config: &EffectiveConf
         std::iter::once(name.to_owned()).chain(parts).collect::<Vec<_>>().join(" ")
     };
     let stages = pipeline.stages().iter().map(|stage| stage.name());
-    let names = stages.chain([pipeline.selector().name()]);
-    names.map(with_settings).collect::<Vec<_>>().join(" → ")
+    stages.chain([pipeline.selector().name()]).map(with_settings).collect()
 }
 
 /// The settings that a stage is known by, under the names that the engines have for them.
@@ -212,7 +223,7 @@ fn cell(stage: &StageReport) -> String {
     format!("{}→{} {share}", stage.before, stage.after)
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.0005 {
         return "<0.1 %".to_owned();
     }

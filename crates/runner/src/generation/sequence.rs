@@ -12,6 +12,7 @@ use taper_sampling::{
 
 use crate::detokenizer::{Detokenizer, token_text};
 use crate::error::RunError;
+use crate::inspect::{Row, StepView, ViewAsk};
 use crate::outcome::{
     EffectiveConfig, FinishReason, OnError, Redraw, SequenceOutcome, StageReport, StepReport,
     TopToken,
@@ -185,9 +186,9 @@ impl Chooser<'_> {
         workspace: &mut Workspace,
     ) -> (Result<Choice, RunError>, Duration) {
         let made = sequence.made();
-        let key = DrawKey::new(self.config.seed).stream(self.sequence as u64).step(made as u64);
         let ranked = self.config.best_of.is_some();
         let ask = Ask { logprob: self.ask.logprob || ranked, ..self.ask };
+        let key = self.key(made);
         let step = self.step(key, sequence).ask(ask);
         let began = Instant::now();
         let selected = match guess {
@@ -217,9 +218,37 @@ impl Chooser<'_> {
         (choice, took)
     }
 
+    /// The randomness of the token after so many.
+    fn key(&self, made: usize) -> DrawKey {
+        DrawKey::new(self.config.seed).stream(self.sequence as u64).step(made as u64)
+    }
+
+    /// Where the next token of a sequence is wanted.
     fn step<'s>(&'s self, key: DrawKey, sequence: &'s Sequence<'_>) -> Step<'s> {
         let step = Step::new(key).history(&sequence.history).memory(&sequence.memory);
         self.unconditional.map_or(step, |row| step.unconditional(row))
+    }
+
+    /// The distributions that a token just chosen went through; `None` if there were none because
+    /// [`OnError::Argmax`] passed an error over.
+    pub(super) fn view(
+        &self,
+        ask: &ViewAsk,
+        logits: &[f32],
+        sequence: &Sequence<'_>,
+        choice: &Choice,
+        workspace: &mut Workspace,
+    ) -> Result<Option<StepView>, RunError> {
+        if choice.report.as_ref().is_some_and(|report| report.passed_over.is_some()) {
+            return Ok(None);
+        }
+        let key = self.key(sequence.made());
+        let (step, chosen) = (self.step(key, sequence), choice.accepted.token);
+        let row = Row { pipeline: self.pipeline, logits, step };
+        let failed =
+            |source| RunError::Select { sequence: self.sequence, step: sequence.made(), source };
+        let snapshots = row.snapshots(workspace).map_err(failed)?;
+        snapshots.view(ask, chosen, |token| self.text(token)).map(Some)
     }
 
     /// What comes up in the same place under other randomness.

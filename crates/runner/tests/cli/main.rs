@@ -10,6 +10,7 @@ mod engines;
 mod gguf;
 mod grammar;
 mod guidance;
+mod inspect;
 mod json;
 mod loading;
 mod properties;
