@@ -13,6 +13,7 @@ mod grammar;
 mod inspect;
 mod logits_dtype;
 mod outcome;
+pub mod report;
 mod request;
 mod score;
 mod search;

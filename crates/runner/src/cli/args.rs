@@ -48,6 +48,15 @@ pub(super) enum Command {
         #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = values::table)]
         tables: Vec<Table>,
     },
+    /// Make a page to look at of what a sweep has written: one HTML file that needs no network
+    Report {
+        /// The sweep's output folder
+        dir: PathBuf,
+
+        /// Where to put the page [DIR/report.html]
+        #[arg(long, value_name = "FILE.html")]
+        out: Option<PathBuf>,
+    },
     /// Run cases that other engines made, and say where this build differs
     Conform {
         /// Case files (JSON Lines), and model folders with an expected.json

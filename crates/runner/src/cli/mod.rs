@@ -11,6 +11,7 @@ mod generate;
 mod inspect;
 mod models;
 mod progress;
+mod report;
 mod score;
 mod settings;
 mod style;
@@ -50,6 +51,7 @@ fn run() -> Result<(), Failure> {
         Command::Sweep(args) => sweep::run(&args),
         Command::Summarize { dir, tables } => sweep::again(&dir, &tables),
         Command::Conform { paths } => conform::run(&paths),
+        Command::Report { dir, out } => report::run(&dir, out),
         Command::ExportGguf(args) => export::run(&args),
         Command::Models(args) => models::run(&args),
     }

@@ -25,6 +25,6 @@ pub use self::record::{Alternative, Record, RunId, StepRecord};
 pub use self::records::{MANIFEST, RECORDS, Records, RecordsError, SUMMARY};
 pub use self::shipped::{Shipped, UnknownSpec, shipped};
 pub use self::spec::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
-pub use self::summary::{Between, Estimate, METRICS, Row, Spread, Summary};
+pub use self::summary::{Between, Estimate, METRICS, Row, Spread, Summary, metrics};
 pub use self::sweep::{SweepError, SweepEvent, SweepOptions, Swept, sweep};
 pub use crate::outcome::Redraw;

@@ -14,6 +14,7 @@ mod inspect;
 mod json;
 mod loading;
 mod properties;
+mod report;
 mod runs;
 mod score;
 mod speculation;

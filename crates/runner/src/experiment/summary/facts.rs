@@ -79,19 +79,9 @@ impl Facts {
         let known = || kept.iter().copied().flatten();
         let timing = &record.timing;
         let busy = timing.decode_s + timing.sampler_s;
-        let metrics = [
-            Some(record.tokens.len() as f64),
-            mean(known().map(|kept| kept as f64)),
-            mean(steps.iter().filter_map(|step| step.entropy)),
-            record.mean_nll(),
-            distinct(&record.tokens, 1),
-            distinct(&record.tokens, 2),
-            distinct(&record.tokens, 3),
-            distinct(&record.tokens, 4).map(|share| 1.0 - share),
-        ];
         Self {
             id: record.id,
-            metrics,
+            metrics: metrics(record),
             kept_least: known().min(),
             kept_most: known().max(),
             kept: kept.iter().take(STEPS_SHOWN).copied().collect(),
@@ -106,6 +96,21 @@ impl Facts {
             all: timing.prefill_s + busy,
         }
     }
+}
+
+/// The [`METRICS`] of a run, in that order; `None` for what it has no value of.
+pub fn metrics(record: &Record) -> [Option<f64>; METRICS.len()] {
+    let steps = &record.steps;
+    [
+        Some(record.tokens.len() as f64),
+        mean(steps.iter().filter_map(|step| step.kept).map(|kept| kept as f64)),
+        mean(steps.iter().filter_map(|step| step.entropy)),
+        record.mean_nll(),
+        distinct(&record.tokens, 1),
+        distinct(&record.tokens, 2),
+        distinct(&record.tokens, 3),
+        distinct(&record.tokens, 4).map(|share| 1.0 - share),
+    ]
 }
 
 pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

@@ -15,8 +15,8 @@ use taper_sampling::DrawKey;
 
 pub use self::bootstrap::Estimate;
 use self::bootstrap::estimates;
-pub use self::facts::METRICS;
 use self::facts::{Facts, Words};
+pub use self::facts::{METRICS, metrics};
 pub use self::jaccard::Spread;
 use self::jaccard::{Spreading, between, within};
 use super::folder::{FolderError, replace};

@@ -1,0 +1,235 @@
+//! What the page's script is given. Steps are lists rather than objects, and texts of tokens are
+//! named by number, because a page holds a hundred thousand steps.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::rows::{Measure, Row, measures, rows};
+use crate::experiment::{Manifest, Record, Records, StepRecord, metrics};
+use crate::search::BeamTreeNode;
+
+/// The texts of tokens, each once.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    known: HashMap<(u32, String), usize>,
+    list: Vec<(u32, String)>,
+}
+
+impl Texts {
+    fn number(&mut self, token: u32, text: &str) -> usize {
+        let Self { known, list } = self;
+        *known.entry((token, text.to_owned())).or_insert_with(|| {
+            list.push((token, text.to_owned()));
+            list.len() - 1
+        })
+    }
+}
+
+/// Everything but the steps.
+#[derive(Debug, Serialize)]
+pub(super) struct Overview<'r> {
+    title: &'r str,
+    about: Option<&'r str>,
+    facts: Vec<(&'static str, String)>,
+    prompts: Vec<PromptData<'r>>,
+    settings: &'r [crate::experiment::Setting],
+    seeds: Vec<String>,
+    swept: &'r [String],
+    measures: Vec<Measure>,
+    runs: Vec<Run<'r>>,
+    rows: Vec<Row>,
+    /// The settings in effect, each once, the seed left out.
+    configs: Vec<Map<String, Value>>,
+    texts: &'r [(u32, String)],
+}
+
+#[derive(Debug, Serialize)]
+struct PromptData<'r> {
+    name: &'r str,
+    text: Option<&'r str>,
+    tokens: usize,
+}
+
+/// A run without its steps.
+#[derive(Debug, Serialize)]
+struct Run<'r> {
+    prompt: usize,
+    setting: usize,
+    seed: usize,
+    text: &'r str,
+    finish: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+    config: usize,
+    /// In the order of the measures.
+    values: Vec<Option<f64>>,
+}
+
+/// The steps of a run: a script element of its own, which is read when the run is looked at.
+#[derive(Debug, Serialize)]
+pub(super) struct Written<'r> {
+    stages: Vec<&'r str>,
+    steps: Vec<StepData<'r>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tree: Vec<Node<'r>>,
+}
+
+/// Text, logprob, probability, rank, kept, entropy, alternatives (text, logprob, stage or −1), stages
+/// (before, after, mass, ties), redraws (text, count), error passed over.
+#[derive(Debug, Serialize)]
+struct StepData<'r>(
+    usize,
+    Option<f64>,
+    Option<f64>,
+    Option<usize>,
+    Option<usize>,
+    Option<f64>,
+    Vec<(usize, f64, i64)>,
+    Vec<(usize, usize, Option<f64>, usize)>,
+    Vec<(usize, usize)>,
+    Option<&'r str>,
+);
+
+/// Parent or −1, length, text, sum, fate, score, finish reason.
+#[derive(Debug, Serialize)]
+struct Node<'r>(
+    i64,
+    usize,
+    usize,
+    Option<f64>,
+    &'r crate::search::BeamFate,
+    Option<f64>,
+    Option<&'static str>,
+);
+
+impl<'r> Overview<'r> {
+    pub(super) fn of(read: &'r Records, texts: &'r Texts) -> Self {
+        let manifest = &read.manifest;
+        let mut configs = Vec::new();
+        let runs: Vec<Run<'r>> =
+            read.records.iter().map(|record| Run::of(record, &mut configs)).collect();
+        let prompts = manifest.prompts.iter().map(|prompt| PromptData {
+            name: &prompt.name,
+            text: prompt.text.as_deref(),
+            tokens: prompt.tokens.len(),
+        });
+        Self {
+            title: &manifest.title,
+            about: manifest.about.as_deref(),
+            facts: facts(manifest, read),
+            prompts: prompts.collect(),
+            settings: &manifest.settings,
+            // As text: a script's numbers do not hold 64 bits.
+            seeds: manifest.seeds.iter().map(u64::to_string).collect(),
+            swept: &manifest.swept,
+            measures: measures(),
+            rows: rows(read),
+            runs,
+            configs,
+            texts: &texts.list,
+        }
+    }
+}
+
+impl<'r> Run<'r> {
+    fn of(record: &'r Record, configs: &mut Vec<Map<String, Value>>) -> Self {
+        let mut config = record.config.clone();
+        config.shift_remove("seed");
+        let at = configs.iter().position(|known| *known == config).unwrap_or_else(|| {
+            configs.push(config);
+            configs.len() - 1
+        });
+        Self {
+            prompt: record.id.prompt,
+            setting: record.id.setting,
+            seed: record.id.seed,
+            text: &record.text,
+            finish: record.finish_reason.name(),
+            error: record.error.as_deref(),
+            score: record.score,
+            config: at,
+            values: metrics(record).into_iter().map(|value| value.map(short)).collect(),
+        }
+    }
+}
+
+/// What the page says of the experiment as a whole.
+fn facts(manifest: &Manifest, read: &Records) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("model", manifest.model.name.clone())];
+    facts.extend(manifest.model.digest.clone().map(|digest| ("model digest", digest)));
+    let (there, all) = (read.records.len(), manifest.runs);
+    let more = if there < all { "; the sweep is not finished" } else { "" };
+    facts.push(("runs", format!("{there} of {all}{more}")));
+    let (prompts, settings) = (manifest.prompts.len(), manifest.settings.len());
+    facts.push((
+        "made of",
+        format!("{prompts} prompts × {settings} settings × {} seeds", manifest.seeds.len()),
+    ));
+    let failed = read.records.iter().filter(|record| record.error.is_some()).count();
+    if failed > 0 {
+        facts.push(("failed runs", failed.to_string()));
+    }
+    facts.push(("knobs changed", manifest.swept.join(", ")));
+    facts.push(("taper", manifest.versions.taper.clone()));
+    facts.push(("made on", manifest.versions.platform.clone()));
+    facts.push(("digest of the experiment", manifest.digest.clone()));
+    facts
+}
+
+/// The steps of a run for the page.
+pub(super) fn steps_of<'r>(record: &'r Record, texts: &mut Texts) -> Written<'r> {
+    let staged = record.steps.iter().find(|step| !step.stages.is_empty());
+    let stages: Vec<&str> =
+        staged.iter().flat_map(|step| &step.stages).map(|stage| stage.stage.as_str()).collect();
+    let steps = record.steps.iter().map(|step| step_data(step, &stages, texts));
+    let steps = steps.collect();
+    let tree = record.tree.iter().flatten().map(|node| node_data(node, texts));
+    Written { steps, tree: tree.collect(), stages }
+}
+
+fn step_data<'r>(step: &'r StepRecord, stages: &[&str], texts: &mut Texts) -> StepData<'r> {
+    let place = |name: &String| stages.iter().position(|stage| stage == name);
+    let top = step.top.iter().map(|top| {
+        let removed = top.removed_by.as_ref().and_then(place).map_or(-1, |at| at as i64);
+        (texts.number(top.token, &top.text), short(top.logprob), removed)
+    });
+    let top = top.collect();
+    let redraws = step.redraws.iter();
+    let redraws = redraws.map(|drawn| (texts.number(drawn.token, &drawn.text), drawn.count));
+    let redraws = redraws.collect();
+    let stages = step.stages.iter();
+    StepData(
+        texts.number(step.token, &step.text),
+        step.logprob.map(short),
+        step.probability.map(short),
+        step.rank,
+        step.kept,
+        step.entropy.map(short),
+        top,
+        stages.map(|s| (s.before, s.after, s.removed_mass.map(short), s.ties)).collect(),
+        redraws,
+        step.passed_over.as_deref(),
+    )
+}
+
+fn node_data<'r>(node: &'r BeamTreeNode, texts: &mut Texts) -> Node<'r> {
+    Node(
+        node.parent.map_or(-1, |parent| parent as i64),
+        node.length,
+        texts.number(node.token, &node.text),
+        node.sum.map(short),
+        &node.fate,
+        node.score.map(short),
+        node.finish_reason.map(crate::outcome::FinishReason::name),
+    )
+}
+
+/// As many digits as a page can show.
+pub(super) fn short(value: f64) -> f64 {
+    // What this writes can be read.
+    format!("{value:.4e}").parse().unwrap_or(value)
+}
