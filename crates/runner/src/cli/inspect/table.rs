@@ -159,8 +159,8 @@ fn remarks(name: &str, stage: &StageView) -> Vec<String> {
     let named_share = |token: &TokenShare| {
         format!("{} {}", quoted(&token.text, token.token), share(token.probability))
     };
-    if let Some((_, named)) = stage.removed.split_first() {
-        let named = &stage.removed[..1 + named.len().min(NAMED - 1)];
+    let named = &stage.removed[..stage.removed.len().min(NAMED)];
+    if !named.is_empty() {
         let who = named.iter().map(named_share).collect::<Vec<_>>().join(", ");
         let gone = stage.before.saturating_sub(stage.after);
         let more = if gone > named.len() { ", …" } else { "" };
