@@ -134,13 +134,12 @@ impl Parts<'static> {
         let config = read(&config_path)?.ok_or_else(|| LoadError::NoConfig(folder.to_owned()))?;
         let (config, spec) = parse_config(&config, &config_path)?;
         let tokenizer = read_tokenizer(folder, spec.vocab_size)?;
-        let (weights, names): (Box<dyn TensorSource>, _) = match random {
-            Some(seed) => (Box::new(random::Weights::new(&spec, seed, 1.0)), Vec::new()),
-            None => {
-                let checkpoint = Checkpoint::open(folder)?;
-                let names = checkpoint.names().cloned().collect();
-                (Box::new(checkpoint), names)
-            }
+        let (weights, names): (Box<dyn TensorSource>, _) = if let Some(seed) = random {
+            (Box::new(random::Weights::new(&spec, seed, 1.0)), Vec::new())
+        } else {
+            let checkpoint = Checkpoint::open(folder)?;
+            let names = checkpoint.names().cloned().collect();
+            (Box::new(checkpoint), names)
         };
         Ok(Self {
             name: folder_name(folder),

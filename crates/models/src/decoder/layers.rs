@@ -94,7 +94,7 @@ enum Mixer {
     Attention(Box<Attention>),
     Mamba(Box<Mamba>),
     Mlp(Mlp),
-    Experts(Experts),
+    Experts(Box<Experts>),
 }
 
 impl Mixer {
@@ -114,7 +114,7 @@ impl Mixer {
                 Self::Mamba(Box::new(Mamba::new(spec, take(&mut slots.recurrent), weights)?))
             }
             MixerSpec::Mlp(spec) => Self::Mlp(Mlp::new(spec, weights)?),
-            MixerSpec::Experts(spec) => Self::Experts(Experts::new(spec, weights)?),
+            MixerSpec::Experts(spec) => Self::Experts(Box::new(Experts::new(spec, weights)?)),
         })
     }
 

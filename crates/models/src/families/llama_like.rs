@@ -10,6 +10,7 @@ use crate::spec::{
 
 /// A model of llama's layout. [`read`](Self::read) fills in what is common; a family then sets what
 /// it does differently and asks for the [`spec`](Self::spec).
+#[expect(clippy::struct_excessive_bools, reason = "independent yes-or-no answers")]
 pub(super) struct LlamaLike {
     family: &'static str,
     vocab_size: usize,

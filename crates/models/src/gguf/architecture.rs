@@ -158,13 +158,16 @@ impl Renamer<'_> {
             MixerSpec::Attention(attention) => {
                 match &mut attention.qkv {
                     QkvSpec::Separate { q, k, v } => {
-                        [q, k, v].into_iter().for_each(|map| self.linear(map));
+                        for map in [q, k, v] {
+                            self.linear(map);
+                        }
                     }
                     QkvSpec::Fused(map) => self.linear(map),
                 }
                 self.linear(&mut attention.o);
-                let norms = [&mut attention.q_norm, &mut attention.k_norm];
-                norms.into_iter().flatten().for_each(|norm| self.norm(norm));
+                for norm in [&mut attention.q_norm, &mut attention.k_norm].into_iter().flatten() {
+                    self.norm(norm);
+                }
             }
             MixerSpec::Mlp(mlp) => self.mlp(mlp),
             // No architecture above has one.

@@ -42,11 +42,10 @@ pub(super) fn describe(
         return Err(format!("the activation {:?}", mlp.activation));
     }
     let dim = attention.head_dim;
-    let scalar = match gemma {
-        true => {
-            Architecture::scalar_of_scores(layers.len(), spec.hidden_size, attention.heads, dim)
-        }
-        false => dim as f64,
+    let scalar = if gemma {
+        Architecture::scalar_of_scores(layers.len(), spec.hidden_size, attention.heads, dim)
+    } else {
+        dim as f64
     };
     let mut keys = Keys { prefix: architecture.name(), entries: Vec::new() };
     keys.sizes(spec, attention, inner(mlp));
@@ -136,7 +135,7 @@ impl Keys {
             (_, None) => {}
             (_, Some(window)) => return Err(format!("a window of {window}")),
         }
-        self.rotation(rope)?;
+        self.rotation(rope);
         match &rope.scaling {
             RopeScaling::Llama3 { .. } | RopeScaling::Factors(_) => {
                 if architecture != Architecture::Llama {
@@ -150,14 +149,13 @@ impl Keys {
         }
     }
 
-    fn rotation(&mut self, rope: &RopeSpec) -> Result<(), String> {
+    fn rotation(&mut self, rope: &RopeSpec) {
         self.count("rope.dimension_count", rope.dim);
         self.real("rope.freq_base", rope.theta);
         if let RopeScaling::Linear { factor } = rope.scaling {
             self.put("rope.scaling.type", Entry::String("linear".to_owned()));
             self.real("rope.scaling.factor", factor);
         }
-        Ok(())
     }
 
     /// Layers with a window between those that see everything.
@@ -179,7 +177,7 @@ impl Keys {
         if !matches!(rope.scaling, RopeScaling::None | RopeScaling::Linear { .. }) {
             return Err("factors of a rotation".to_owned());
         }
-        self.rotation(&rope)?;
+        self.rotation(&rope);
         if let Some(cap) = spec.logit_softcap {
             self.real("final_logit_softcapping", cap);
         }

@@ -143,19 +143,15 @@ impl Metadata {
         key: &str,
         count: usize,
     ) -> Result<Option<Vec<bool>>, GgufError> {
-        self.optional(key, "true or false for each layer, or a whole number", |value| match value {
-            Value::List(_) => {
+        let expected = "true or false for each layer, or a whole number";
+        self.optional(key, expected, |value| {
+            if let Value::List(_) = value {
                 let flag = |value: &Value| value.as_flag().or_else(|| Some(value.as_count()? != 0));
-                value.as_list(flag).filter(|flags| flags.len() == count)
+                return value.as_list(flag).filter(|flags| flags.len() == count);
             }
-            _ => {
-                let period = value.as_count()?;
-                Some(
-                    (1..=count)
-                        .map(|number| period == 0 || !number.is_multiple_of(period))
-                        .collect(),
-                )
-            }
+            let period = value.as_count()?;
+            let flag = |number: usize| period == 0 || !number.is_multiple_of(period);
+            Some((1..=count).map(flag).collect())
         })
     }
 }

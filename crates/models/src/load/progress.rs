@@ -36,7 +36,9 @@ impl<'a> Watched<'a> {
 impl TensorSource for Watched<'_> {
     fn tensor(&self, name: &str, device: &Device) -> Result<Option<Tensor>> {
         let tensor = self.source.tensor(name, device)?;
-        tensor.iter().for_each(|tensor| self.took(tensor.elem_count()));
+        if let Some(tensor) = &tensor {
+            self.took(tensor.elem_count());
+        }
         Ok(tensor)
     }
 
@@ -46,7 +48,9 @@ impl TensorSource for Watched<'_> {
 
     fn blocks(&self, name: &str, device: &Device) -> Result<Option<Arc<QTensor>>> {
         let blocks = self.source.blocks(name, device)?;
-        blocks.iter().for_each(|blocks| self.took(blocks.shape().elem_count()));
+        if let Some(blocks) = &blocks {
+            self.took(blocks.shape().elem_count());
+        }
         Ok(blocks)
     }
 }

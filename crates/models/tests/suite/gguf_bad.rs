@@ -47,7 +47,9 @@ fn list(kind: u32, length: u64, values: &[u8]) -> Vec<u8> {
 /// An entry of a tensor in a file that has nothing else.
 fn tensor(shape: &[u64], kind: u32, offset: u64) -> Vec<u8> {
     let mut entry = [&text("t"), &(shape.len() as u32).to_le_bytes()[..]].concat();
-    shape.iter().for_each(|size| entry.extend(size.to_le_bytes()));
+    for size in shape {
+        entry.extend(size.to_le_bytes());
+    }
     entry.extend(kind.to_le_bytes());
     entry.extend(offset.to_le_bytes());
     file(1, 0, &entry)
@@ -292,7 +294,7 @@ fn keys_that_make_no_model() {
                 p.set(
                     "gemma3.attention.sliding_window_pattern",
                     Value::Array(vec![Value::Bool(true)]),
-                )
+                );
             },
             "`gemma3.attention.sliding_window_pattern` is a list of 1 values; expected true or \
              false for each layer, or a whole number",
