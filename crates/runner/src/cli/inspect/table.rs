@@ -172,7 +172,7 @@ fn remarks(name: &str, stage: &StageView) -> Vec<String> {
     lines
 }
 
-/// `top_k 1 kept 2 because of a tie: 2 equal scores met at its boundary, kept " Bo", " Al"`.
+/// `top_k 1 kept 2, by a tie: 2 equal scores met at its boundary, kept " Bo", " Al"`.
 fn tie(name: &str, stage: &StageView) -> String {
     let named = |kept: bool| {
         let these = stage.boundary.iter().filter(|token| token.kept == kept);
