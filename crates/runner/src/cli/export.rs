@@ -20,7 +20,7 @@ pub(super) struct ExportArgs {
     #[arg(value_name = "OUT.gguf")]
     out: PathBuf,
 
-    /// How matrices are stored: q8_0, q4_k, q6_k, f16 or f32
+    /// How matrices are stored: f32, f16, or blocks of `q8_0`, `q6_k` or `q4_k`
     #[arg(long, value_name = "TYPE", default_value = "q8_0", value_parser = dtype)]
     dtype: GgufType,
 
