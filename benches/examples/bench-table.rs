@@ -1,8 +1,8 @@
 //! Writes the table of ratios to `docs/benchmarks.md`, or the rows for the scripts in `peers/`.
 //!
 //! ```text
-//! cargo run -p taper-benches --bin bench-table            # the table, printed too
-//! cargo run -p taper-benches --bin bench-table -- rows    # target/peers/INPUT_SIZE.f32
+//! cargo run -p taper-benches --example bench-table            # the table, printed too
+//! cargo run -p taper-benches --example bench-table -- rows    # target/peers/INPUT_SIZE.f32
 //! ```
 
 use std::io;
@@ -16,8 +16,8 @@ Made by
 
 ```sh
 cargo bench -p taper-benches --bench sampler
-cargo run -p taper-benches --bin bench-table -- rows && benches/peers/run
-cargo run -p taper-benches --bin bench-table
+cargo run -p taper-benches --example bench-table -- rows && benches/peers/run
+cargo run -p taper-benches --example bench-table
 ```
 
 from the fastest of fifteen samples each: the machine is shared, and its clock changes by half, so a single ratio may be off by a
