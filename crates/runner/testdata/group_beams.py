@@ -15,66 +15,12 @@ six times.
 
 import json
 import random
-import warnings
 
 import numpy as np
 import torch
-import transformers
-from transformers import GenerationConfig, GenerationMixin, PretrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import CausalLMOutputWithPast
+from table_model import case, search, settled
 
-warnings.filterwarnings("ignore")
-transformers.logging.set_verbosity_error()
-torch.set_num_threads(1)
-TOPK = torch.topk
 CASES = 80
-
-
-class TableConfig(PretrainedConfig):
-    model_type = "table"
-
-    def __init__(self, vocab_size=8, **rest):
-        self.vocab_size, self.hidden_size = vocab_size, 1
-        self.num_hidden_layers = self.num_attention_heads = 1
-        super().__init__(**rest)
-
-
-class Table(PreTrainedModel, GenerationMixin):
-    config_class = TableConfig
-    main_input_name = "input_ids"
-    _supports_cache_class = False
-
-    def __init__(self, table):
-        super().__init__(TableConfig(vocab_size=len(table)))
-        self.table = torch.nn.Parameter(torch.tensor(table), requires_grad=False)
-        self.generation_config = GenerationConfig()
-
-    def forward(self, input_ids=None, **_):
-        return CausalLMOutputWithPast(logits=self.table[input_ids])
-
-    def prepare_inputs_for_generation(self, input_ids, **_):
-        return {"input_ids": input_ids}
-
-
-def disturbed(x, k, **rest):
-    noise = torch.empty_like(x).uniform_(-1e-5, 1e-5) * x.abs().clamp(min=1).nan_to_num(posinf=0)
-    index = TOPK(x + noise, k, **rest)[1]
-    return torch.gather(x, -1, index), index
-
-
-def search(table, config, prompt, topk=TOPK):
-    torch.topk = topk
-    asked = {"pad_token_id": len(table) - 1, "return_dict_in_generate": True, "output_scores": True}
-    asked = GenerationConfig(**config, **asked)
-    found = Table(table).generate(torch.tensor([prompt]), generation_config=asked)
-    torch.topk = TOPK
-    eos = config.get("eos_token_id", [])
-    sequences = []
-    for row in found.sequences:
-        tokens = row[len(prompt):].tolist()
-        end = next((i + 1 for i, token in enumerate(tokens) if token in eos), len(tokens))
-        sequences.append(tokens[:end])
-    return sequences, found.sequences_scores.tolist()
 
 
 def draw(pick, noise):
@@ -99,40 +45,21 @@ def draw(pick, noise):
     return table.astype(np.float32), config, [pick.randrange(size) for _ in range(pick.choice([1, 1, 3]))]
 
 
-def settled(table, config, prompt):
-    sequences, scores = search(table, config, prompt)
-    late = "eos_token_id" in config and max(map(len, sequences)) == config["max_new_tokens"]
-    if late or any(score < -1e5 for score in scores):
-        return None
-    again = (search(table, config, prompt, disturbed)[0] for _ in range(6))
-    return (sequences, scores) if all(other == sequences for other in again) else None
-
-
-def number(x):
-    return "-inf" if x == -np.inf else float(np.format_float_positional(np.float32(x), unique=True))
-
-
 def main():
     pick, noise = random.Random(11), np.random.default_rng(11)
     torch.manual_seed(11)
     made = 0
     while made < CASES:
         table, config, prompt = draw(pick, noise)
-        found = settled(table, config, prompt)
-        if found is None:
+        pad = {"pad_token_id": len(table) - 1}
+        sequences, scores = search(table, config, prompt, **pad)
+        late = "eos_token_id" in config and max(map(len, sequences)) == config["max_new_tokens"]
+        if late or any(score < -1e5 for score in scores):
+            continue
+        if not settled(table, config, prompt, sequences, **pad):
             continue
         made += 1
-        eos = config.get("eos_token_id", [])
-        sequences, scores = found
-        expect = {
-            "sequences": sequences,
-            "scores": [number(score) for score in scores],
-            "finish": ["eos" if tokens[-1] in eos else "length" for tokens in sequences],
-        }
-        rows = [[number(x) for x in row] for row in table]
-        case = {"suite": "hf-generate", "name": f"groups/{made:03}", "table": rows, "config": config}
-        case |= {"prompt": prompt, "expect": expect, "tolerance": {"rel": 1e-5, "abs": 1e-5}}
-        print(json.dumps(case))
+        print(json.dumps(case(f"groups/{made:03}", table, config, prompt, sequences, scores)))
 
 
 if __name__ == "__main__":
