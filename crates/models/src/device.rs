@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use candle_core::{DType, Device};
 
+use crate::error::cause;
+
 /// Which device to load a model onto: `auto`, `cpu`, `cuda` or `cuda:N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -141,7 +143,7 @@ fn cuda(index: usize) -> Result<Device, DeviceError> {
         return Err(DeviceError::NotBuilt);
     }
     Device::new_cuda(index)
-        .map_err(|error| DeviceError::Unavailable { index, reason: error.to_string() })
+        .map_err(|error| DeviceError::Unavailable { index, reason: cause(error) })
 }
 
 #[cfg(test)]
@@ -185,6 +187,7 @@ mod tests {
         if Device::new_cuda(0).is_err() {
             let error = DeviceChoice::Cuda(0).open().unwrap_err();
             assert!(matches!(error, DeviceError::Unavailable { index: 0, .. }), "{error}");
+            assert_eq!(error.to_string().lines().count(), 1, "{error}");
             assert!(DeviceChoice::Auto.open().unwrap().is_cpu());
         }
     }

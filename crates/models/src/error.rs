@@ -69,6 +69,17 @@ pub enum ModelError {
     Engine(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// What the tensor library says, without the path, which is in our own messages, and without the
+/// backtrace, which takes many lines.
+pub(crate) fn cause(error: candle_core::Error) -> String {
+    use candle_core::Error::{SafeTensor, WithBacktrace, WithPath};
+    match error {
+        WithPath { inner, .. } | WithBacktrace { inner, .. } => cause(*inner),
+        SafeTensor(inner) => inner.to_string(),
+        other => other.to_string(),
+    }
+}
+
 /// Why an operation on a [`State`](crate::State) failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

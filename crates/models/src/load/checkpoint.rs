@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::experts::{Part, parts};
 use super::{LoadError, read};
+use crate::error::cause;
 use crate::weights::TensorSource;
 
 /// Mapped files and which tensor is in which.
@@ -127,17 +128,7 @@ fn map(path: &Path) -> candle_core::Result<MmapedSafetensors> {
 }
 
 fn corrupt(path: &Path, error: candle_core::Error) -> LoadError {
-    LoadError::Corrupt { path: path.to_owned(), reason: reason(error) }
-}
-
-/// The innermost cause: the path is in our own message, and a backtrace would take many lines.
-fn reason(error: candle_core::Error) -> String {
-    use candle_core::Error::{SafeTensor, WithBacktrace, WithPath};
-    match error {
-        WithPath { inner, .. } | WithBacktrace { inner, .. } => reason(*inner),
-        SafeTensor(inner) => inner.to_string(),
-        other => other.to_string(),
-    }
+    LoadError::Corrupt { path: path.to_owned(), reason: cause(error) }
 }
 
 /// A safetensors file in memory.
