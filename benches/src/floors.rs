@@ -3,19 +3,25 @@
 
 /// The floor of anything that looks at every logit: a bare maximum.
 pub fn max_pass(row: &[f32]) -> f32 {
+    const LANES: usize = 16;
     vectorised(
         #[inline(always)]
         || {
-            // One register of lanes at a time: wider arrays spill, and the pass gets slower.
-            let mut lanes = [f32::NEG_INFINITY; 16];
-            let (rows, tail) = row.as_chunks::<16>();
-            for row in rows {
-                for lane in 0..16 {
-                    lanes[lane] = if row[lane] > lanes[lane] { row[lane] } else { lanes[lane] };
+            let mut max = [f32::NEG_INFINITY; LANES];
+            let (quads, tail) = row.as_chunks::<{ 4 * LANES }>();
+            for quad in quads {
+                for lane in 0..LANES {
+                    // In pairs: one after the other, each comparison would wait for the one before, and
+                    // the pass would take twice as long.
+                    let (a, b) = (quad[lane], quad[LANES + lane]);
+                    let (c, d) = (quad[2 * LANES + lane], quad[3 * LANES + lane]);
+                    let ab = if b > a { b } else { a };
+                    let cd = if d > c { d } else { c };
+                    let abcd = if cd > ab { cd } else { ab };
+                    max[lane] = if abcd > max[lane] { abcd } else { max[lane] };
                 }
             }
-            let tail = tail.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-            lanes.iter().fold(tail, |a, &b| a.max(b))
+            max.iter().chain(tail).fold(f32::NEG_INFINITY, |a, &b| a.max(b))
         },
     )
 }
