@@ -95,11 +95,7 @@ impl Logits<'_> {
     pub(crate) fn rank(&self, token: u32, logit: f32) -> usize {
         let first = |id: u32, other: f32| other > logit || (other == logit && id < token);
         let counted = match *self {
-            Self::F32(row) => {
-                let (above, _) = visits::count_around(row, logit);
-                let before = row.get(..token as usize).unwrap_or(row);
-                above + visits::count_around(before, logit).1
-            }
+            Self::F32(row) => visits::count_before(row, token as usize, logit),
             #[cfg(feature = "half")]
             Self::F16(row) => (0..).zip(row).filter(|&(id, x)| first(id, x.to_f32())).count(),
             #[cfg(feature = "half")]

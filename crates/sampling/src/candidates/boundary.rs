@@ -2,11 +2,12 @@
 //! for the trace.
 
 use super::frontier::{KeySplit, Split};
-use super::{Best, Cache, Candidates, Shape};
+use super::{Best, Cache, Candidates, Chunks, Pending, Shape};
 use crate::draws::Purpose;
 use crate::kernels::account::{Band, Zone};
 use crate::kernels::gather::gather;
-use crate::kernels::{Mass, passes, selection, visits};
+use crate::kernels::nth::nth;
+use crate::kernels::{Mass, passes, visits};
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 
@@ -17,36 +18,64 @@ impl Candidates<'_> {
     /// The `k`-th largest value, and how many are above it. Where that is quick, leaves everything
     /// from some lower value up on the edge, in the buffers; otherwise nothing.
     pub(super) fn kth_value(&mut self, k: usize) -> (f32, usize) {
-        let super::Buffers { values, block_max, edge, selection: scratch, .. } = &mut *self.buffers;
+        let super::Buffers { values, block_max, edge, .. } = &mut *self.buffers;
         let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let each = core::iter::repeat(1);
         let blocks = if self.cache.blocks { block_max.as_slice() } else { &[] };
         edge.clear();
-        let found = if k * 4 < blocks.len() {
-            // At least k values reach the k-th largest block maximum: a sure lower bound, which
-            // few others pass.
-            let bound = selection::boundary(blocks, each.clone(), k as u64, scratch).value;
-            let reach = blocks.iter().filter(|&&max| max >= bound).count();
-            if reach * FEW < blocks.len() {
-                visits::visit_from(values, Some(blocks), bound, |slot, value| {
-                    edge.slots.push(slot as u32);
-                    edge.values.push(value);
-                });
-            } else {
-                gather(
-                    values,
-                    0,
-                    #[inline(always)]
-                    move |value| value >= bound,
-                    &mut edge.slots,
-                    &mut edge.values,
-                );
-            }
-            selection::boundary(&edge.values, each, k as u64, scratch)
+        if k * 4 >= blocks.len() {
+            let found = nth(values, k);
+            return (found.value, found.above);
+        }
+        // At least k values reach the k-th largest block maximum: a sure lower bound, which few others
+        // pass, unless many equal it.
+        let bound = nth(blocks, k).value;
+        let reach = blocks.iter().filter(|&&max| max >= bound).count();
+        if reach * FEW < blocks.len() {
+            visits::visit_from(values, Some(blocks), bound, |slot, value| {
+                edge.slots.push(slot as u32);
+                edge.values.push(value);
+            });
         } else {
-            selection::boundary(values, each, k as u64, scratch)
-        };
-        (found.value, found.above as usize)
+            let passes = move |value: f32| value > bound;
+            let above = visits::count_if(values, passes);
+            if above < k {
+                return (bound, above);
+            }
+            gather(values, 0, passes, &mut edge.slots, &mut edge.values);
+        }
+        let found = nth(&edge.values, k);
+        (found.value, found.above)
+    }
+
+    /// Makes a list of what is above `value`, and of the first `room` that equal it, in one pass over a
+    /// dense row.
+    pub(super) fn list_first(&mut self, value: f32, room: usize) {
+        let best = self.cache.best;
+        let super::Buffers { values, ids, spare, .. } = &mut *self.buffers;
+        let from: &[f32] = if self.shape == Shape::Row { self.row } else { values };
+        ids.clear();
+        spare.clear();
+        // Nothing is below a banned one, so there anybody is looked at.
+        let below = if value > f32::NEG_INFINITY { value.next_down() } else { f32::NAN };
+        visits::visit_above(
+            from,
+            |other| other,
+            &mut (&mut *ids, &mut *spare, room),
+            #[inline(always)]
+            move |state| if state.2 > 0 { below } else { value },
+            #[inline(always)]
+            move |(ids, spare, room), slot, other| {
+                let equal = other == value && *room > 0;
+                if other > value || equal {
+                    *room -= usize::from(equal);
+                    ids.push(slot as u32);
+                    spare.push(other);
+                }
+            },
+        );
+        core::mem::swap(values, spare);
+        self.shape = Shape::List;
+        self.cache = Cache { best, ..Cache::default() };
     }
 
     /// Makes a list of those on the edge that are above `value`, and of the first `room` that equal it,
@@ -150,7 +179,10 @@ impl Candidates<'_> {
         if self.shape == Shape::List || self.buffers.probe.is_on() || self.few_reach(lowest) {
             self.retain_from(lowest, |_, _| true);
         } else {
-            self.list_split(Split::whole(Band { low: lowest, high: f32::INFINITY }));
+            let split = Split::whole(Band { low: lowest, high: f32::INFINITY });
+            self.pending = Some(Pending { split, kept: None });
+            (self.cache.mass, self.cache.chunks) = (None, Chunks::Unknown);
+            self.cache.weights = false;
         }
     }
 

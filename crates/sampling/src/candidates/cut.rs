@@ -71,16 +71,21 @@ impl Candidates<'_> {
             return self.cut_at(best.value, 1, ties);
         }
         let (value, above) = self.kth_value(k);
-        let dense = self.shape != Shape::List && !self.buffers.probe.is_on();
-        if dense && !self.buffers.edge.values.is_empty() {
+        if self.shape != Shape::List && !self.buffers.probe.is_on() {
+            let collected = !self.buffers.edge.values.is_empty();
             match ties {
-                TiePolicy::LowestId => {
+                TiePolicy::LowestId if collected => {
                     self.list_edge(value, k - above);
+                    return Ok(());
+                }
+                TiePolicy::LowestId => {
+                    self.list_first(value, k - above);
                     return Ok(());
                 }
                 // Lower values of the same score may stay.
                 TiePolicy::KeepAll => {}
-                _ => self.list_edge(value, usize::MAX),
+                _ if collected => self.list_edge(value, usize::MAX),
+                _ => {}
             }
         }
         self.cut_at(value, k - above, ties)
@@ -120,7 +125,7 @@ impl Candidates<'_> {
         let Some(split) = split.and_then(|split| order.by_value(split)) else {
             return self.cut_at(frontier.value, frontier.room, ties);
         };
-        self.pending = Some(Pending { split, kept: frontier.left(ties) });
+        self.pending = Some(Pending { split, kept: Some(frontier.left(ties)) });
         (self.cache.mass, self.cache.chunks) = (Some(frontier.mass(ties)), Chunks::OfTokens);
         Ok(())
     }

@@ -117,7 +117,8 @@ enum Chunks {
 #[derive(Debug, Clone, Copy)]
 struct Pending {
     split: Split,
-    kept: usize,
+    /// How many it leaves, if that is known.
+    kept: Option<usize>,
 }
 
 /// The candidates of one step: token ids with scores, offered as verbs.
@@ -230,7 +231,8 @@ impl<'w> Candidates<'w> {
 
     /// Tokens still listed, banned ones included.
     pub fn len(&self) -> usize {
-        self.pending.map_or(self.values().len(), |pending| pending.kept)
+        let Some(Pending { split, kept }) = self.pending else { return self.values().len() };
+        kept.unwrap_or_else(|| self.count_in(split, f32::NEG_INFINITY))
     }
 
     /// Whether no token is listed. A cut never leaves it so.

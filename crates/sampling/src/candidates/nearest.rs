@@ -4,7 +4,7 @@ use super::boundary::Class;
 use super::frontier::{Frontier, KeySplit, Order, Split};
 use super::{Best, Cache, Candidates, Chunks, MassRule, Pending};
 use crate::kernels::account::{self, Band, Key};
-use crate::kernels::passes;
+use crate::kernels::bands;
 use crate::kernels::selection::first_value;
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
@@ -216,9 +216,9 @@ impl Candidates<'_> {
         let has_best = order.key(best.value) > frontier.key;
         (self.cache.mass, self.cache.chunks) = (None, Chunks::Unknown);
         if let Some(split) = order.by_value(split) {
-            self.pending = Some(Pending { split, kept: frontier.left(ties) });
+            self.pending = Some(Pending { split, kept: Some(frontier.left(ties)) });
             if !has_best {
-                self.find_best_in(split, best);
+                self.find_best_in(split);
             }
         } else {
             self.list_keys(
@@ -234,13 +234,9 @@ impl Candidates<'_> {
     }
 
     /// The best of what a pending cut leaves, when the best of before may be gone.
-    fn find_best_in(&mut self, split: Split, before: Best) {
-        if split.at > 0 {
-            self.settle();
-            self.forget_a_lost_best(before);
-            return;
-        }
-        let value = passes::max_in(self.values(), split.after);
+    fn find_best_in(&mut self, split: Split) {
+        let (head, tail) = self.values().split_at(split.at.min(self.values().len()));
+        let value = bands::max_in(head, split.before).max(bands::max_in(tail, split.after));
         let best = Some(Best { value, score: self.score_of(value) });
         self.cache = Cache { best, ..Cache::default() };
     }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Candidates, Chunks};
-use crate::kernels::{Mass, ln, passes};
+use crate::kernels::{Mass, ln, passes, vectorised};
 
 /// A stage number that no stage has: the token is still in the running.
 const LISTED: u16 = u16::MAX;
@@ -88,15 +88,22 @@ impl Probe {
 
     /// Marks everybody who was in the running and is not among `survivors` (ascending).
     pub(super) fn mark_all_but(&mut self, survivors: &[u32]) {
-        let mut from = 0;
-        for &id in survivors {
-            mark_listed(&mut self.fate[from..id as usize], self.stage);
-            from = id as usize + 1;
-        }
-        mark_listed(&mut self.fate[from..], self.stage);
+        let Self { fate, stage, .. } = self;
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut from = 0;
+                for &id in survivors {
+                    mark_listed(&mut fate[from..id as usize], *stage);
+                    from = id as usize + 1;
+                }
+                mark_listed(&mut fate[from..], *stage);
+            },
+        );
     }
 }
 
+#[inline(always)]
 fn mark_listed(fate: &mut [u16], stage: u16) {
     for slot in fate {
         *slot = if *slot == LISTED { stage } else { *slot };

@@ -5,10 +5,10 @@
 use alloc::vec::Vec;
 
 use super::frontier::Split;
-use super::{Best, Cache, Candidates, Chunks, Shape};
+use super::{Best, Cache, Candidates, Chunks, Pending, Shape};
 use crate::draws::Purpose;
 use crate::kernels::account::Band;
-use crate::kernels::{Mass, exp, ln, passes, visits};
+use crate::kernels::{Mass, bands, exp, ln, passes, visits};
 use crate::stage::StageError;
 use crate::ties::{ArgmaxTies, TiePolicy};
 
@@ -79,8 +79,13 @@ impl Candidates<'_> {
     pub fn eligible(&self) -> usize {
         let scored = self.lowest_value(|score| score > f32::NEG_INFINITY);
         let split = self.pending.map_or(Split::EVERYTHING, |pending| pending.split);
+        self.count_in(split, scored)
+    }
+
+    /// How many slots a split keeps whose value is at least `floor`.
+    pub(super) fn count_in(&self, split: Split, floor: f32) -> usize {
         let (head, tail) = self.values().split_at(split.at.min(self.values().len()));
-        let count = |values, band: Band| visits::count_in(values, band.low.max(scored), band.high);
+        let count = |values, band: Band| visits::count_in(values, band.low.max(floor), band.high);
         count(head, split.before) + count(tail, split.after)
     }
 
@@ -94,18 +99,16 @@ impl Candidates<'_> {
         if let Some(mass) = self.cache.mass {
             return Ok(mass);
         }
-        // A cut that is one band is weighed without a list of its survivors.
-        let band = self.pending.map(|pending| pending.split).filter(|split| split.at == 0);
-        if band.is_none() {
-            self.settle();
-        }
         let gaps = self.gaps(best);
         let super::Buffers { values, chunk_mass, .. } = &mut *self.buffers;
         let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
         chunk_mass.clear();
         let each = |mass| chunk_mass.push(mass);
-        let mass = match band {
-            Some(split) => passes::chunk_masses_in(values, gaps, split.after, each),
+        let mass = match self.pending {
+            // Without a list of its survivors.
+            Some(Pending { split: Split { at, before, after }, .. }) => {
+                bands::chunk_masses_in(values, gaps, (at, before, after), each)
+            }
             None => passes::chunk_masses(values, gaps, each),
         };
         self.cache.mass = Some(mass);
@@ -190,10 +193,7 @@ impl Candidates<'_> {
         self.best()?;
         let Some(slot) = self.slot_of(id) else { return Ok(None) };
         let values = self.values();
-        let value = values[slot];
-        let (above, _) = visits::count_around(values, value);
-        let (_, equal_before) = visits::count_around(&values[..slot], value);
-        Ok(Some(1 + above + equal_before))
+        Ok(Some(1 + visits::count_before(values, slot, values[slot])))
     }
 
     /// The best token, the first of the order.

@@ -50,7 +50,13 @@ impl Marked {
     #[inline(always)]
     pub(crate) fn take(&mut self, chunk: &[f32], marks: &Marks, base: u32, any: bool) {
         if any {
-            self.part.take(chunk, marks, base);
+            let rows = marks.as_chunks::<LANES>().0;
+            self.part.take::<true>(
+                chunk,
+                #[inline(always)]
+                move |r, _| rows.get(r).copied().unwrap_or_default(),
+                base,
+            );
             self.slots.extend_from_slice(self.part.slots());
             self.values.extend_from_slice(self.part.values());
         }
@@ -67,13 +73,23 @@ impl Part {
         self.values.get(..self.len).unwrap_or(&[])
     }
 
-    fn take(&mut self, chunk: &[f32], marks: &Marks, base: u32) {
+    /// Those of `chunk` that `marks` tells, given a row of lanes and its number; `base` is the slot of the
+    /// first, and slots are written if `SLOTS`.
+    #[inline(always)]
+    fn take<const SLOTS: bool>(
+        &mut self,
+        chunk: &[f32],
+        marks: impl Fn(usize, &[f32; LANES]) -> [u32; LANES] + Copy,
+        base: u32,
+    ) {
         self.len = 0;
         let (rows, tail) = chunk.as_chunks::<LANES>();
-        let (marks, _) = marks.as_chunks::<LANES>();
-        take_rows(rows, marks, base, self);
-        if let Some(marks) = marks.get(rows.len()) {
-            self.take_each(tail, marks, base + (rows.len() * LANES) as u32);
+        take_rows::<SLOTS>(rows, marks, base, self);
+        if !tail.is_empty() {
+            let mut last = [0.0; LANES];
+            last[..tail.len()].copy_from_slice(tail);
+            let marks = marks(rows.len(), &last);
+            self.take_each(tail, &marks, base + (rows.len() * LANES) as u32);
         }
     }
 
@@ -92,6 +108,16 @@ impl Part {
     }
 }
 
+/// All ones where `test` holds.
+#[inline(always)]
+fn marks_of(row: &[f32; LANES], test: impl Fn(f32) -> bool) -> [u32; LANES] {
+    let mut marks = [0; LANES];
+    for lane in 0..LANES {
+        marks[lane] = if test(row[lane]) { u32::MAX } else { 0 };
+    }
+    marks
+}
+
 /// Appends to `slots` and `found` each of `values` that passes `test`, slots ascending; `first` is
 /// the slot of the first value.
 pub(crate) fn gather(
@@ -102,47 +128,76 @@ pub(crate) fn gather(
     found: &mut Vec<f32>,
 ) {
     let mut part = Part::EMPTY;
-    let mut marks = [0; CHUNK];
     for (c, chunk) in values.chunks(CHUNK).enumerate() {
-        super::vectorised(
+        part.take::<true>(
+            chunk,
             #[inline(always)]
-            || {
-                for (mark, &value) in marks.iter_mut().zip(chunk) {
-                    *mark = if test(value) { u32::MAX } else { 0 };
-                }
-            },
+            move |_, row| marks_of(row, test),
+            (first + c * CHUNK) as u32,
         );
-        part.take(chunk, &marks, (first + c * CHUNK) as u32);
         slots.extend_from_slice(part.slots());
         found.extend_from_slice(part.values());
     }
 }
 
+/// Calls `each` with those of every chunk of `values` that pass `test`, in order, and with −∞ up to a whole
+/// step of a loop over them: what a loop has left over goes one by one.
+#[inline(always)]
+pub(crate) fn packed(
+    values: &[f32],
+    test: impl Fn(f32) -> bool + Copy,
+    mut each: impl FnMut(&[f32]),
+) {
+    let mut part = Part::EMPTY;
+    for chunk in values.chunks(CHUNK) {
+        part.take::<false>(
+            chunk,
+            #[inline(always)]
+            move |_, row| marks_of(row, test),
+            0,
+        );
+        let end = part.len.next_multiple_of(4 * LANES);
+        if let Some(rest) = part.values.get_mut(part.len..end) {
+            rest.fill(f32::NEG_INFINITY);
+        }
+        each(part.values.get(..end).unwrap_or(&[]));
+    }
+}
+
 /// Whole rows, for a CPU without an instruction for it. Rows in which nothing passes are skipped.
-fn take_rows_anywhere(rows: &[[f32; LANES]], marks: &[[u32; LANES]], base: u32, part: &mut Part) {
+#[inline(always)]
+fn take_rows_anywhere(
+    rows: &[[f32; LANES]],
+    marks: impl Fn(usize, &[f32; LANES]) -> [u32; LANES] + Copy,
+    base: u32,
+    part: &mut Part,
+) {
     super::vectorised(
         #[inline(always)]
         || {
-            for ((row, marks), base) in rows.iter().zip(marks).zip((base..).step_by(LANES)) {
-                if marks.iter().filter(|&&mark| mark != 0).count() > 0 {
-                    part.take_each(row, marks, base);
+            for ((r, row), base) in rows.iter().enumerate().zip((base..).step_by(LANES)) {
+                let marks = marks(r, row);
+                if marks.iter().fold(0, |any, mark| any | mark) != 0 {
+                    part.take_each(row, &marks, base);
                 }
             }
         },
     );
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-use take_rows_anywhere as take_rows;
-
-#[cfg(target_arch = "x86_64")]
-fn take_rows(rows: &[[f32; LANES]], marks: &[[u32; LANES]], base: u32, part: &mut Part) {
-    match super::arch() {
-        pulp::Arch::V4(simd) => {
-            pulp::Simd::vectorize(simd, wide::TakeRows { simd, rows, marks, base, part });
-        }
-        _ => take_rows_anywhere(rows, marks, base, part),
+#[inline(always)]
+fn take_rows<const SLOTS: bool>(
+    rows: &[[f32; LANES]],
+    marks: impl Fn(usize, &[f32; LANES]) -> [u32; LANES] + Copy,
+    base: u32,
+    part: &mut Part,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if let pulp::Arch::V4(simd) = super::arch() {
+        pulp::Simd::vectorize(simd, wide::TakeRows::<_, SLOTS> { simd, rows, marks, base, part });
+        return;
     }
+    take_rows_anywhere(rows, marks, base, part);
 }
 
 /// AVX-512 packs the lanes that passed to the front of a register: the one place where loops that
@@ -153,15 +208,17 @@ mod wide {
 
     use super::{LANES, Part};
 
-    pub(super) struct TakeRows<'a> {
+    pub(super) struct TakeRows<'a, M, const SLOTS: bool> {
         pub(super) simd: pulp::x86::V4,
         pub(super) rows: &'a [[f32; LANES]],
-        pub(super) marks: &'a [[u32; LANES]],
+        pub(super) marks: M,
         pub(super) base: u32,
         pub(super) part: &'a mut Part,
     }
 
-    impl pulp::NullaryFnOnce for TakeRows<'_> {
+    impl<M: Fn(usize, &[f32; LANES]) -> [u32; LANES], const SLOTS: bool> pulp::NullaryFnOnce
+        for TakeRows<'_, M, SLOTS>
+    {
         type Output = ();
 
         #[inline(always)]
@@ -176,21 +233,23 @@ mod wide {
             let step = avx._mm512_set1_epi32(LANES as i32);
             // A copy: in memory each row would wait for the one before.
             let mut len = part.len;
-            for (row, marks) in rows.iter().zip(marks) {
-                let marks: __m512i = pulp::cast(*marks);
+            for (r, row) in rows.iter().enumerate() {
+                let marks: __m512i = pulp::cast(marks(r, row));
                 let passed = avx._mm512_test_epi32_mask(marks, marks);
                 let values: [f32; LANES] =
                     pulp::cast(avx._mm512_maskz_compress_ps(passed, pulp::cast(*row)));
-                let ids: [u32; LANES] = pulp::cast(avx._mm512_maskz_compress_epi32(passed, slots));
-                let end = len..len + LANES;
-                if let (Some(last_slots), Some(last)) =
-                    (part.slots.get_mut(end.clone()), part.values.get_mut(end))
-                {
-                    last_slots.copy_from_slice(&ids);
+                if let Some(last) = part.values.get_mut(len..len + LANES) {
                     last.copy_from_slice(&values);
                 }
+                if SLOTS {
+                    let ids: [u32; LANES] =
+                        pulp::cast(avx._mm512_maskz_compress_epi32(passed, slots));
+                    if let Some(last) = part.slots.get_mut(len..len + LANES) {
+                        last.copy_from_slice(&ids);
+                    }
+                    slots = avx._mm512_add_epi32(slots, step);
+                }
                 len += passed.count_ones() as usize;
-                slots = avx._mm512_add_epi32(slots, step);
             }
             part.len = len;
         }
@@ -217,11 +276,8 @@ mod tests {
 
             let chunk = &values[..CHUNK];
             let mut part = Part::EMPTY;
-            let mut marks = [0; CHUNK];
-            for (mark, &value) in marks.iter_mut().zip(chunk) {
-                *mark = u32::from(key(value) >= floor);
-            }
-            take_rows_anywhere(chunk.as_chunks().0, marks.as_chunks().0, 7, &mut part);
+            let marks = |_: usize, row: &[f32; LANES]| marks_of(row, |value| key(value) >= floor);
+            take_rows_anywhere(chunk.as_chunks().0, marks, 7, &mut part);
             let found: Vec<_> =
                 part.slots().iter().copied().zip(part.values().iter().copied()).collect();
             assert_eq!(found, want[..part.len]);

@@ -88,21 +88,21 @@ impl Fixed {
 /// checks against a double-precision oracle on a dense grid.
 #[inline(always)]
 pub fn weight(gap: f32) -> f32 {
-    // Beyond the largest gap the exponent trick below would wrap; the select is branch free.
-    let inside = gap < Mass::LARGEST_GAP;
-    let value = exp_reduced(if inside { -gap } else { 0.0 });
-    if inside { value } else { 0.0 }
+    // Beyond the largest gap, and for NaN, what is computed is nothing sensible and not used: a
+    // select, not a branch.
+    let value = exp_of_minus(gap);
+    if gap < Mass::LARGEST_GAP { value } else { 0.0 }
 }
 
-/// `exp(x)` for `x` in about `−87..=88`, within 2 units in the last place.
+/// `exp(−gap)` for a gap in about `−88..=87`, within 2 units in the last place.
 #[inline(always)]
 #[expect(clippy::excessive_precision, reason = "the coefficients as published")]
-fn exp_reduced(x: f32) -> f32 {
-    // Adding 1.5·2²³ rounds to the nearest integer and leaves it in the low bits.
+fn exp_of_minus(gap: f32) -> f32 {
+    // Near 1.5·2²³ floats are integers, so that this rounds and leaves the integer in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    let shifted = x * core::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = (x - n * 0.693_359_375) - n * -2.121_944_4e-4;
+    let shifted = ROUND - gap * core::f32::consts::LOG2_E;
+    let n = ROUND - shifted;
+    let r = (n * 0.693_359_375 - gap) - n * 2.121_944_4e-4;
     let mut poly = 1.987_569_15e-4;
     poly = poly * r + 1.398_199_950_7e-3;
     poly = poly * r + 8.333_451_907_3e-3;
@@ -110,9 +110,8 @@ fn exp_reduced(x: f32) -> f32 {
     poly = poly * r + 1.666_666_545_9e-1;
     poly = poly * r + 0.5;
     let fraction = poly * (r * r) + r + 1.0;
-    // 2ⁿ by its exponent bits: the integer sits in the low bits of `shifted`.
-    let exponent = shifted.to_bits().wrapping_add(127) << 23;
-    fraction * f32::from_bits(exponent)
+    // Times 2⁻ⁿ, by adding to the exponent: −n stands in the low bits of `shifted`.
+    f32::from_bits(fraction.to_bits().wrapping_add(shifted.to_bits() << 23))
 }
 
 /// `exp(x)` in double precision from plain arithmetic, the same bits on every target.

@@ -6,10 +6,12 @@
 //! build of this crate returns the same token for the same logits and key.
 
 pub(crate) mod account;
+pub(crate) mod bands;
 pub(crate) mod estimate;
 pub(crate) mod gather;
 pub(crate) mod math;
 pub(crate) mod moments;
+pub(crate) mod nth;
 pub(crate) mod passes;
 pub(crate) mod selection;
 pub(crate) mod special;

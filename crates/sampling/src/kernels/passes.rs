@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::account::{Band, Zone};
 use super::math::{Fixed, weight};
 use super::{Mass, vectorised};
 
@@ -12,21 +11,6 @@ pub(crate) const LANES: usize = 16;
 pub(crate) const ROWS: usize = 64;
 /// Consecutive values that share their block maxima, and whose masses are added up together.
 pub(crate) const CHUNK: usize = LANES * ROWS;
-
-/// Calls `each` for every row of lanes in `chunk`; the last one is filled up with −∞, which is no
-/// candidate to anybody.
-#[inline(always)]
-pub(crate) fn rows_of(chunk: &[f32], mut each: impl FnMut(&[f32; LANES])) {
-    let (rows, tail) = chunk.as_chunks::<LANES>();
-    for row in rows {
-        each(row);
-    }
-    if !tail.is_empty() {
-        let mut last = [f32::NEG_INFINITY; LANES];
-        last[..tail.len()].copy_from_slice(tail);
-        each(&last);
-    }
-}
 
 /// `f` of a chunk, slot by slot, and `rest` past its end.
 ///
@@ -45,7 +29,7 @@ pub(crate) fn each_of(chunk: &[f32], f: impl Fn(f32) -> f32, rest: f32, out: &mu
 /// What a first pass over a row finds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scan {
-    /// The largest value that is not NaN; −∞ for an empty row.
+    /// The largest value, or at most that if there is a NaN; −∞ for an empty row.
     pub(crate) max: f32,
     /// Whether any value is NaN.
     pub(crate) nan: bool,
@@ -68,26 +52,47 @@ pub(crate) fn scan(values: &[f32], block_max: &mut Vec<f32>) -> Scan {
     vectorised(
         #[inline(always)]
         || {
-            let mut nan = [0_u32; LANES];
+            let (mut top, mut nan) = ([f32::NEG_INFINITY; LANES], [0_u32; LANES]);
             for chunk in values.chunks(CHUNK) {
-                let mut max = [f32::NEG_INFINITY; LANES];
-                rows_of(
-                    chunk,
-                    #[inline(always)]
-                    |row| {
-                        for lane in 0..LANES {
-                            let x = row[lane];
-                            max[lane] = if x > max[lane] { x } else { max[lane] };
-                            nan[lane] |= u32::from(x.is_nan());
-                        }
-                    },
-                );
+                let (quads, rest) = chunk.as_chunks::<{ 4 * LANES }>();
+                let mut max = largest(quads, &mut nan);
+                if !rest.is_empty() {
+                    let mut last = [[f32::NEG_INFINITY; 4 * LANES]];
+                    last[0][..rest.len()].copy_from_slice(rest);
+                    let last = largest(&last, &mut nan);
+                    for lane in 0..LANES {
+                        max[lane] = if last[lane] > max[lane] { last[lane] } else { max[lane] };
+                    }
+                }
                 block_max.extend_from_slice(&max);
+                for lane in 0..LANES {
+                    top[lane] = if max[lane] > top[lane] { max[lane] } else { top[lane] };
+                }
             }
-            let max = block_max.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
+            let max = top.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
             Scan { max, nan: nan.iter().any(|&n| n != 0) }
         },
     )
+}
+
+/// The largest of each lane.
+#[inline(always)]
+fn largest(quads: &[[f32; 4 * LANES]], nan: &mut [u32; LANES]) -> [f32; LANES] {
+    let mut max = [f32::NEG_INFINITY; LANES];
+    let mut bad = *nan;
+    for quad in quads {
+        for lane in 0..LANES {
+            let (a, b) = (quad[lane], quad[LANES + lane]);
+            let (c, d) = (quad[2 * LANES + lane], quad[3 * LANES + lane]);
+            let ab = if b > a { b } else { a };
+            let cd = if d > c { d } else { c };
+            let abcd = if cd > ab { cd } else { ab };
+            max[lane] = if abcd > max[lane] { abcd } else { max[lane] };
+            bad[lane] |= u32::from(a.is_nan() | b.is_nan() | c.is_nan() | d.is_nan());
+        }
+    }
+    *nan = bad;
+    max
 }
 
 /// How a stored value becomes a gap below the best score.
@@ -173,56 +178,6 @@ pub(crate) fn chunk_masses(values: &[f32], gaps: Gaps, each: impl FnMut(u64)) ->
             each,
         )
     }
-}
-
-/// The mass of what of a row lies in a band, as [`chunk_masses`].
-pub(crate) fn chunk_masses_in(
-    values: &[f32],
-    gaps: Gaps,
-    band: Band,
-    each: impl FnMut(u64),
-) -> Mass {
-    if gaps.undivided() {
-        mass_of(
-            values,
-            #[inline(always)]
-            move |value| if band.holds(value) { weight(gaps.best - value) } else { 0.0 },
-            each,
-        )
-    } else {
-        mass_of(
-            values,
-            #[inline(always)]
-            move |value| if band.holds(value) { gaps.weight_of(value) } else { 0.0 },
-            each,
-        )
-    }
-}
-
-/// The largest value in a band; −∞ if there is none.
-pub(crate) fn max_in(values: &[f32], band: Band) -> f32 {
-    vectorised(
-        #[inline(always)]
-        || {
-            let mut max = [f32::NEG_INFINITY; LANES];
-            let mut within = [0.0; CHUNK];
-            for chunk in values.chunks(CHUNK) {
-                each_of(
-                    chunk,
-                    #[inline(always)]
-                    move |value| if band.holds(value) { value } else { f32::NEG_INFINITY },
-                    f32::NEG_INFINITY,
-                    &mut within,
-                );
-                for row in within.as_chunks::<LANES>().0 {
-                    for lane in 0..LANES {
-                        max[lane] = if row[lane] > max[lane] { row[lane] } else { max[lane] };
-                    }
-                }
-            }
-            max.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
-        },
-    )
 }
 
 /// The sum of `term(value)` over a row, for a `term` into `0..=1` that is 0 for −∞; `each` is told
@@ -363,6 +318,14 @@ pub(crate) fn map_into(values: &[f32], f: impl Fn(f32) -> f32 + Copy, out: &mut 
                 *slot = f(value);
             }
         },
+    );
+}
+
+/// `f` of each value, behind what `out` has.
+pub(crate) fn map_onto(values: &[f32], f: impl Fn(f32) -> f32 + Copy, out: &mut Vec<f32>) {
+    vectorised(
+        #[inline(always)]
+        || out.extend(values.iter().map(|&value| f(value))),
     );
 }
 

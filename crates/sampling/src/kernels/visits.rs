@@ -21,19 +21,28 @@ pub(crate) fn visit_from(
                 if maxima.next().is_some_and(|maxima| maxima.iter().all(|&m| m < floor)) {
                     continue;
                 }
-                let (rows, tail) = chunk.as_chunks::<LANES>();
+                let (quads, tail) = chunk.as_chunks::<{ 4 * LANES }>();
                 let mut slot = c * CHUNK;
-                for row in rows {
-                    // No early exit: the lanes are compared side by side.
-                    if row.iter().filter(|&&x| x >= floor).count() > 0 {
-                        visit_each(row, slot, floor, &mut visit);
+                for quad in quads {
+                    if any(quad, |x| x >= floor) {
+                        for (row, slot) in quad.chunks(LANES).zip((slot..).step_by(LANES)) {
+                            if any(row, |x| x >= floor) {
+                                visit_each(row, slot, floor, &mut visit);
+                            }
+                        }
                     }
-                    slot += LANES;
+                    slot += 4 * LANES;
                 }
                 visit_each(tail, slot, floor, &mut visit);
             }
         },
     );
+}
+
+/// Whether any value passes. No early exit: they are compared side by side.
+#[inline(always)]
+fn any(values: &[f32], test: impl Fn(f32) -> bool) -> bool {
+    values.iter().fold(false, |any, &x| any | test(x))
 }
 
 #[inline(always)]
@@ -59,12 +68,10 @@ pub(crate) fn first_not_below(values: &[f32], limit: f32) -> Option<usize> {
     vectorised(
         #[inline(always)]
         || {
-            // No early exit within a chunk: the lanes are compared side by side.
-            let reaches = |&x: &f32| !(x < limit);
-            let found = |chunk: &[f32]| chunk.iter().filter(|&x| reaches(x)).count() > 0;
-            let at = values.chunks(CHUNK).position(found)?;
+            let reaches = |x: f32| !(x < limit);
+            let at = values.chunks(CHUNK).position(|chunk| any(chunk, reaches))?;
             let rest = values.get(at * CHUNK..)?;
-            rest.iter().position(reaches).map(|place| at * CHUNK + place)
+            rest.iter().position(|&x| reaches(x)).map(|place| at * CHUNK + place)
         },
     )
 }
@@ -83,7 +90,7 @@ pub(crate) fn visit_above<S>(
         || {
             for (r, row) in values.chunks(4 * LANES).enumerate() {
                 let floor = floor(state);
-                if row.iter().filter(|&&x| !(term(x) <= floor)).count() > 0 {
+                if any(row, |x| !(term(x) <= floor)) {
                     for (slot, &x) in (r * 4 * LANES..).zip(row) {
                         visit(state, slot, x);
                     }
@@ -95,14 +102,41 @@ pub(crate) fn visit_above<S>(
 
 /// How many values are from `low` to `high`, both included.
 pub(crate) fn count_in(values: &[f32], low: f32, high: f32) -> usize {
+    count_if(
+        values,
+        #[inline(always)]
+        move |x| x >= low && x <= high,
+    )
+}
+
+/// How many values come before the one in `slot`: those above it, and its equals in earlier slots (−0.0
+/// equals +0.0).
+pub(crate) fn count_before(values: &[f32], slot: usize, value: f32) -> usize {
+    let (before, after) = values.split_at(slot.min(values.len()));
+    let reaching = count_if(
+        before,
+        #[inline(always)]
+        move |x| x >= value,
+    );
+    let above = count_if(
+        after,
+        #[inline(always)]
+        move |x| x > value,
+    );
+    reaching + above
+}
+
+/// How many values pass a test.
+pub(crate) fn count_if(values: &[f32], test: impl Fn(f32) -> bool + Copy) -> usize {
     vectorised(
         #[inline(always)]
         || {
             let mut count = 0;
+            // u32 counters per chunk keep the inner loop in narrow lanes.
             for chunk in values.chunks(CHUNK) {
                 let mut of_chunk = 0_u32;
                 for &x in chunk {
-                    of_chunk += u32::from(x >= low) & u32::from(x <= high);
+                    of_chunk += u32::from(test(x));
                 }
                 count += of_chunk as usize;
             }

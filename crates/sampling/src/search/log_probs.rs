@@ -43,18 +43,22 @@ pub(super) fn fill(
     buffers: &mut Buffers,
     out: &mut Vec<f32>,
 ) -> Result<(), StageError> {
-    let start = out.len();
-    out.resize(start + logits.len(), f32::NAN);
     let draws = Draws::new(DrawKey::new(0));
     let mut candidates = Candidates::of(Logits::F32(logits), logits.len(), draws, buffers);
-    let best = candidates.max()?;
-    let mass = candidates.mass()?;
+    let normalised = candidates.max().and_then(|best| Ok((best, candidates.mass()?)));
+    let (best, mass) = match normalised {
+        Ok(found) => found,
+        Err(error) => {
+            out.resize(out.len() + logits.len(), f32::NAN);
+            return Err(error);
+        }
+    };
     let log_mass = ln(f64::from(mass.as_f64() as f32)) as f32;
-    passes::map_into(
+    passes::map_onto(
         logits,
         #[inline(always)]
         move |logit| (logit - best) - log_mass,
-        &mut out[start..],
+        out,
     );
     Ok(())
 }

@@ -90,7 +90,7 @@ impl Stage for NoRepeatNgram {
         let prefix = &tokens[tokens.len() + 1 - self.size..];
         let banned = tokens
             .windows(self.size)
-            .filter(|window| window.starts_with(prefix))
+            .filter(|window| window.iter().zip(prefix).all(|(a, b)| a == b))
             .map(|window| window[self.size - 1]);
         candidates.edit(banned, |_, _| f32::NEG_INFINITY)
     }

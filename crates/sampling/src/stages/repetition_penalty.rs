@@ -106,10 +106,11 @@ impl RepetitionPenalty {
     fn penalised(&self, score: f32) -> f32 {
         if self.reciprocal {
             score * if score > 0.0 { 1.0 / self.penalty } else { self.penalty }
-        } else if score < 0.0 {
-            score * self.penalty
         } else {
-            score / self.penalty
+            // One of the two is 1 and does nothing: no branch on what nobody can predict.
+            let (factor, divisor) =
+                if score < 0.0 { (self.penalty, 1.0) } else { (1.0, self.penalty) };
+            score * factor / divisor
         }
     }
 }

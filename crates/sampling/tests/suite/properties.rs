@@ -158,8 +158,8 @@ proptest! {
     fn long_rows_agree_with_the_reference(
         row in long_row(),
         t in prop_oneof![Just(1.0_f32), 0.3_f32..4.0],
-        cut in cut().prop_filter("finds its boundary in the whole row", is_by_mass_or_order),
-        next in cut().prop_filter("does too", is_by_mass_or_order),
+        cut in cut().prop_filter("finds its boundary in the whole row", looks_at_the_whole_row),
+        next in cut().prop_filter("does too", looks_at_the_whole_row),
         u in 0.0_f64..1.0,
     ) {
         let key = DrawKey::new(5);
@@ -187,11 +187,44 @@ proptest! {
     }
 }
 
-fn is_by_mass_or_order(cut: &Cut) -> bool {
+fn looks_at_the_whole_row(cut: &Cut) -> bool {
     matches!(
         cut,
-        Cut::TopK(..) | Cut::TopP(..) | Cut::MinP(..) | Cut::Typical(..) | Cut::Nearest(..)
+        Cut::TopK(..)
+            | Cut::TopP(..)
+            | Cut::MinP(..)
+            | Cut::From(..)
+            | Cut::Typical(..)
+            | Cut::Nearest(..)
     )
+}
+
+/// Where the k-th best is one of very many, whether they are above, at or below it, or banned.
+#[test]
+fn top_k_agrees_with_the_reference_among_many_equals() {
+    const LEN: u32 = 9_000;
+    let rows: [fn(u32) -> f32; 6] = [
+        |_| 0.5,
+        |id| if id % 700 == 3 { 2.0 } else { 0.5 },
+        |id| if id % 3 == 0 { 2.0 } else { 0.5 },
+        |id| if id % 640 == 5 { id as f32 } else { f32::NEG_INFINITY },
+        |id| if id % 2 == 0 { 0.0 } else { -0.0 },
+        |id| if id % 250 == 1 { -0.0 } else { -1e-45 },
+    ];
+    let mut workspace = Workspace::new(LEN as usize);
+    for (r, row) in rows.into_iter().enumerate() {
+        let row: Vec<f32> = (0..LEN).map(row).collect();
+        for k in [29, 35, 36, 2_000, 8_999] {
+            for ties in [TiePolicy::LowestId, TiePolicy::HighestId, TiePolicy::KeepAll] {
+                let pipeline = Pipeline::draw().then(TopK::new(k).unwrap().ties(ties));
+                let step = Step::new(DrawKey::new(1));
+                let candidates = pipeline.process(&row, &step, &mut workspace).unwrap();
+                let mut list = List::new(&row, Draws::new(DrawKey::new(1)));
+                list.keep_top(k, ties);
+                assert_eq!(entries(&candidates), entries_of(&list), "row {r}, {k}, {ties:?}");
+            }
+        }
+    }
 }
 
 /// The list with other scores; what is banned stays so.
