@@ -104,26 +104,34 @@ impl History {
         &text[text.len() - window.last.unwrap_or(text.len()).min(text.len())..]
     }
 
-    /// Calls `visit` with an iterator over the distinct tokens inside a window, ids ascending, and
-    /// how often each occurs there.
+    /// The distinct tokens inside a window, ids ascending, and how often each occurs there; `words` is
+    /// room to count in.
     ///
     /// A window that does not cut the text costs its distinct tokens; one that does is sorted.
-    pub(crate) fn tally<R>(
+    pub(crate) fn tally<'w>(
         &self,
         window: Window,
-        words: &mut Vec<u64>,
-        visit: impl FnOnce(&mut dyn Iterator<Item = (u32, u32)>) -> R,
-    ) -> R {
+        words: &'w mut Vec<u64>,
+    ) -> impl Iterator<Item = (u32, u32)> + 'w {
+        words.clear();
         let seen = self.within(window);
         let whole = if window.prompt { self.tokens.len() } else { self.generated().len() };
         if seen.len() == whole {
-            let occurrences =
-                |c: &Count| (c.id, if window.prompt { c.prompt } else { 0 } + c.generated);
-            return visit(&mut self.counts.iter().map(occurrences).filter(|&(_, n)| n > 0));
+            words.extend(self.counts.iter().filter_map(|count| {
+                let times = if window.prompt { count.prompt } else { 0 } + count.generated;
+                (times > 0).then_some(u64::from(count.id) << 32 | u64::from(times))
+            }));
+        } else {
+            words.extend(seen.iter().map(|&id| u64::from(id) << 32 | 1));
+            words.sort_unstable();
+            // Of each run the first takes up the counts of the others.
+            words.dedup_by(|other, first| {
+                let same = *other >> 32 == *first >> 32;
+                *first += u64::from(same);
+                same
+            });
         }
-        words.extend(seen.iter().map(|&id| u64::from(id)));
-        words.sort_unstable();
-        visit(&mut words.chunk_by(|a, b| a == b).map(|run| (run[0] as u32, run.len() as u32)))
+        words.iter().map(|&word| ((word >> 32) as u32, word as u32))
     }
 
     /// Appends a generated token.
@@ -175,7 +183,7 @@ mod tests {
         }
         let tally = |window| {
             let mut words = Vec::new();
-            history.tally(window, &mut words, |counts| counts.collect::<Vec<_>>())
+            history.tally(window, &mut words).collect::<Vec<_>>()
         };
         assert_eq!(tally(Window::ALL), [(1, 2), (3, 2), (9, 2)]);
         assert_eq!(tally(Window::GENERATED), [(1, 1), (9, 2)]);

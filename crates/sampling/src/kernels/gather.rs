@@ -51,14 +51,17 @@ impl Marked {
     pub(crate) fn take(&mut self, chunk: &[f32], marks: &Marks, base: u32, any: bool) {
         if any {
             let rows = marks.as_chunks::<LANES>().0;
-            self.part.take::<true>(
+            self.part.take::<true, false>(
                 chunk,
                 #[inline(always)]
                 move |r, _| rows.get(r).copied().unwrap_or_default(),
                 base,
             );
-            self.slots.extend_from_slice(self.part.slots());
-            self.values.extend_from_slice(self.part.values());
+            // Few are marked: their values are sooner read again than packed.
+            let slots = self.part.slots();
+            let value = |&slot: &u32| chunk.get((slot - base) as usize).copied();
+            self.values.extend(slots.iter().filter_map(value));
+            self.slots.extend_from_slice(slots);
         }
         self.ends.push(self.slots.len());
     }
@@ -73,10 +76,10 @@ impl Part {
         self.values.get(..self.len).unwrap_or(&[])
     }
 
-    /// Those of `chunk` that `marks` tells, given a row of lanes and its number; `base` is the slot of the
-    /// first, and slots are written if `SLOTS`.
+    /// Those of `chunk` that `marks` tells, given a row of lanes and its number, by their slots, values or
+    /// both; `base` is the slot of the first.
     #[inline(always)]
-    fn take<const SLOTS: bool>(
+    fn take<const SLOTS: bool, const VALUES: bool>(
         &mut self,
         chunk: &[f32],
         marks: impl Fn(usize, &[f32; LANES]) -> [u32; LANES] + Copy,
@@ -84,7 +87,7 @@ impl Part {
     ) {
         self.len = 0;
         let (rows, tail) = chunk.as_chunks::<LANES>();
-        take_rows::<SLOTS>(rows, marks, base, self);
+        take_rows::<SLOTS, VALUES>(rows, marks, base, self);
         if !tail.is_empty() {
             let mut last = [0.0; LANES];
             last[..tail.len()].copy_from_slice(tail);
@@ -129,7 +132,7 @@ pub(crate) fn gather(
 ) {
     let mut part = Part::EMPTY;
     for (c, chunk) in values.chunks(CHUNK).enumerate() {
-        part.take::<true>(
+        part.take::<true, true>(
             chunk,
             #[inline(always)]
             move |_, row| marks_of(row, test),
@@ -150,7 +153,7 @@ pub(crate) fn packed(
 ) {
     let mut part = Part::EMPTY;
     for chunk in values.chunks(CHUNK) {
-        part.take::<false>(
+        part.take::<false, true>(
             chunk,
             #[inline(always)]
             move |_, row| marks_of(row, test),
@@ -186,7 +189,7 @@ fn take_rows_anywhere(
 }
 
 #[inline(always)]
-fn take_rows<const SLOTS: bool>(
+fn take_rows<const SLOTS: bool, const VALUES: bool>(
     rows: &[[f32; LANES]],
     marks: impl Fn(usize, &[f32; LANES]) -> [u32; LANES] + Copy,
     base: u32,
@@ -194,7 +197,8 @@ fn take_rows<const SLOTS: bool>(
 ) {
     #[cfg(target_arch = "x86_64")]
     if let pulp::Arch::V4(simd) = super::arch() {
-        pulp::Simd::vectorize(simd, wide::TakeRows::<_, SLOTS> { simd, rows, marks, base, part });
+        let pass = wide::TakeRows::<_, SLOTS, VALUES> { simd, rows, marks, base, part };
+        pulp::Simd::vectorize(simd, pass);
         return;
     }
     take_rows_anywhere(rows, marks, base, part);
@@ -208,7 +212,7 @@ mod wide {
 
     use super::{LANES, Part};
 
-    pub(super) struct TakeRows<'a, M, const SLOTS: bool> {
+    pub(super) struct TakeRows<'a, M, const SLOTS: bool, const VALUES: bool> {
         pub(super) simd: pulp::x86::V4,
         pub(super) rows: &'a [[f32; LANES]],
         pub(super) marks: M,
@@ -216,8 +220,10 @@ mod wide {
         pub(super) part: &'a mut Part,
     }
 
-    impl<M: Fn(usize, &[f32; LANES]) -> [u32; LANES], const SLOTS: bool> pulp::NullaryFnOnce
-        for TakeRows<'_, M, SLOTS>
+    impl<M, const SLOTS: bool, const VALUES: bool> pulp::NullaryFnOnce
+        for TakeRows<'_, M, SLOTS, VALUES>
+    where
+        M: Fn(usize, &[f32; LANES]) -> [u32; LANES],
     {
         type Output = ();
 
@@ -236,10 +242,12 @@ mod wide {
             for (r, row) in rows.iter().enumerate() {
                 let marks: __m512i = pulp::cast(marks(r, row));
                 let passed = avx._mm512_test_epi32_mask(marks, marks);
-                let values: [f32; LANES] =
-                    pulp::cast(avx._mm512_maskz_compress_ps(passed, pulp::cast(*row)));
-                if let Some(last) = part.values.get_mut(len..len + LANES) {
-                    last.copy_from_slice(&values);
+                if VALUES {
+                    let values: [f32; LANES] =
+                        pulp::cast(avx._mm512_maskz_compress_ps(passed, pulp::cast(*row)));
+                    if let Some(last) = part.values.get_mut(len..len + LANES) {
+                        last.copy_from_slice(&values);
+                    }
                 }
                 if SLOTS {
                     let ids: [u32; LANES] =

@@ -52,7 +52,7 @@ fn reaching(values: &[f32], floor: f32) -> usize {
 }
 
 /// The lowest and the highest value.
-fn extremes(values: &[f32]) -> (f32, f32) {
+pub(super) fn extremes(values: &[f32]) -> (f32, f32) {
     vectorised(
         #[inline(always)]
         || {

@@ -1,12 +1,14 @@
 //! Weighted selection without a sort: the value at which a sum, taken from the top, reaches a
 //! target.
 //!
-//! Top-k is this with a measure of one per candidate, top-p with the candidate's mass. Values
-//! are mapped to integers in their own order and dealt into buckets, measures are summed per
-//! bucket, and only the bucket in which the target falls is kept; a level divides the range of
-//! values by [`BUCKETS`], so four levels exhaust an `f32` whatever the row looks like.
+//! Top-p is this with the candidate's mass for a measure. Values are dealt into buckets, measures are
+//! summed per bucket, and only the bucket in which the target falls is kept. The first level has steps
+//! of equal width; from then on values are mapped to integers in their own order, and a level divides
+//! their range by [`BUCKETS`], so four more exhaust an `f32` whatever the row looks like.
 
 use alloc::vec::Vec;
+
+use super::nth::extremes;
 
 /// Buckets a level deals into. Few, because they are cleared and walked through even where a hundred
 /// items are dealt.
@@ -17,7 +19,7 @@ const SMALL: usize = 128;
 /// Buffers that [`boundary`] reuses.
 #[derive(Debug, Default)]
 pub(crate) struct SelectionScratch {
-    keys: Vec<u32>,
+    buckets: Vec<u32>,
     sums: Vec<u64>,
     band: Vec<(u32, u64)>,
 }
@@ -25,7 +27,7 @@ pub(crate) struct SelectionScratch {
 impl SelectionScratch {
     pub(crate) fn for_vocabulary(size: usize) -> Self {
         Self {
-            keys: Vec::with_capacity(size),
+            buckets: Vec::with_capacity(size),
             sums: alloc::vec![0; BUCKETS],
             band: Vec::with_capacity(size),
         }
@@ -79,26 +81,26 @@ pub(crate) fn boundary(
     target: u64,
     scratch: &mut SelectionScratch,
 ) -> Boundary {
-    let SelectionScratch { keys, sums, band } = scratch;
-    let (low, high) = keys_into(values, keys);
+    let SelectionScratch { buckets, sums, band } = scratch;
+    let (low, high) = extremes(values);
     if low == high {
-        return Boundary { value: value_of(high), above: 0 };
+        return Boundary { value: high, above: 0 };
     }
     let mut above = 0;
     band.clear();
-    if keys.len() <= SMALL {
-        band.extend(keys.iter().copied().zip(measures));
+    if values.len() <= SMALL {
+        band.extend(values.iter().map(|&value| key(value)).zip(measures));
     } else {
-        let deal = Deal::over(low, high);
+        spread_evenly(values, low, high, buckets);
         sums.fill(0);
-        for (&k, measure) in keys.iter().zip(measures.clone()) {
-            add(sums, deal.bucket(k), measure);
+        for (&bucket, measure) in buckets.iter().zip(measures.clone()) {
+            add(sums, bucket as usize, measure);
         }
         let (bucket, passed) = find_bucket(sums, target);
         above = passed;
-        for (&k, measure) in keys.iter().zip(measures) {
-            if deal.bucket(k) == bucket {
-                band.push((k, measure));
+        for ((&own, &value), measure) in buckets.iter().zip(values).zip(measures) {
+            if own as usize == bucket {
+                band.push((key(value), measure));
             }
         }
     }
@@ -129,22 +131,29 @@ pub(crate) fn boundary(
     found
 }
 
-/// Writes the key of each value, and returns the lowest and the highest.
-fn keys_into(values: &[f32], keys: &mut Vec<u32>) -> (u32, u32) {
-    keys.resize(values.len(), 0);
-    let keys = keys.as_mut_slice();
+/// Writes the bucket of each value, the highest in bucket 0, by equal steps: keys would put nearly all
+/// scores of a row into a few, because most of them lie near zero.
+///
+/// Whatever is rounded, a higher value is never in a later bucket, and that is all that is needed.
+fn spread_evenly(values: &[f32], low: f32, high: f32, buckets: &mut Vec<u32>) {
+    const LAST: f32 = (BUCKETS - 1) as f32;
+    // Adding it leaves the nearest whole number in the low bits.
+    const WHOLE: f32 = 8_388_608.0;
+    // From −∞ there are no equal steps; some are taken, and what is below them shares the last bucket.
+    let span = if (high - low).is_finite() { high - low } else { 64.0 };
+    let per = LAST / span;
+    buckets.resize(values.len(), 0);
+    let buckets = buckets.as_mut_slice();
     super::vectorised(
         #[inline(always)]
         || {
-            let (mut low, mut high) = (u32::MAX, 0);
-            for (slot, &value) in keys.iter_mut().zip(values) {
-                *slot = key(value);
-                low = low.min(*slot);
-                high = high.max(*slot);
+            for (bucket, &value) in buckets.iter_mut().zip(values) {
+                let place = (high - value) * per;
+                let place = if place < LAST { place } else { LAST };
+                *bucket = (place + WHOLE).to_bits() & (BUCKETS - 1) as u32;
             }
-            (low, high)
         },
-    )
+    );
 }
 
 /// Adds to a bucket. There is one for every key dealt.

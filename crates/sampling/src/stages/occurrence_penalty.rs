@@ -113,10 +113,8 @@ impl Stage for OccurrencePenalty {
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.with_words(|candidates, words| {
-            step.history().tally(self.window, words, |counts| {
-                candidates.edit_with(counts, |_, n, score| {
-                    score - (n as f32 * self.frequency + self.presence)
-                })
+            candidates.edit_with(step.history().tally(self.window, words), |_, n, score| {
+                score - (n as f32 * self.frequency + self.presence)
             })
         })
     }

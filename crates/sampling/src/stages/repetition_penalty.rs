@@ -134,11 +134,9 @@ impl Stage for RepetitionPenalty {
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.with_words(|candidates, words| {
-            step.history().tally(self.window, words, |counts| {
-                let seen =
-                    counts.map(|(id, _)| id).filter(|id| self.exempt.binary_search(id).is_err());
-                candidates.edit(seen, |_, score| self.penalised(score))
-            })
+            let seen = step.history().tally(self.window, words).map(|(id, _)| id);
+            let seen = seen.filter(|id| self.exempt.binary_search(id).is_err());
+            candidates.edit(seen, |_, score| self.penalised(score))
         })
     }
 }
