@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use crate::ask::Step;
 use crate::logits::Logits;
-use crate::pipeline::{Pipeline, SelectError};
+use crate::pipeline::Pipeline;
+use crate::select_error::SelectError;
 use crate::selection::Selection;
 use crate::workspace::Workspace;
 

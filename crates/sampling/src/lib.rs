@@ -108,6 +108,7 @@ mod pipeline;
 pub mod presets;
 pub mod reference;
 pub mod search;
+mod select_error;
 mod selection;
 mod selectors;
 mod speculative;
@@ -132,7 +133,8 @@ pub use kernels::{Mass, exp, ln, weight};
 pub use lint::Lint;
 pub use logits::Logits;
 pub use memory::{Accepted, Logged, Memory, StageMemory};
-pub use pipeline::{Pipeline, SelectError};
+pub use pipeline::Pipeline;
+pub use select_error::SelectError;
 pub use selection::Selection;
 pub use selectors::{
     AdaptiveP, AdaptivePError, Draw, Greedy, Gumbel, Mirostat, MirostatError, MirostatV2, Selector,

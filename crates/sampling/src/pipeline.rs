@@ -1,7 +1,7 @@
 //! Stages in order, and a selector at the end.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -12,6 +12,7 @@ use crate::kernels::exp;
 use crate::lint::{Lint, lints};
 use crate::logits::Logits;
 use crate::memory::Memory;
+use crate::select_error::SelectError;
 use crate::selection::Selection;
 use crate::selectors::{Draw, Greedy, Selector};
 use crate::stage::{Stage, StageError, StepContext};
@@ -42,45 +43,6 @@ use crate::workspace::Workspace;
 pub struct Pipeline {
     stages: Vec<Box<dyn Stage>>,
     selector: Box<dyn Selector>,
-}
-
-/// Why a step yielded no token.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SelectError {
-    /// A stage, or the selector, refused.
-    #[error("{stage}: {source}")]
-    Stage {
-        /// Its name.
-        stage: String,
-        /// Why.
-        source: StageError,
-    },
-    /// A list of logits names a token outside the vocabulary.
-    #[error("the list has a logit for token {id}, outside the vocabulary of {vocab_size}")]
-    UnknownToken {
-        /// The token.
-        id: u32,
-        /// The vocabulary's size.
-        vocab_size: usize,
-    },
-    /// A list of logits names a token twice.
-    #[error("the list has two logits for token {id}; it must have one")]
-    ListedTwice {
-        /// The token.
-        id: u32,
-    },
-    /// The row is not as long as the workspace was built for.
-    #[error("the row has {row} logits but the workspace was built for {workspace}")]
-    RowLength {
-        /// Logits in the row.
-        row: usize,
-        /// Logits the workspace holds.
-        workspace: usize,
-    },
-    /// A batch was given no workspace to work in.
-    #[error("a batch needs at least one workspace")]
-    NoWorkspace,
 }
 
 impl Pipeline {

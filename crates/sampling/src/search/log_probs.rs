@@ -6,7 +6,7 @@ use crate::candidates::{Buffers, Candidates};
 use crate::draws::{DrawKey, Draws};
 use crate::kernels::{ln, passes};
 use crate::logits::Logits;
-use crate::pipeline::SelectError;
+use crate::select_error::SelectError;
 use crate::stage::StageError;
 use crate::workspace::Workspace;
 

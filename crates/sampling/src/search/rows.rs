@@ -10,7 +10,8 @@ use crate::draws::DrawKey;
 use crate::history::History;
 use crate::kernels::visits;
 use crate::memory::{Accepted, Memory};
-use crate::pipeline::{Pipeline, SelectError};
+use crate::pipeline::Pipeline;
+use crate::select_error::SelectError;
 use crate::stage::StageError;
 use crate::workspace::Workspace;
 
