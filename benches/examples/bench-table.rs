@@ -15,15 +15,16 @@ const HEAD: &str = "# Benchmarks
 Made by
 
 ```sh
-cargo bench -p taper-benches --bench sampler
+rm -rf target/criterion && cargo bench -p taper-benches --bench sampler
 cargo run -p taper-benches --example bench-table -- rows && benches/peers/run
+for run in run2 run3 run4; do cargo bench -p taper-benches --bench sampler -- --save-baseline=$run '(taper|floor)'; done
 cargo run -p taper-benches --example bench-table
 ```
 
-from the fastest of fifteen samples each: the machine is shared, and its clock changes by half, so a single ratio may be off by a
-fifth and more. Ratios to the floors and to the Rust peers are of one run; llama.cpp and transformers were timed on the same
-rows right after, one after the other. One row is decoded over and over and stays in the cache, except where said. Inputs: `flat` is
-a standard normal, `peaked` has 200 spikes like a trained model's row, `ties` is `flat` rounded to bf16. What is timed is
+from the fastest sample of each, of sixty for ours and the floors and of fifteen for the others: the machine is shared, and whole
+seconds of it pass at half the speed, so a single run may be off by half and a ratio here by a fifth. llama.cpp and transformers
+were timed on the same rows. One row is decoded over and over and stays in the cache, except where said. Inputs: `flat` is a
+standard normal, `peaked` has 200 spikes like a trained model's row, `ties` is `flat` rounded to bf16. What is timed is
 `benches/benches/sampler`, how it works is [speed.md](speed.md).
 ";
 

@@ -26,8 +26,8 @@ const PEERS: [(&str, &str); 6] = [
 /// Times in nanoseconds.
 #[derive(Debug, Default)]
 pub struct Times {
-    /// By `group/contender/input/size`: a call in the fastest of criterion's samples. On a machine
-    /// that is shared, or whose clock changes, medians compare the neighbours.
+    /// By `group/contender/input/size`: a call in the fastest of criterion's samples, of all runs. On a
+    /// machine that is shared, or whose clock changes, medians compare the neighbours.
     best: BTreeMap<String, f64>,
     /// What the scripts say they timed.
     versions: Vec<String>,
@@ -39,7 +39,7 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(here, PathBuf::from)
 }
 
-/// The times of the last run of each bench.
+/// The times of the last run of each bench, and of those that were saved under names like `run2`.
 pub fn default_times() -> Times {
     let mut times = Times::default();
     // Benches that were not run are missing in the table; so are peers.
@@ -50,7 +50,8 @@ pub fn default_times() -> Times {
 
 impl Times {
     fn read_criterion(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
-        if folder.ends_with("new") {
+        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name == "new" || name.starts_with("run") {
             let bench = json(&folder.join("benchmark.json"))?;
             let sample = json(&folder.join("sample.json"))?;
             let id = ["group_id", "function_id", "value_str"].map(|key| bench[key].as_str());
@@ -60,7 +61,9 @@ impl Times {
             if let ([Some(group), Some(contender), Some(input)], Some(best)) =
                 (id, each.min_by(f64::total_cmp))
             {
-                self.best.insert(format!("{group}/{contender}/{input}"), best);
+                let so_far =
+                    self.best.entry(format!("{group}/{contender}/{input}")).or_insert(best);
+                *so_far = so_far.min(best);
             }
         } else if depth > 0 {
             for entry in std::fs::read_dir(folder)? {
