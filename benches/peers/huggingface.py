@@ -6,14 +6,13 @@ Needs torch and transformers. A step is what `generate` does with a row of logit
 softmax, a draw. Checks what is kept against a sort in double precision before it is timed.
 """
 
-import json
 import pathlib
 import sys
-import time
 
 import numpy as np
 import torch
 import transformers
+from timing import fastest, write
 from transformers import generation as hf
 
 torch.set_num_threads(1)
@@ -83,18 +82,7 @@ def main(folder):
         f"transformers {transformers.__version__} on torch {torch.__version__.split('+')[0]}, "
         "CPU, one thread."
     )
-    text = json.dumps({"version": version, "nanoseconds": times}, indent=1)
-    (folder / "huggingface.json").write_text(text)
-
-
-def fastest(step):
-    samples = []
-    end = time.perf_counter() + 0.3
-    while time.perf_counter() < end or len(samples) < 7:
-        start = time.perf_counter_ns()
-        step()
-        samples.append(time.perf_counter_ns() - start)
-    return float(min(samples))
+    write(folder / "huggingface.json", version, times)
 
 
 main(pathlib.Path(sys.argv[1]))

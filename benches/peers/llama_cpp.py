@@ -8,13 +8,12 @@ and applies the chain. Checks each answer against a sort in double precision bef
 """
 
 import ctypes
-import json
 import pathlib
 import sys
-import time
 
 import numpy as np
 import xllamacpp
+from timing import fastest, write
 
 library = ctypes.CDLL(str(next(pathlib.Path(xllamacpp.__file__).parent.glob("*.so"))))
 CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
@@ -103,18 +102,7 @@ def main(folder):
             times[f"{group}/llama_cpp/{name}"] = fastest(step)
             free(chain)
     version = f"llama.cpp: its chain in xllamacpp {xllamacpp.__version__}, called from Python."
-    text = json.dumps({"version": version, "nanoseconds": times}, indent=1)
-    (folder / "llama_cpp.json").write_text(text)
-
-
-def fastest(step):
-    samples = []
-    end = time.perf_counter() + 0.3
-    while time.perf_counter() < end or len(samples) < 7:
-        start = time.perf_counter_ns()
-        step()
-        samples.append(time.perf_counter_ns() - start)
-    return float(min(samples))
+    write(folder / "llama_cpp.json", version, times)
 
 
 main(pathlib.Path(sys.argv[1]))
