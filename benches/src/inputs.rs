@@ -43,7 +43,7 @@ pub fn inputs(vocab_size: usize) -> Vec<Input> {
 /// - `one_block`: every large value in one block of maxima, which then says little.
 /// - `narrow`: all values within 2·10⁻⁵ of each other, so that a histogram sees one class.
 /// - `outlier`: one value so high that the others are alike to a first division by value.
-/// - `unsampled`: what a sample of the row looks at is low, and all else has the mass.
+/// - `unsampled`: what the first sample that a workspace takes looks at is low, and all else has the mass.
 pub fn worst_inputs(vocab_size: usize) -> Vec<Input> {
     let flat = normals(vocab_size, 1);
     let mut up = flat.clone();

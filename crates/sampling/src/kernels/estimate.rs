@@ -28,6 +28,8 @@ const DEVIATIONS: f64 = 2.5;
 pub(crate) struct Histogram {
     classes: Vec<[f32; 2]>,
     groups: [[f32; 2]; BUCKETS / GROUP],
+    /// Rows that were sampled so far, which decides where the next sample looks.
+    drawn: usize,
 }
 
 /// A range of distances.
@@ -53,6 +55,9 @@ pub(crate) fn likely_range(
     histogram: &mut Histogram,
 ) -> Range {
     histogram.classes.fill([0.0; 2]);
+    // Other rows each time: nobody can arrange a row so that its samples always mislead.
+    let first = histogram.drawn;
+    histogram.drawn = first.wrapping_add(block_max.len() / LANES * SAMPLED);
     vectorised(
         #[inline(always)]
         || {
@@ -60,7 +65,7 @@ pub(crate) fn likely_range(
             let mut sample = Sample::NOTHING;
             let groups = values.chunks(CHUNK * TOGETHER).zip(maxima.chunks(TOGETHER));
             for (g, (values, maxima)) in groups.enumerate() {
-                sample.draw(values, maxima, g * TOGETHER * SAMPLED);
+                sample.draw(values, maxima, first.wrapping_add(g * TOGETHER * SAMPLED));
                 sample.weigh(gap, distance, histogram);
             }
             for maxima in block_max.chunks(CHUNK) {
@@ -95,7 +100,7 @@ impl Sample {
         for (c, (chunk, maxima)) in values.chunks_exact(CHUNK).zip(maxima).enumerate() {
             let (rows, _) = chunk.as_chunks::<LANES>();
             for s in 0..SAMPLED {
-                let row = rows.get(row_to_sample(first + c * SAMPLED + s));
+                let row = rows.get(row_to_sample(first.wrapping_add(c * SAMPLED + s)));
                 if let (Some(row), Some((place, maximum))) = (row, places.next()) {
                     (*place, *maximum) = (*row, *maxima);
                     self.len += LANES;
@@ -154,7 +159,7 @@ fn row_to_sample(n: usize) -> usize {
 
 impl Histogram {
     pub(crate) fn new() -> Self {
-        Self { classes: alloc::vec![[0.0; 2]; BUCKETS], groups: [[0.0; 2]; _] }
+        Self { classes: alloc::vec![[0.0; 2]; BUCKETS], groups: [[0.0; 2]; _], drawn: 0 }
     }
 
     fn range(&mut self, p: f64) -> Range {
