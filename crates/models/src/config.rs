@@ -54,12 +54,25 @@ pub enum ConfigError {
         /// Query heads.
         heads: usize,
     },
+    /// The tensors would not fit into any memory.
+    #[error(
+        "the sizes make a tensor `{name}` of shape {shape:?}, with which the weights are more than \
+         2^44 numbers; no model is so large"
+    )]
+    TooLarge {
+        /// The tensor that goes beyond.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
 }
 
 /// Widths and counts beyond this are refused: their products must not overflow, and no model comes
 /// near it.
 const LARGEST_SIZE: usize = 1 << 24;
 const LARGEST_PART_COUNT: usize = 4096;
+/// In all layers together. Beyond it the names of their tensors alone would fill the memory.
+const MOST_EXPERTS: usize = 1 << 17;
 
 /// How far a layer's attention reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +185,24 @@ impl<'a> Config<'a> {
         } else {
             Err(ConfigError::HeadsDoNotDivide { heads: all, kv_heads: kv })
         }
+    }
+
+    /// Whether so many layers, which a list spells one by one, can be built.
+    pub(crate) fn is_layer_count(count: usize) -> bool {
+        (1..=LARGEST_PART_COUNT).contains(&count)
+    }
+
+    /// Refuses `count` experts in each of `layers` if they are too many.
+    pub(crate) fn check_experts(
+        key: &'static str,
+        count: usize,
+        layers: usize,
+    ) -> Result<(), ConfigError> {
+        if count * layers <= MOST_EXPERTS {
+            return Ok(());
+        }
+        let expected = "fewer: at most 131072 experts in all layers";
+        Err(ConfigError::Invalid { key, found: count.to_string(), expected })
     }
 
     /// How many of `count` experts a token goes through.

@@ -21,7 +21,10 @@ use serde_json::Value;
 
 use crate::config::{Config, ConfigError};
 use crate::language_model::Capabilities;
-use crate::spec::DecoderSpec;
+use crate::spec::{DecoderSpec, TensorSpec};
+
+/// Numbers of the weights of a model, in all tensors.
+const MOST_NUMBERS: usize = 1 << 44;
 
 /// One family: the `model_type` that names it and the reader of its configs.
 struct Family {
@@ -88,6 +91,22 @@ impl DecoderSpec {
                     supported: supported(),
                 }
             })?;
-        (family.spec)(config)
+        let spec = (family.spec)(config)?;
+        check_numbers(&spec)?;
+        Ok(spec)
     }
+}
+
+/// Refuses sizes whose products are beyond any memory, ahead of anything that multiplies them.
+fn check_numbers(spec: &DecoderSpec) -> Result<(), ConfigError> {
+    let mut all = 0usize;
+    for TensorSpec { name, shape, .. } in spec.tensors() {
+        let numbers = shape.iter().try_fold(1usize, |numbers, size| numbers.checked_mul(*size));
+        let sum = numbers.and_then(|numbers| all.checked_add(numbers));
+        match sum.filter(|sum| *sum <= MOST_NUMBERS) {
+            Some(sum) => all = sum,
+            None => return Err(ConfigError::TooLarge { name, shape }),
+        }
+    }
+    Ok(())
 }

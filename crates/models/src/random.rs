@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::f64::consts::TAU;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Error, Result, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
@@ -41,26 +41,28 @@ impl Weights {
     }
 
     fn draw(&self, stream: u64, tensor: &TensorSpec) -> Result<Tensor> {
-        let count = tensor.shape.iter().product();
-        let normal = |gain: f64, inputs: usize| {
-            normal(self.seed, stream, gain / (inputs as f64).sqrt(), count)
+        let mut values = zeros(tensor)?;
+        let normal = |values: &mut [f32], gain: f64, inputs: usize| {
+            normal(self.seed, stream, gain / (inputs as f64).sqrt(), values);
         };
-        let values = match tensor.role {
-            TensorRole::Embedding => normal(self.gain, tensor.shape[1]),
-            TensorRole::Projection { inputs } => normal(self.gain, inputs),
-            TensorRole::ResidualProjection { inputs } => normal(self.residual_gain, inputs),
-            TensorRole::Gain => vec![1.0; count],
-            TensorRole::Bias => vec![0.0; count],
+        match tensor.role {
+            TensorRole::Embedding => normal(&mut values, self.gain, tensor.shape[1]),
+            TensorRole::Projection { inputs } => normal(&mut values, self.gain, inputs),
+            TensorRole::ResidualProjection { inputs } => {
+                normal(&mut values, self.residual_gain, inputs);
+            }
+            TensorRole::Gain => values.fill(1.0),
+            TensorRole::Bias => {}
             // Mamba's own start: rates from 1 to 16, and steps from 0.001 to 0.1, spread evenly over
             // the orders of magnitude. (A softplus turns the second into the step.)
             TensorRole::DecayLog => {
-                spread(self.seed, stream, count, |share| (1.0 + 15.0 * share).ln())
+                spread(self.seed, stream, &mut values, |share| (1.0 + 15.0 * share).ln());
             }
             TensorRole::StepBias => {
                 let step = |share| (0.001 * 100f64.powf(share)).exp_m1().ln();
-                spread(self.seed, stream, count, step)
+                spread(self.seed, stream, &mut values, step);
             }
-        };
+        }
         Tensor::from_vec(values, tensor.shape.clone(), &Device::Cpu)
     }
 }
@@ -123,18 +125,32 @@ fn uniform(rng: &mut ChaCha8Rng) -> f64 {
     ((rng.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
-fn spread(seed: u64, stream: u64, count: usize, value: impl Fn(f64) -> f64) -> Vec<f32> {
-    let mut rng = generator(seed, stream);
-    (0..count).map(|_| value(uniform(&mut rng)) as f32).collect()
+/// Room for a tensor. A config can promise any size, and a vector that cannot be had would end the
+/// program.
+fn zeros(tensor: &TensorSpec) -> Result<Vec<f32>> {
+    let TensorSpec { name, shape, .. } = tensor;
+    let count = shape.iter().product();
+    let mut values = Vec::new();
+    values
+        .try_reserve_exact(count)
+        .map_err(|_| Error::msg(format!("no memory for tensor `{name}` of shape {shape:?}")))?;
+    values.resize(count, 0.0);
+    Ok(values)
 }
 
-/// `count` normal numbers by the method of Box and Muller.
+fn spread(seed: u64, stream: u64, values: &mut [f32], value: impl Fn(f64) -> f64) {
+    let mut rng = generator(seed, stream);
+    for number in values {
+        *number = value(uniform(&mut rng)) as f32;
+    }
+}
+
+/// Fills `values` with normal numbers by the method of Box and Muller.
 ///
 /// The generator can be set to any place of its stream, so the parts are drawn side by side and are
 /// the numbers that one after the other would be.
-fn normal(seed: u64, stream: u64, deviation: f64, count: usize) -> Vec<f32> {
+fn normal(seed: u64, stream: u64, deviation: f64, values: &mut [f32]) {
     const PART: usize = 1 << 14;
-    let mut values = vec![0.0; count];
     values.par_chunks_mut(PART).enumerate().for_each(|(part, values)| {
         let mut rng = generator(seed, stream);
         rng.set_word_pos((2 * part * PART) as u128);
@@ -147,5 +163,4 @@ fn normal(seed: u64, stream: u64, deviation: f64, count: usize) -> Vec<f32> {
             }
         }
     });
-    values
 }

@@ -4,13 +4,16 @@
 //! them, with what that set-up adds: `raise_exception`, `strftime_now`, `tojson` as Python's
 //! `json.dumps`, `{% generation %}`, and the methods of Python's strings and dictionaries.
 
+mod apart;
 mod clock;
+mod filters;
 mod json;
 mod methods;
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt;
+use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -22,12 +25,16 @@ use taper_models::tokenizers::Tokenizer;
 
 /// Steps that a template may take. A conversation of a thousand turns takes a small part of it; a
 /// template that comes with a model from anywhere may loop for ever.
-const FUEL: u64 = 2_000_000;
+const FUEL: u64 = 500_000;
+
+/// Bytes of a template. Published ones are a fifth as long, and how deeply one can nest is limited by
+/// its length alone.
+const LONGEST: usize = 1 << 17;
 
 /// A model's chat template.
 #[derive(Debug)]
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
     special_tokens: BTreeMap<String, String>,
 }
 
@@ -81,6 +88,15 @@ pub enum ChatError {
         /// What went wrong.
         reason: String,
     },
+    /// The template is longer than any.
+    #[error("the chat template has {bytes} bytes; at most {LONGEST} are read")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The template asks for more than a program can give it.
+    #[error("the chat template can not be rendered: {0}")]
+    Broken(String),
     /// The messages are no conversation.
     #[error("the messages: {0}")]
     Messages(String),
@@ -91,7 +107,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     ///
-    /// [`ChatError::Syntax`].
+    /// [`ChatError::Syntax`], [`ChatError::TooLong`] and [`ChatError::Broken`].
     ///
     /// # Example
     ///
@@ -107,22 +123,11 @@ impl ChatTemplate {
     /// # Ok::<(), taper_runner::ChatError>(())
     /// ```
     pub fn new(source: &str, special_tokens: BTreeMap<String, String>) -> Result<Self, ChatError> {
-        let mut environment = Environment::new();
-        environment.set_syntax(
-            SyntaxConfig::builder()
-                .trim_blocks(true)
-                .lstrip_blocks(true)
-                .build()
-                .map_err(|error| syntax(&error))?,
-        );
-        environment.set_fuel(Some(FUEL));
-        environment.set_unknown_method_callback(methods::call);
-        environment.add_filter("tojson", json::dumps);
-        environment.add_function("raise_exception", raise);
-        environment.add_function("strftime_now", |format: String| clock::format_now(&format));
-        environment
-            .add_template_owned("chat", without_generation(source))
-            .map_err(|error| syntax(&error))?;
+        if source.len() > LONGEST {
+            return Err(ChatError::TooLong { bytes: source.len() });
+        }
+        let source = without_generation(source);
+        let environment = Arc::new(apart::run(|| environment(source))?);
         Ok(Self { environment, special_tokens })
     }
 
@@ -130,7 +135,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     ///
-    /// [`ChatError::NoTemplate`] and [`ChatError::Syntax`].
+    /// [`ChatError::NoTemplate`], and as [`new`](Self::new).
     pub fn of(loaded: &LoadedModel) -> Result<Self, ChatError> {
         let config = loaded.tokenizer_config.as_ref();
         let own = || config.and_then(|config| named_template(&config["chat_template"]));
@@ -148,15 +153,20 @@ impl ChatTemplate {
     ///
     /// # Errors
     ///
-    /// When the template refuses the conversation or fails, and when the messages are no list.
+    /// When the template refuses the conversation, fails or does not end, and when the messages are no
+    /// list.
     pub fn render(&self, chat: &Chat) -> Result<String, ChatError> {
         if !chat.messages.is_array() {
             let what = "expected a list of objects with a `role` and a `content`";
             return Err(ChatError::Messages(what.to_owned()));
         }
-        let template = self.environment.get_template("chat").map_err(|error| syntax(&error))?;
-        let context = Context::new(chat, &self.special_tokens);
-        template.render(Serde(context)).map_err(|error| failure(&error))
+        let (environment, chat) = (self.environment.clone(), chat.clone());
+        let special_tokens = self.special_tokens.clone();
+        apart::run(move || {
+            let template = environment.get_template("chat").map_err(|error| syntax(&error))?;
+            let context = Context::new(&chat, &special_tokens);
+            template.render(Serde(context)).map_err(|error| failure(&error))
+        })
     }
 }
 
@@ -178,6 +188,26 @@ impl ChatTemplate {
             .filter(|token| token.special)
             .map(|_| first)
     }
+}
+
+/// An engine set up as transformers sets up its own, with this template.
+fn environment(source: String) -> Result<Environment<'static>, ChatError> {
+    let mut environment = Environment::new();
+    environment.set_syntax(
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .map_err(|error| syntax(&error))?,
+    );
+    environment.set_fuel(Some(FUEL));
+    environment.set_unknown_method_callback(methods::call);
+    filters::limit(&mut environment);
+    environment.add_filter("tojson", json::dumps);
+    environment.add_function("raise_exception", raise);
+    environment.add_function("strftime_now", |format: String| clock::format_now(&format));
+    environment.add_template_owned("chat", source).map_err(|error| syntax(&error))?;
+    Ok(environment)
 }
 
 /// What a template sees. transformers always passes tools, and what else the caller names.

@@ -20,7 +20,7 @@ use crate::inspect::{StepView, ViewAsk};
 use crate::outcome::{
     EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, StepReport, Usage,
 };
-use crate::request::{Request, check_prompt, complete, draw_seed, guide, refuse};
+use crate::request::{MOST_SEQUENCES, Request, check_prompt, complete, draw_seed, guide, refuse};
 use crate::semantics::Semantics;
 
 /// What generates: a model, and the tokenizer that makes text of its tokens.
@@ -389,6 +389,9 @@ fn check_best_of(
     let wanted = config.num_return_sequences.unwrap_or(1);
     if all < wanted {
         return refuse("best_of", all, format!("at least {wanted}, the sequences to return"));
+    }
+    if all > MOST_SEQUENCES {
+        return refuse("best_of", all, format!("at most {MOST_SEQUENCES}"));
     }
     if !semantics.draws(config) {
         return refuse("best_of", all, "left out where nothing is drawn");

@@ -20,6 +20,9 @@ use crate::semantics::Semantics;
 /// Tokens that a run makes where neither the user nor the model sets a limit.
 pub const DEFAULT_MAX_NEW_TOKENS: usize = 128;
 
+/// Sequences of a generation, each of which has its place in memory.
+pub(crate) const MOST_SEQUENCES: usize = 1 << 16;
+
 /// A run to be made: the prompt and the settings.
 ///
 /// ```
@@ -201,6 +204,9 @@ pub(crate) fn complete(
         Some(0) => return refuse("num_return_sequences", 0, "at least 1"),
         // A search checks it against the beams.
         _ if config.num_beams != Some(1) && config.num_beams.is_some() => {}
+        Some(n) if n > MOST_SEQUENCES => {
+            return refuse("num_return_sequences", n, format!("at most {MOST_SEQUENCES}"));
+        }
         Some(n) if n > 1 && !semantics.draws(&config) => {
             return refuse("num_return_sequences", n, "1 unless do_sample is true");
         }

@@ -12,6 +12,12 @@ use crate::spec::{
     RouterSpec, Scoring,
 };
 
+/// The key that says how many experts there are.
+const EXPERTS: &str = "n_routed_experts";
+
+/// Numbers in the state of a Mamba layer; models have about a million.
+const LARGEST_STATE: usize = 1 << 26;
+
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Mamba,
@@ -25,6 +31,10 @@ pub(super) fn spec(config: Config<'_>) -> Result<DecoderSpec, ConfigError> {
     let (vocab_size, hidden_size) = (config.size("vocab_size")?, config.size("hidden_size")?);
     let eps = config.optional_positive("layer_norm_epsilon")?.unwrap_or(1e-5);
     let kinds = kinds(config)?;
+    let mixtures = kinds.iter().filter(|kind| matches!(kind, Kind::Experts)).count();
+    if let Some(count) = config.optional_part_count(EXPERTS)? {
+        Config::check_experts(EXPERTS, count, mixtures)?;
+    }
     let layers = kinds.into_iter().enumerate().map(|(index, kind)| {
         let name = format!("backbone.layers.{index}");
         let mixer = mixer(config, kind, &format!("{name}.mixer"), hidden_size, eps)?;
@@ -73,7 +83,7 @@ fn kinds(config: Config<'_>) -> Result<Vec<Kind>, ConfigError> {
                 "moe" => Some(Kind::Experts),
                 _ => None,
             });
-            kinds.collect::<Option<Vec<_>>>().filter(|kinds| !kinds.is_empty())
+            kinds.collect::<Option<Vec<_>>>().filter(|kinds| Config::is_layer_count(kinds.len()))
         })?);
     }
     let key = "hybrid_override_pattern";
@@ -85,7 +95,7 @@ fn kinds(config: Config<'_>) -> Result<Vec<Kind>, ConfigError> {
             'E' => Some(Kind::Experts),
             _ => None,
         });
-        kinds.collect::<Option<Vec<_>>>().filter(|kinds| !kinds.is_empty())
+        kinds.collect::<Option<Vec<_>>>().filter(|kinds| Config::is_layer_count(kinds.len()))
     })?;
     let kinds = kinds.or(spelled).ok_or(ConfigError::Missing(key))?;
     match config.value("num_hidden_layers") {
@@ -129,6 +139,13 @@ fn mamba(
         });
     }
     let (head_dim, state_size) = (config.size("mamba_head_dim")?, config.size("ssm_state_size")?);
+    if heads * head_dim > LARGEST_STATE / state_size {
+        return Err(ConfigError::Invalid {
+            key: "ssm_state_size",
+            found: state_size.to_string(),
+            expected: "less: a state of at most 67108864 numbers, heads x width x size",
+        });
+    }
     let (inner, bias) = (heads * head_dim, config.flag("use_bias", false)?);
     let projected = 2 * inner + 2 * groups * state_size + heads;
     Ok(MambaSpec {
@@ -173,7 +190,7 @@ fn attention(config: Config<'_>, name: &str, hidden: usize) -> Result<AttentionS
 }
 
 fn experts(config: Config<'_>, name: &str, hidden: usize) -> Result<ExpertsSpec, ConfigError> {
-    let count = config.part_count("n_routed_experts")?;
+    let count = config.part_count(EXPERTS)?;
     let groups = config.size_or("n_group", 1)?;
     let chosen_groups = config.size_or("topk_group", 1)?;
     let chosen = config.chosen_experts(count)?;

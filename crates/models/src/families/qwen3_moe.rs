@@ -17,6 +17,7 @@ pub(super) fn spec(config: Config<'_>) -> Result<DecoderSpec, ConfigError> {
         model.layers.iter_mut().for_each(|layer| layer.window = window);
     }
     let experts = experts(config)?;
+    Config::check_experts("num_experts", experts.count, model.layers.len())?;
     let every = config.size_or("decoder_sparse_step", 1)?;
     let plain = plain_layers(config)?;
     for (index, layer) in model.layers.iter_mut().enumerate() {

@@ -94,6 +94,17 @@ fn plain(dtype: GgmlDType) -> Option<DType> {
     }
 }
 
+/// Whether candle multiplies by the tensor as it is stored. Of some types it takes pairs of blocks
+/// alone: it would do without, but its checks in a build with debug assertions end the program.
+fn multiplies(entry: &TensorEntry) -> bool {
+    let paired = matches!(entry.dtype, GgmlDType::Q4_1 | GgmlDType::Q5_0 | GgmlDType::Q5_1);
+    let least = entry.dtype.block_size() * if paired { 2 } else { 1 };
+    match entry.shape[..] {
+        [_, width] => plain(entry.dtype).is_none() && width.is_multiple_of(least),
+        _ => false,
+    }
+}
+
 fn blocks(entry: &TensorEntry, bytes: Vec<u8>, device: &Device) -> Result<QTensor> {
     let storage = QStorage::from_data(Cow::Owned(bytes), device, entry.dtype)?;
     QTensor::new(storage, entry.shape.clone())
@@ -114,7 +125,7 @@ impl TensorSource for Tensors {
 
     fn blocks(&self, name: &str, device: &Device) -> Result<Option<Arc<QTensor>>> {
         let stored = self.entries.get(name);
-        if stored.is_none_or(|entry| plain(entry.dtype).is_some() || entry.shape.len() != 2) {
+        if !stored.is_some_and(multiplies) {
             return Ok(None);
         }
         let Some((entry, bytes)) = self.read(name)? else { return Ok(None) };

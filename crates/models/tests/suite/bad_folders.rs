@@ -135,6 +135,45 @@ fn configs() {
     }
 }
 
+/// Nothing of such a size is made, and no product of sizes overflows.
+#[test]
+fn sizes_beyond_any_memory() {
+    let refusal_of = |name: &str, changes: Value| {
+        let copy = copy_of(name);
+        edit_config(copy.path(), |config| {
+            config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        });
+        let options = LoadOptions { random_weights: Some(1), ..LoadOptions::default() };
+        let message = load(copy.path(), &options).unwrap_err().to_string();
+        message.rsplit_once("config.json: ").unwrap().1.to_owned()
+    };
+    assert_eq!(
+        refusal_of(
+            "llama",
+            json!({"num_attention_heads": 1 << 24, "head_dim": 1 << 24,
+                                   "num_key_value_heads": 1})
+        ),
+        "the sizes make a tensor `model.layers.0.self_attn.q_proj.weight` of shape \
+         [281474976710656, 48], with which the weights are more than 2^44 numbers; no model is so \
+         large"
+    );
+    assert_eq!(
+        refusal_of("qwen3_moe", json!({"num_hidden_layers": 4096, "num_experts": 4096})),
+        "`num_experts` is 4096; expected fewer: at most 131072 experts in all layers"
+    );
+    assert_eq!(
+        refusal_of("nemotron_h", json!({"ssm_state_size": 1 << 24})),
+        "`ssm_state_size` is 16777216; expected less: a state of at most 67108864 numbers, heads x \
+         width x size"
+    );
+    let experts = json!({"hybrid_override_pattern": "E".repeat(4096), "num_hidden_layers": 4096,
+                         "layers_block_type": null, "layer_types": null, "n_routed_experts": 4096});
+    assert_eq!(
+        refusal_of("nemotron_h", experts),
+        "`n_routed_experts` is 4096; expected fewer: at most 131072 experts in all layers"
+    );
+}
+
 #[test]
 fn hostile_numbers() {
     for (key, value) in [

@@ -2,6 +2,7 @@
 
 mod bad_folders;
 mod families;
+mod fuzz_regressions;
 mod gguf;
 mod gguf_bad;
 mod golden;

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 
+/// Python gives up at about a thousand. A namespace can hold itself, and would have no end.
+const DEEPEST: usize = 500;
+
 /// How to write.
 struct Style {
     ascii: bool,
@@ -46,6 +49,10 @@ pub(super) fn dumps(value: &Value, options: Kwargs) -> Result<Value, Error> {
 
 impl Style {
     fn write(&self, out: &mut String, value: &Value, depth: usize) -> Result<(), Error> {
+        if depth > DEEPEST {
+            let what = format!("tojson: a value is nested more than {DEEPEST} deep");
+            return Err(Error::new(ErrorKind::InvalidOperation, what));
+        }
         match value.kind() {
             ValueKind::None => out.push_str("null"),
             ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),

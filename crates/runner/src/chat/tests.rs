@@ -95,3 +95,41 @@ fn thinking_is_undefined_unless_it_is_said() {
     chat.enable_thinking = Some(false);
     assert_eq!(template.render(&chat).unwrap(), "True True False");
 }
+
+#[test]
+fn what_no_program_can_give_is_refused() {
+    let at = |source: &str| render(source, json!([])).unwrap_err().to_string();
+    for (source, want) in [
+        ("{{ 'a\nb' | indent(9223372036854775807) }}", "indent: a number is above 10000"),
+        ("{{ 'a\nb' | indent(width=100000) }}", "indent: a number is above 10000"),
+        ("{{ [1] | batch(4294967296, 0) | list }}", "batch: a number is above 10000"),
+        ("{{ [1] | slice(18446744073709551616) | list }}", "slice: a number is above 10000"),
+        ("{{ '%99999d' | format(1) }}", "format: a number is above 10000"),
+        ("{{ '%.99999f' | format(1.5) }}", "format: a number is above 10000"),
+        (
+            "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns | tojson }}",
+            "tojson: a value is nested more than 500 deep",
+        ),
+        // In a build without checks for overflow it is a list that is too long.
+        ("{{ range(9223372036854775807, -9223372036854775807, -1) }}", "the chat template"),
+    ] {
+        let error = at(source);
+        assert!(error.contains(want), "{source}: {error}");
+    }
+    assert_eq!(one("{{ 'a\nb' | indent(2) }}{{ '%03d' | format(12345678) }}"), "a\n  b12345678");
+    assert_eq!(one("{{ [1, 2, 3] | batch(2, 12345) | list }}"), "[[1, 2], [3, 12345]]");
+    let long = at(&" ".repeat(200_000));
+    assert_eq!(long, "the chat template has 200000 bytes; at most 131072 are read");
+}
+
+/// Each would end the program on the stack that a test has.
+#[test]
+fn what_is_nested_deeply_is_rendered_or_refused() {
+    assert_eq!(one(&format!("{{{{ {}1 }}}}", "- ".repeat(20_000))), "1");
+    assert_eq!(one(&format!("{{{{ 1{} }}}}", " + 1".repeat(20_000))), "20001");
+    let nested = "{% set ns = namespace(a=[]) %}{% for i in range(20000) %}{% set ns.a = [ns.a] %}\
+                  {% endfor %}{{ (ns.a ~ '') | length }}";
+    assert_eq!(one(nested), "40002");
+    let itself = render("{% block a %}{{ self.a() }}{% endblock %}", json!([])).unwrap_err();
+    assert!(itself.to_string().contains("recursion limit"), "{itself}");
+}

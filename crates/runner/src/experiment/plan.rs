@@ -84,6 +84,7 @@ impl<'m> Plan<'m> {
         loaded: &'m LoadedModel,
         digest: Option<String>,
     ) -> Result<Self, PlanError> {
+        spec.check_size()?;
         let settings = settings(spec, Some(loaded))?;
         let (prompts, ends_of_turn) = prompts(spec, loaded)?;
         let model = ModelId { name: loaded.name.clone(), digest };

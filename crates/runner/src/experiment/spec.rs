@@ -199,7 +199,26 @@ pub enum SpecError {
         /// Their name.
         name: String,
     },
+    /// More than can be laid out.
+    #[error("there are {count} {what}; at most {most} can be laid out, so divide the spec")]
+    TooMany {
+        /// What they are.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// The most that there may be.
+        most: usize,
+    },
 }
+
+/// Settings of a spec: each is held, a kilobyte or two, while it runs.
+const MOST_SETTINGS: usize = 100_000;
+
+/// Seeds of a spec, with those that are derived from them.
+const MOST_SEEDS: usize = 10_000_000;
+
+/// Draws of one step, none of which looks whether the run is to stop.
+const MOST_REDRAWS: usize = 1_000_000;
 
 impl Table {
     /// Their names in a spec.
@@ -270,5 +289,20 @@ impl Spec {
         let of_prompt = swept.saturating_mul(self.seeds.count()).saturating_mul(self.runs);
         let of_prompt = of_prompt.saturating_add(usize::from(self.control));
         self.prompts.len().saturating_mul(of_prompt)
+    }
+
+    /// Refuses what could not be held in memory once it is laid out.
+    pub(super) fn check_size(&self) -> Result<(), SpecError> {
+        let seeds = self.seeds.count().saturating_mul(self.runs);
+        for (what, count, most) in [
+            ("settings", self.settings_count(), MOST_SETTINGS),
+            ("seeds for each setting", seeds, MOST_SEEDS),
+            ("redraws of each step", self.redraws, MOST_REDRAWS),
+        ] {
+            if count > most {
+                return Err(SpecError::TooMany { what, count, most });
+            }
+        }
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod conform;
 mod detokenizer;
 mod dump;
 mod engines;
+mod fuzz_regressions;
 mod gguf;
 mod grammar;
 mod guidance;

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use taper_runner::experiment::{Shipped, Spec, shipped};
+use taper_runner::experiment::{Plan, Shipped, Spec, shipped};
+use taper_runner::models::{LoadOptions, load_builtin};
 use taper_runner::sampling::{DrawKey, Draws, Purpose};
 
 use crate::support::{llama, taper};
@@ -111,6 +112,43 @@ fn a_knob_that_can_not_be_turned_so_is_said_with_its_place() {
     ];
     for (lines, want) in cases {
         let error = Spec::parse(&with(lines)).unwrap_err().to_string();
+        assert!(error.starts_with(want), "{lines}: {error}");
+    }
+}
+
+/// What `--yes` lets pass must still fit into memory.
+#[test]
+fn what_can_not_be_laid_out_is_refused() {
+    let model = load_builtin(&LoadOptions::default()).unwrap();
+    let axis = format!("[{}]", (1..=1000).map(|k| k.to_string()).collect::<Vec<_>>().join(","));
+    for (lines, want) in [
+        (
+            "seeds = { first = 1, count = 9223372036854775807 }".to_owned(),
+            "there are 9223372036854775807 seeds for each setting; at most 10000000 can be laid out",
+        ),
+        (
+            "runs = 10000001".to_owned(),
+            "there are 10000001 seeds for each setting; at most 10000000 can be laid out",
+        ),
+        (
+            "redraws = 1000001".to_owned(),
+            "there are 1000001 redraws of each step; at most 1000000 can be laid out",
+        ),
+        (
+            format!("[grid]\ntop_k = {axis}\nmin_length = {axis}"),
+            "there are 1000000 settings; at most 100000 can be laid out",
+        ),
+        (
+            "[base]\nnum_beams = 9223372036854775807".to_owned(),
+            "setting \"base\", prompt \"a\": num_beams is 9223372036854775807; it must be at most 65536",
+        ),
+        (
+            "[base]\ndo_sample = true\nbest_of = 9223372036854775807".to_owned(),
+            "setting \"base\", prompt \"a\": best_of is 9223372036854775807; it must be at most 65536",
+        ),
+    ] {
+        let spec = Spec::parse(&with(&lines)).unwrap();
+        let error = Plan::new(&spec, &model, None).unwrap_err().to_string();
         assert!(error.starts_with(want), "{lines}: {error}");
     }
 }

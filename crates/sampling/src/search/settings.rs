@@ -63,6 +63,9 @@ pub struct BeamSettings {
     pub key: DrawKey,
 }
 
+/// The most beams of a search; of a vocabulary of 128k their rows of scores would take 34 GB.
+const MOST_BEAMS: usize = 1 << 16;
+
 impl BeamSettings {
     /// A search under Hugging Face's defaults that returns its best hypothesis.
     pub fn new(num_beams: usize, max_new_tokens: usize, eos_token_ids: &[u32]) -> Self {
@@ -100,6 +103,9 @@ impl BeamSettings {
         if beams == 0 {
             return Err(BeamSettingsError::NoBeams);
         }
+        if beams > MOST_BEAMS {
+            return Err(BeamSettingsError::TooManyBeams { beams });
+        }
         if returned == 0 || returned > beams {
             return Err(BeamSettingsError::Returned { returned, beams });
         }
@@ -136,6 +142,12 @@ pub enum BeamSettingsError {
     /// There must be a beam.
     #[error("num_beams is 0; it must be at least 1")]
     NoBeams,
+    /// Every beam has room of its own from the start, and a row of scores at each step.
+    #[error("num_beams is {beams}; it must be at most {MOST_BEAMS}")]
+    TooManyBeams {
+        /// Beams.
+        beams: usize,
+    },
     /// At least one hypothesis must be wanted, and no more than there are beams.
     #[error("num_return_sequences is {returned}; it must be in 1..={beams}, the number of beams")]
     Returned {
@@ -199,7 +211,7 @@ impl BeamSettingsError {
     /// The setting that is to blame, under its name in Hugging Face's config.
     pub fn key(self) -> &'static str {
         match self {
-            Self::NoBeams => "num_beams",
+            Self::NoBeams | Self::TooManyBeams { .. } => "num_beams",
             Self::Returned { .. } => "num_return_sequences",
             Self::Groups { .. } | Self::GroupsOfOtherRules { .. } => "num_beam_groups",
             Self::Diversity { .. } | Self::DiversityAlone { .. } => "diversity_penalty",

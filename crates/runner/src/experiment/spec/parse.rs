@@ -30,7 +30,7 @@ impl Spec {
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong, and where. Of a spec with more than a million settings the
+    /// The first thing that is wrong, and where. Of a spec with more than ten thousand settings the
     /// combinations are not checked here but when they are made.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
         let file: Map<String, Value> = toml::from_str(text).map_err(|error| {
@@ -51,7 +51,7 @@ impl Spec {
             });
         }
         let spec = read(&file)?;
-        if spec.settings_count() <= 1_000_000 {
+        if spec.settings_count() <= 10_000 {
             settings(&spec, None)?;
         }
         Ok(spec)

@@ -1,0 +1,1 @@
+../../../../sampling/tests/suite/fuzz/spoil.rs
