@@ -18,10 +18,11 @@ Made by
 rm -rf target/criterion && cargo bench -p taper-benches --bench sampler
 cargo run -p taper-benches --example bench-table -- rows && benches/peers/run
 for run in run2 run3 run4; do cargo bench -p taper-benches --bench sampler -- --save-baseline=$run '(taper|floor)'; done
+cargo bench -p taper-benches --bench sampler -- --save-baseline=run5 && benches/peers/run
 cargo run -p taper-benches --example bench-table
 ```
 
-from the fastest sample of each, of sixty for ours and the floors and of fifteen for the others: the machine is shared, and whole
+from the fastest sample of each, of 75 for ours and the floors and of thirty for the others: the machine is shared, and whole
 seconds of it pass at half the speed, so a single run may be off by half and a ratio here by a fifth. llama.cpp and transformers
 were timed on the same rows. One row is decoded over and over and stays in the cache, except where said. Inputs: `flat` is a
 standard normal, `peaked` has 200 spikes like a trained model's row, `ties` is `flat` rounded to bf16. What is timed is
