@@ -10,12 +10,11 @@ mod model_folder;
 mod spoil;
 
 use std::fs;
-use std::path::Path;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use spoil::Spoiler;
+use spoil::{Spoiler, replay};
 use taper_models::candle_core::safetensors;
 use taper_models::{DecoderSpec, GgufType, export_gguf, random};
 use tempfile::TempDir;
@@ -30,14 +29,8 @@ fn bits() -> impl FnMut() -> u64 {
 
 #[test]
 fn regressions_stay_fixed() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/regressions");
-    for (target, run) in [("model_folder", model_folder::run as fn(&[u8])), ("gguf", gguf::run)] {
-        // A packaged crate has no fuzz folder; in the repository it must be there.
-        let Ok(files) = fs::read_dir(folder.join(target)) else { continue };
-        for file in files {
-            run(&fs::read(file.unwrap().path()).unwrap());
-        }
-    }
+    replay("model_folder", model_folder::run);
+    replay("gguf", gguf::run);
 }
 
 /// A small model of each kind of layer, as config, header and numbers.

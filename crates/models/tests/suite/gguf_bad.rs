@@ -1,16 +1,16 @@
 //! Files that are no models: each is refused in one line that says what, where, and what would be
 //! right.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 
-use taper_models::candle_core::quantized::gguf_file::{self, Content, Value};
+use taper_models::candle_core::quantized::gguf_file::Value;
 use taper_models::candle_core::quantized::{GgmlDType, QTensor};
 use taper_models::candle_core::{DType, Device, Tensor};
-use taper_models::{GgufError, GgufType, LoadError, LoadedModel, Outputs, Want, Work, load};
+use taper_models::{GgufError, GgufType, LoadError, load};
 use tempfile::TempDir;
 
 use crate::gguf::{Written, options};
+use crate::gguf_parts::Parts;
 use crate::golden::folder;
 
 /// The refusal of a file with these bytes, with `FILE` for its path.
@@ -168,41 +168,6 @@ fn a_file_that_is_cut_short() {
     }
 }
 
-/// A good file, taken apart.
-struct Parts {
-    keys: BTreeMap<String, Value>,
-    tensors: BTreeMap<String, QTensor>,
-}
-
-impl Parts {
-    fn of(model: &str) -> Self {
-        let written = Written::new(folder(model), GgufType::F16, Some(1));
-        let mut file = File::open(written.path()).unwrap();
-        let content = Content::read(&mut file).unwrap();
-        let names = content.tensor_infos.keys();
-        let tensors = names
-            .map(|name| (name.clone(), content.tensor(&mut file, name, &Device::Cpu).unwrap()));
-        Self { tensors: tensors.collect(), keys: content.metadata.into_iter().collect() }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        let keys: Vec<_> = self.keys.iter().map(|(key, value)| (&key[..], value)).collect();
-        let tensors: Vec<_> = self.tensors.iter().map(|(name, t)| (&name[..], t)).collect();
-        gguf_file::write(&mut bytes, &keys, &tensors).unwrap();
-        bytes.into_inner()
-    }
-
-    fn set(&mut self, key: &str, value: Value) {
-        self.keys.insert(key.to_owned(), value);
-    }
-
-    fn shorten(&mut self, key: &str) {
-        let Some(Value::Array(list)) = self.keys.get_mut(key) else { panic!("no list {key}") };
-        list.pop();
-    }
-}
-
 fn zeros(shape: &[usize]) -> QTensor {
     let zeros = Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
     QTensor::quantize(&zeros, GgmlDType::F32).unwrap()
@@ -215,36 +180,9 @@ fn said(text: &str) -> Value {
 /// The refusal of a spoilt copy of a good file.
 fn refusal_of(model: &str, spoil: impl FnOnce(&mut Parts)) -> (LoadError, String) {
     let mut parts = Parts::of(model);
-    drop(load_bytes(&parts.bytes()));
+    drop(parts.load());
     spoil(&mut parts);
     refusal(&parts.bytes())
-}
-
-fn load_bytes(bytes: &[u8]) -> LoadedModel {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("good.gguf");
-    fs::write(&path, bytes).unwrap();
-    load(&path, &options()).unwrap()
-}
-
-/// Of some types candle multiplies pairs of blocks alone, and a build with its checks would end.
-#[test]
-fn a_row_may_be_one_block() {
-    use GgmlDType::{Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
-    for dtype in [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0] {
-        let mut parts = Parts::of("gguf/spm");
-        for tensor in parts.tensors.values_mut().filter(|tensor| tensor.rank() == 2) {
-            let numbers = tensor.dequantize(&Device::Cpu).unwrap();
-            assert_eq!(numbers.dims()[1], dtype.block_size());
-            *tensor = QTensor::quantize(&numbers, dtype).unwrap();
-        }
-        let (loaded, mut outputs) = (load_bytes(&parts.bytes()), Outputs::new());
-        let mut state = loaded.model.new_state();
-        let work = [Work { row: state.new_row(), tokens: &[1, 5, 9], want: Want::Last }];
-        loaded.model.forward(&mut *state, &work, &mut outputs).unwrap();
-        let row = outputs.last(0);
-        assert!(row.iter().all(|logit| logit.is_finite()) && row[0] != row[1], "{dtype:?}");
-    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod families;
 mod fuzz_regressions;
 mod gguf;
 mod gguf_bad;
+mod gguf_parts;
 mod golden;
 mod loading;
 mod observing;

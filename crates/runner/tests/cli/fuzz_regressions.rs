@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
-use spoil::Spoiler;
+use spoil::{Spoiler, replay};
 use taper_runner::experiment::shipped;
 use taper_runner::sampling::{DrawKey, Draws, Purpose};
 
@@ -27,14 +27,8 @@ fn bits() -> impl FnMut() -> u64 {
 
 #[test]
 fn regressions_stay_fixed() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/regressions");
-    for (target, run) in [("chat_template", chat_template::run as fn(&[u8])), ("spec", spec::run)] {
-        // A packaged crate has no fuzz folder; in the repository it must be there.
-        let Ok(files) = std::fs::read_dir(folder.join(target)) else { continue };
-        for file in files {
-            run(&std::fs::read(file.unwrap().path()).unwrap());
-        }
-    }
+    replay("chat_template", chat_template::run);
+    replay("spec", spec::run);
 }
 
 /// The templates of models, each with a conversation, and one of what they do not use.

@@ -7,9 +7,7 @@ mod pipeline;
 #[path = "fuzz/spoil.rs"]
 mod spoil;
 
-use std::path::Path;
-
-use spoil::Spoiler;
+use spoil::{Spoiler, replay};
 use taper_sampling::presets::{LlamaCppConfig, VllmConfig};
 use taper_sampling::{DrawKey, Draws, Purpose};
 
@@ -25,16 +23,8 @@ fn bits() -> impl FnMut() -> u64 {
 
 #[test]
 fn regressions_stay_fixed() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/regressions");
-    for (target, run) in
-        [("pipeline", pipeline::run as fn(&[u8])), ("generation_config", generation_config::run)]
-    {
-        // A packaged crate has no fuzz folder; in the repository it must be there.
-        let Ok(files) = std::fs::read_dir(folder.join(target)) else { continue };
-        for file in files {
-            run(&std::fs::read(file.unwrap().path()).unwrap());
-        }
-    }
+    replay("pipeline", pipeline::run);
+    replay("generation_config", generation_config::run);
 }
 
 #[test]

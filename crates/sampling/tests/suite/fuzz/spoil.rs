@@ -1,4 +1,17 @@
-//! Spoils good inputs: random bytes alone never get past a parser.
+//! What the tests of all targets share: replaying what once broke one, and spoiling good inputs, since
+//! random bytes alone never get past a parser.
+
+use std::path::Path;
+
+/// Runs a target on the inputs that once broke it.
+pub(crate) fn replay(target: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/regressions").join(target);
+    // A packaged crate has no fuzz folder, and what never broke has none in it.
+    let Ok(files) = std::fs::read_dir(folder) else { return };
+    for file in files {
+        run(&std::fs::read(file.unwrap().path()).unwrap());
+    }
+}
 
 /// What some reader does not expect where a word or a number stands.
 const ABSURD: &str = "0 -1 1 2 255 4096 4097 1048576 2147483647 2147483648 4294967296 9223372036854775808 \
