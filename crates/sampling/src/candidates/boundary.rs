@@ -160,15 +160,15 @@ impl Candidates<'_> {
     fn retain_by_priority(&mut self, class: Class, inside: impl Fn(f32) -> bool) {
         let Class { value, room, lowest } = class;
         let mut series = self.draws.series(Purpose::Tie);
-        let mut ranked = core::mem::take(&mut self.buffers.pairs);
+        let mut ranked = core::mem::take(&mut self.buffers.numbers);
         ranked.clear();
         for (slot, &other) in self.values().iter().enumerate() {
             if other == value {
-                ranked.push((0.0, series.bits(u64::from(self.id_at(slot)))));
+                ranked.push(series.bits(u64::from(self.id_at(slot))));
             }
         }
-        let threshold = ranked.select_nth_unstable_by(room, |a, b| b.1.cmp(&a.1)).1.1;
-        self.buffers.pairs = ranked;
+        let threshold = *ranked.select_nth_unstable_by(room, |a, b| b.cmp(a)).1;
+        self.buffers.numbers = ranked;
         self.retain_from(lowest, |id, other| {
             if other == value { series.bits(u64::from(id)) > threshold } else { inside(other) }
         });

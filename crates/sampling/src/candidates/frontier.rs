@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use super::{Best, Candidates, Chunks, Shape};
-use crate::kernels::account::{self, Account, Band, Key, Zone, Zones};
+use crate::kernels::account::{self, Account, Band, Key, Known, Zone, Zones};
 use crate::kernels::estimate::{Range, likely_range};
 use crate::kernels::passes::{CHUNK, Gaps};
 use crate::kernels::{Mass, passes, selection, visits};
@@ -27,6 +27,11 @@ pub(super) trait Order: Key {
     /// A division by key as one by value, where that can be said.
     fn by_value(self, _: KeySplit) -> Option<Split> {
         None
+    }
+
+    /// Whether everything ahead of this value in the order is below it, if that is easily told.
+    fn is_above_all_nearer(self, _: f32) -> bool {
+        false
     }
 }
 
@@ -174,7 +179,7 @@ impl Candidates<'_> {
                 break (account, needed - account.inside.0);
             }
         };
-        Ok(self.search_edge(order, target, account))
+        Ok(self.search_edge(order, target, account, best))
     }
 
     /// The keys from which on values are likely to be inside, and on the edge.
@@ -209,43 +214,60 @@ impl Candidates<'_> {
         best: Best,
     ) -> (Account, u64) {
         let gaps = self.gaps(best);
-        let super::Buffers { values, weights, chunk_mass, edge, edge_masses, .. } =
+        let super::Buffers { values, weights, block_max, chunk_mass, edge, edge_masses, .. } =
             &mut *self.buffers;
         let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let known = if self.cache.weights { weights.get(..values.len()) } else { None };
-        let account = account::account((values, known), gaps, order, zones, chunk_mass, edge);
+        let known = |what, is: bool| if is { what } else { &[][..] };
+        let row = Known {
+            values,
+            weights: known(weights, self.cache.weights),
+            block_max: known(block_max, self.cache.blocks),
+        };
+        let account = account::account(row, gaps, order, zones, chunk_mass, edge);
         let mass = passes::masses_into(&edge.values, gaps, edge_masses);
         (account, mass)
     }
 
     /// Where the first `n` of the order end.
-    pub(super) fn nth(&mut self, order: impl Order, n: usize) -> Frontier {
+    pub(super) fn nth(&mut self, order: impl Order, n: usize, best: Best) -> Frontier {
         let super::Buffers { values, edge, edge_masses, .. } = &mut *self.buffers;
         let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
         edge.clear();
         edge.values.extend_from_slice(values);
         edge_masses.clear();
         edge_masses.resize(values.len(), 1);
-        self.search_edge(order, n as u64, Account::default())
+        self.search_edge(order, n as u64, Account::default(), best)
     }
 
-    fn search_edge<O: Order>(&mut self, order: O, target: u64, account: Account) -> Frontier {
-        let super::Buffers { edge, edge_masses, spare, pairs, selection: scratch, .. } =
+    /// Where the masses of the edge reach `target`; in an order by value they are those of its values.
+    fn search_edge<O: Order>(
+        &mut self,
+        order: O,
+        target: u64,
+        account: Account,
+        best: Best,
+    ) -> Frontier {
+        let gaps = self.gaps(best);
+        let super::Buffers { edge, edge_masses, spare, numbers, selection: scratch, .. } =
             &mut *self.buffers;
         let keys = keys_of(order, &edge.values, spare);
-        let masses = edge_masses.iter().copied();
-        let outer = selection::boundary(keys, masses.clone(), target, scratch);
+        let outer = selection::boundary(keys, edge_masses, target, scratch);
         let target = target - outer.above;
         let (nearer, alike) = visits::count_around(keys, outer.value);
-        let mut of_key = keys.iter().zip(&edge.values).zip(masses);
-        let mut of_key = core::iter::from_fn(|| of_key.find(|((key, _), _)| **key == outer.value));
         let (inner, higher, class, each) = if O::IS_VALUE {
-            let each = of_key.next().map_or(1, |(_, mass)| mass);
-            (selection::Boundary { value: outer.value, above: 0 }, 0, alike, each)
+            let mass = Mass::of_weight(gaps.weight_of(outer.value));
+            (selection::Boundary { value: outer.value, above: 0 }, 0, alike, mass.0)
         } else {
-            pairs.clear();
-            pairs.extend(of_key.map(|((_, &value), mass)| (value, mass)));
-            class_in(pairs, target, spare, scratch)
+            numbers.clear();
+            let places = (0..).zip(keys).filter(|&(_, &key)| key == outer.value);
+            numbers.extend(places.map(|(place, _)| place));
+            // Where the keys were.
+            spare.clear();
+            spare.extend(numbers.iter().map(|&place| edge.values[place as usize]));
+            for number in numbers.iter_mut() {
+                *number = edge_masses[*number as usize];
+            }
+            class_in(spare, numbers, target, scratch)
         };
         let room = (target - inner.above).div_ceil(each) as usize;
         Frontier {
@@ -312,15 +334,14 @@ fn keys_of<'a, O: Order>(order: O, values: &'a [f32], buffer: &'a mut Vec<f32>) 
 /// Where among values of one key the target falls: the boundary, how many are above it, how many equal
 /// it, and the mass of each of those.
 fn class_in(
-    pairs: &[(f32, u64)],
+    values: &[f32],
+    masses: &[u64],
     target: u64,
-    values: &mut Vec<f32>,
     scratch: &mut selection::SelectionScratch,
 ) -> (selection::Boundary, usize, usize, u64) {
-    values.clear();
-    values.extend(pairs.iter().map(|pair| pair.0));
-    let inner = selection::boundary(values, pairs.iter().map(|pair| pair.1), target, scratch);
+    let inner = selection::boundary(values, masses, target, scratch);
     let (higher, class) = visits::count_around(values, inner.value);
-    let each = pairs.iter().find(|pair| pair.0 == inner.value).map_or(1, |pair| pair.1);
+    let of_class = values.iter().position(|&value| value == inner.value);
+    let each = of_class.and_then(|place| masses.get(place)).map_or(1, |&mass| mass);
     (inner, higher, class, each)
 }

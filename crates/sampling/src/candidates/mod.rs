@@ -42,7 +42,8 @@ pub(crate) struct Buffers {
     weights: Vec<f32>,
     /// The next `values` while a cut reads the present ones.
     spare: Vec<f32>,
-    pairs: Vec<(f32, u64)>,
+    /// Priorities among equals, or the masses of those at one distance.
+    numbers: Vec<u64>,
     /// Lent to stages that keep account of something, see [`Candidates::with_words`].
     words: Vec<u64>,
     selection: SelectionScratch,
@@ -61,7 +62,7 @@ impl Buffers {
             edge_masses: Vec::with_capacity(size),
             weights: alloc::vec![0.0; size],
             spare: Vec::with_capacity(size),
-            pairs: Vec::with_capacity(size),
+            numbers: Vec::with_capacity(size),
             // A window of the text may be longer than a small vocabulary.
             words: Vec::with_capacity(size.max(4096)),
             selection: SelectionScratch::for_vocabulary(size),

@@ -101,6 +101,10 @@ impl<const DIVIDED: bool> Order for ByCentre<DIVIDED> {
         let (before, after) = (self.zone(split.before), self.zone(split.after));
         Some(Split { at: split.at, before, after })
     }
+
+    fn is_above_all_nearer(self, value: f32) -> bool {
+        value >= self.turn
+    }
 }
 
 impl Candidates<'_> {
@@ -192,7 +196,7 @@ impl Candidates<'_> {
         };
         if kept < at_least {
             let ties = if ties == TiePolicy::KeepAll { TiePolicy::LowestId } else { ties };
-            let frontier = self.nth(order, at_least);
+            let frontier = self.nth(order, at_least, best);
             self.cut_at_frontier(&frontier, ties, order)?;
         } else if let Some(split) = self.split(order, &frontier, ties) {
             self.carry_out(order, split, &frontier, ties, best);
@@ -218,7 +222,7 @@ impl Candidates<'_> {
         if let Some(split) = order.by_value(split) {
             self.pending = Some(Pending { split, kept: Some(frontier.left(ties)) });
             if !has_best {
-                self.find_best_in(split);
+                self.find_best_in(split, order);
             }
         } else {
             self.list_keys(
@@ -233,10 +237,18 @@ impl Candidates<'_> {
         }
     }
 
-    /// The best of what a pending cut leaves, when the best of before may be gone.
-    fn find_best_in(&mut self, split: Split) {
-        let (head, tail) = self.values().split_at(split.at.min(self.values().len()));
-        let value = bands::max_in(head, split.before).max(bands::max_in(tail, split.after));
+    /// The best of what a pending cut leaves, when the best of before may be gone. The edge is the one
+    /// that the cut was found on.
+    fn find_best_in(&mut self, split: Split, order: impl Order) {
+        let largest = |values: &[f32], at: usize| {
+            let (head, tail) = values.split_at(at.min(values.len()));
+            bands::max_in(head, split.before).max(bands::max_in(tail, split.after))
+        };
+        let edge = &self.buffers.edge;
+        let place = edge.slots.partition_point(|&slot| (slot as usize) < split.at);
+        let on_edge = largest(&edge.values, place);
+        let above_all_inside = order.is_above_all_nearer(on_edge);
+        let value = if above_all_inside { on_edge } else { largest(self.values(), split.at) };
         let best = Some(Best { value, score: self.score_of(value) });
         self.cache = Cache { best, ..Cache::default() };
     }

@@ -3,9 +3,9 @@
 
 use alloc::vec::Vec;
 
-use super::gather::{Marked, Marks};
+use super::gather::Marked;
 use super::math::{Fixed, weight};
-use super::passes::{CHUNK, Gaps, Sum, each_of};
+use super::passes::{CHUNK, Gaps, LANES, Sum, each_of};
 use super::{Mass, vectorised};
 
 /// What values are ordered by. Copied into every pass: read through a reference, what it goes by
@@ -27,6 +27,8 @@ pub(crate) trait Key: Copy {
 /// A part of an order, as a test of keys or of values.
 pub(crate) trait Zone: Copy {
     fn holds(self, x: f32) -> bool;
+    /// Whether it holds nothing up to `max`.
+    fn is_above(self, max: f32) -> bool;
 }
 
 /// Everything from a floor up.
@@ -37,6 +39,10 @@ impl Zone for From {
     #[inline(always)]
     fn holds(self, x: f32) -> bool {
         x >= self.0
+    }
+
+    fn is_above(self, max: f32) -> bool {
+        max < self.0
     }
 }
 
@@ -56,6 +62,10 @@ impl Zone for Band {
     #[inline(always)]
     fn holds(self, x: f32) -> bool {
         x >= self.low && x <= self.high
+    }
+
+    fn is_above(self, max: f32) -> bool {
+        max < self.low
     }
 }
 
@@ -80,20 +90,29 @@ pub(crate) struct Account {
     pub(crate) nan: bool,
 }
 
+/// A row, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) values: &'a [f32],
+    /// The weights of the values, or nothing.
+    pub(crate) weights: &'a [f32],
+    /// The block maxima of the values, or nothing.
+    pub(crate) block_max: &'a [f32],
+}
+
 /// Weighs all and what is inside, of which `chunks` receives the mass chunk by chunk, and collects the
-/// edge. `weights` are those of the values, if they are known.
+/// edge.
 pub(crate) fn account<K: Key>(
-    (values, weights): (&[f32], Option<&[f32]>),
+    row: Known<'_>,
     gaps: Gaps,
     key: K,
     zones: Zones<K::Zone>,
     chunks: &mut Vec<u64>,
     edge: &mut Marked,
 ) -> Account {
-    let weights = weights.unwrap_or(&[]);
     if gaps.undivided() {
         account_of(
-            (values, weights),
+            row,
             #[inline(always)]
             move |value| weight(gaps.best - value),
             key,
@@ -103,7 +122,7 @@ pub(crate) fn account<K: Key>(
         )
     } else {
         account_of(
-            (values, weights),
+            row,
             #[inline(always)]
             move |value| gaps.weight_of(value),
             key,
@@ -115,7 +134,7 @@ pub(crate) fn account<K: Key>(
 }
 
 fn account_of<K: Key>(
-    (values, known): (&[f32], &[f32]),
+    row: Known<'_>,
     weight_of: impl Fn(f32) -> f32 + Copy,
     key: K,
     zones: Zones<K::Zone>,
@@ -129,9 +148,9 @@ fn account_of<K: Key>(
         || {
             let mut account = Account::default();
             let (mut keys, mut weights) = ([0.0; CHUNK], [0.0; CHUNK]);
-            let mut marks = [0; CHUNK];
-            let mut known = known.chunks(CHUNK);
-            for (c, chunk) in values.chunks(CHUNK).enumerate() {
+            let mut known = row.weights.chunks(CHUNK);
+            let mut maxima = row.block_max.as_chunks::<LANES>().0.iter();
+            for (c, chunk) in row.values.chunks(CHUNK).enumerate() {
                 let keys = match chunk.try_into() {
                     Ok(values) if K::BY_VALUE => values,
                     _ => {
@@ -139,26 +158,40 @@ fn account_of<K: Key>(
                             chunk,
                             #[inline(always)]
                             move |value| if K::BY_VALUE { value } else { key.key(value) },
-                            // In no zone.
                             f32::NAN,
                             &mut keys,
                         );
                         &keys
                     }
                 };
-                let weights = if let Some(Ok(known)) = known.next().map(<&[f32; CHUNK]>::try_from) {
+                let weights = if let Some(known) = known.next() {
                     known
                 } else {
                     each_of(chunk, weight_of, 0.0, &mut weights);
                     &weights
                 };
-                let part = weigh::<K>(keys, weights, &mut marks, zones);
+                // Of a length that is not known: a loop over so many would be unrolled whole, and
+                // run out of registers.
+                let keys = keys.get(..chunk.len()).unwrap_or(keys);
+                let weights = weights.get(..chunk.len()).unwrap_or(weights);
+                let part = weigh::<K>(keys, weights, zones.inside);
                 account.total.0 = account.total.0.wrapping_add(part.total);
                 account.inside.0 = account.inside.0.wrapping_add(part.inside);
                 account.count_inside += part.count_inside;
-                account.nan |= !K::BY_VALUE && part.nans > CHUNK - chunk.len();
+                account.nan |= !K::BY_VALUE && part.nans > 0;
                 chunks.push(part.inside);
-                edge.take(chunk, &marks, (c * CHUNK) as u32, part.any_on_edge);
+                let max = maxima.next().filter(|_| K::BY_VALUE);
+                if max.is_some_and(|max| max.iter().all(|&max| zones.edge.is_above(max))) {
+                    edge.take_nothing();
+                } else {
+                    edge.take(
+                        chunk,
+                        keys,
+                        #[inline(always)]
+                        move |key| zones.edge.holds(key) & !zones.inside.holds(key),
+                        (c * CHUNK) as u32,
+                    );
+                }
             }
             account
         },
@@ -172,40 +205,26 @@ struct Part {
     inside: u64,
     count_inside: usize,
     nans: usize,
-    any_on_edge: bool,
 }
 
 #[inline(always)]
-fn weigh<K: Key>(
-    keys: &[f32; CHUNK],
-    weights: &[f32; CHUNK],
-    marks: &mut Marks,
-    zones: Zones<K::Zone>,
-) -> Part {
-    const MOST: usize = Sum::MOST;
-    let mut found = Part::default();
-    let parts = keys.as_chunks::<MOST>().0.iter().zip(weights.as_chunks::<MOST>().0);
-    for ((keys, weights), marks) in parts.zip(marks.as_chunks_mut::<MOST>().0) {
-        let (mut all, mut part) = (Sum::default(), Sum::default());
-        let (mut count, mut nans, mut on_edge) = (0_u32, 0_u32, 0_u32);
-        for ((&key, &weight), mark) in keys.iter().zip(weights).zip(marks) {
-            let own = Fixed::of(weight);
-            let inside = if zones.inside.holds(key) { u32::MAX } else { 0 };
-            let within = if zones.edge.holds(key) { u32::MAX } else { 0 };
-            all.add(own);
-            part.add_masked(own, inside);
-            count = count.wrapping_sub(inside);
-            *mark = within & !inside;
-            on_edge |= *mark;
-            if !K::BY_VALUE {
-                nans += u32::from(key.is_nan());
-            }
+fn weigh<K: Key>(keys: &[f32], weights: &[f32], zone: K::Zone) -> Part {
+    let (mut all, mut inside) = (Sum::default(), Sum::default());
+    let (mut count, mut nans) = (0_u32, 0_u32);
+    for (&key, &weight) in keys.iter().zip(weights) {
+        let own = Fixed::of(weight);
+        let mask = if zone.holds(key) { u32::MAX } else { 0 };
+        all.add(own);
+        inside.add_masked(own, mask);
+        count = count.wrapping_sub(mask);
+        if !K::BY_VALUE {
+            nans += u32::from(key.is_nan());
         }
-        found.total = found.total.wrapping_add(all.mass(MOST as u32));
-        found.inside = found.inside.wrapping_add(part.mass(count));
-        found.count_inside += count as usize;
-        found.nans += nans as usize;
-        found.any_on_edge |= on_edge != 0;
     }
-    found
+    Part {
+        total: all.mass(keys.len() as u32),
+        inside: inside.mass(count),
+        count_inside: count as usize,
+        nans: nans as usize,
+    }
 }

@@ -3,7 +3,7 @@
 //! A guess that is checked later: it decides how much is looked at, never what is kept. So nothing
 //! here needs to be exact, and a temperature is multiplied by its reciprocal.
 
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 
 use super::math::weight;
 use super::passes::{CHUNK, LANES, ROWS};
@@ -26,7 +26,7 @@ const DEVIATIONS: f64 = 2.5;
 /// The estimated mass in each class of distance, and the variance of the estimate.
 #[derive(Debug)]
 pub(crate) struct Histogram {
-    classes: Vec<[f32; 2]>,
+    classes: Box<[[f32; 2]; BUCKETS]>,
     groups: [[f32; 2]; BUCKETS / GROUP],
     /// Rows that were sampled so far, which decides where the next sample looks.
     drawn: usize,
@@ -142,8 +142,9 @@ impl Sample {
             *class = (place + WHOLE).to_bits() & (BUCKETS - 1) as u32;
         }
         let by_chance = if self.stands_for > 0.0 { 1.0 } else { 0.0 };
+        let sums = &mut *histogram.classes;
         for (&class, &mass) in classes.iter().zip(&masses).take(self.len) {
-            if let Some([sum, variance]) = histogram.classes.get_mut(class as usize) {
+            if let Some([sum, variance]) = sums.get_mut(class as usize % BUCKETS) {
                 *sum += mass;
                 *variance += mass * mass * by_chance;
             }
@@ -159,7 +160,7 @@ fn row_to_sample(n: usize) -> usize {
 
 impl Histogram {
     pub(crate) fn new() -> Self {
-        Self { classes: alloc::vec![[0.0; 2]; BUCKETS], groups: [[0.0; 2]; _], drawn: 0 }
+        Self { classes: Box::new([[0.0; 2]; _]), groups: [[0.0; 2]; _], drawn: 0 }
     }
 
     fn range(&mut self, p: f64) -> Range {

@@ -4,9 +4,6 @@ use alloc::vec::Vec;
 
 use super::passes::{CHUNK, LANES, chunks_for};
 
-/// All ones for a value that is taken, and 0 for one that is not.
-pub(crate) type Marks = [u32; CHUNK];
-
 /// What was taken, slots ascending.
 #[derive(Debug)]
 pub(crate) struct Marked {
@@ -46,23 +43,26 @@ impl Marked {
         self.ends.clear();
     }
 
-    /// Appends what is marked of a chunk; `base` is the slot of its first value.
+    /// Appends those of a chunk whose key passes `test`; `base` is the slot of the first.
     #[inline(always)]
-    pub(crate) fn take(&mut self, chunk: &[f32], marks: &Marks, base: u32, any: bool) {
-        if any {
-            let rows = marks.as_chunks::<LANES>().0;
-            self.part.take::<true, false>(
-                chunk,
-                #[inline(always)]
-                move |r, _| rows.get(r).copied().unwrap_or_default(),
-                base,
-            );
-            // Few are marked: their values are sooner read again than packed.
-            let slots = self.part.slots();
-            let value = |&slot: &u32| chunk.get((slot - base) as usize).copied();
-            self.values.extend(slots.iter().filter_map(value));
-            self.slots.extend_from_slice(slots);
-        }
+    pub(crate) fn take(
+        &mut self,
+        chunk: &[f32],
+        keys: &[f32],
+        test: impl Fn(f32) -> bool + Copy,
+        base: u32,
+    ) {
+        self.part.take::<true, false>(chunk, keys, test, base);
+        // Few pass: their values are sooner read again than packed.
+        let slots = self.part.slots();
+        let value = |&slot: &u32| chunk.get((slot - base) as usize).copied().unwrap_or_default();
+        self.values.extend(slots.iter().map(value));
+        self.slots.extend_from_slice(slots);
+        self.ends.push(self.slots.len());
+    }
+
+    /// Appends nothing of a chunk.
+    pub(crate) fn take_nothing(&mut self) {
         self.ends.push(self.slots.len());
     }
 }
@@ -76,49 +76,48 @@ impl Part {
         self.values.get(..self.len).unwrap_or(&[])
     }
 
-    /// Those of `chunk` that `marks` tells, given a row of lanes and its number, by their slots, values or
-    /// both; `base` is the slot of the first.
+    /// Those of `chunk` whose key passes `test`, by their slots, values or both; `base` is the slot of the
+    /// first.
     #[inline(always)]
     fn take<const SLOTS: bool, const VALUES: bool>(
         &mut self,
         chunk: &[f32],
-        marks: impl Fn(usize, &[f32; LANES]) -> [u32; LANES] + Copy,
+        keys: &[f32],
+        test: impl Fn(f32) -> bool + Copy,
         base: u32,
     ) {
         self.len = 0;
         let (rows, tail) = chunk.as_chunks::<LANES>();
-        take_rows::<SLOTS, VALUES>(rows, marks, base, self);
-        if !tail.is_empty() {
-            let mut last = [0.0; LANES];
-            last[..tail.len()].copy_from_slice(tail);
-            let marks = marks(rows.len(), &last);
-            self.take_each(tail, &marks, base + (rows.len() * LANES) as u32);
-        }
+        let (keys, tail_keys) = keys.as_chunks::<LANES>();
+        take_rows::<SLOTS, VALUES>(rows, keys, test, base, self);
+        self.take_each(tail, tail_keys, test, base + (rows.len() * LANES) as u32);
     }
 
     /// One value after the other, without a branch: whether it passed decides how far the end moves.
     #[inline(always)]
-    fn take_each(&mut self, values: &[f32], marks: &[u32; LANES], base: u32) {
-        for ((slot, &value), &mark) in (base..).zip(values).zip(marks) {
+    fn take_each(
+        &mut self,
+        values: &[f32],
+        keys: &[f32],
+        test: impl Fn(f32) -> bool + Copy,
+        base: u32,
+    ) {
+        for ((slot, &value), &key) in (base..).zip(values).zip(keys) {
             // There is always room: the chunk has no more values than this.
             if let (Some(last_slot), Some(last)) =
                 (self.slots.get_mut(self.len), self.values.get_mut(self.len))
             {
                 (*last_slot, *last) = (slot, value);
             }
-            self.len += usize::from(mark != 0);
+            self.len += usize::from(test(key));
         }
     }
 }
 
-/// All ones where `test` holds.
+/// Whether any value passes. No early exit: they are compared side by side.
 #[inline(always)]
-fn marks_of(row: &[f32; LANES], test: impl Fn(f32) -> bool) -> [u32; LANES] {
-    let mut marks = [0; LANES];
-    for lane in 0..LANES {
-        marks[lane] = if test(row[lane]) { u32::MAX } else { 0 };
-    }
-    marks
+fn any(values: &[f32; LANES], test: impl Fn(f32) -> bool) -> bool {
+    values.iter().fold(false, |any, &x| any | test(x))
 }
 
 /// Appends to `slots` and `found` each of `values` that passes `test`, slots ascending; `first` is
@@ -132,12 +131,7 @@ pub(crate) fn gather(
 ) {
     let mut part = Part::EMPTY;
     for (c, chunk) in values.chunks(CHUNK).enumerate() {
-        part.take::<true, true>(
-            chunk,
-            #[inline(always)]
-            move |_, row| marks_of(row, test),
-            (first + c * CHUNK) as u32,
-        );
+        part.take::<true, true>(chunk, chunk, test, (first + c * CHUNK) as u32);
         slots.extend_from_slice(part.slots());
         found.extend_from_slice(part.values());
     }
@@ -153,12 +147,7 @@ pub(crate) fn packed(
 ) {
     let mut part = Part::EMPTY;
     for chunk in values.chunks(CHUNK) {
-        part.take::<false, true>(
-            chunk,
-            #[inline(always)]
-            move |_, row| marks_of(row, test),
-            0,
-        );
+        part.take::<false, true>(chunk, chunk, test, 0);
         let end = part.len.next_multiple_of(4 * LANES);
         if let Some(rest) = part.values.get_mut(part.len..end) {
             rest.fill(f32::NEG_INFINITY);
@@ -171,17 +160,17 @@ pub(crate) fn packed(
 #[inline(always)]
 fn take_rows_anywhere(
     rows: &[[f32; LANES]],
-    marks: impl Fn(usize, &[f32; LANES]) -> [u32; LANES] + Copy,
+    keys: &[[f32; LANES]],
+    test: impl Fn(f32) -> bool + Copy,
     base: u32,
     part: &mut Part,
 ) {
     super::vectorised(
         #[inline(always)]
         || {
-            for ((r, row), base) in rows.iter().enumerate().zip((base..).step_by(LANES)) {
-                let marks = marks(r, row);
-                if marks.iter().fold(0, |any, mark| any | mark) != 0 {
-                    part.take_each(row, &marks, base);
+            for ((row, keys), base) in rows.iter().zip(keys).zip((base..).step_by(LANES)) {
+                if any(keys, test) {
+                    part.take_each(row, keys, test, base);
                 }
             }
         },
@@ -191,17 +180,18 @@ fn take_rows_anywhere(
 #[inline(always)]
 fn take_rows<const SLOTS: bool, const VALUES: bool>(
     rows: &[[f32; LANES]],
-    marks: impl Fn(usize, &[f32; LANES]) -> [u32; LANES] + Copy,
+    keys: &[[f32; LANES]],
+    test: impl Fn(f32) -> bool + Copy,
     base: u32,
     part: &mut Part,
 ) {
     #[cfg(target_arch = "x86_64")]
     if let pulp::Arch::V4(simd) = super::arch() {
-        let pass = wide::TakeRows::<_, SLOTS, VALUES> { simd, rows, marks, base, part };
+        let pass = wide::TakeRows::<_, SLOTS, VALUES> { simd, rows, keys, test, base, part };
         pulp::Simd::vectorize(simd, pass);
         return;
     }
-    take_rows_anywhere(rows, marks, base, part);
+    take_rows_anywhere(rows, keys, test, base, part);
 }
 
 /// AVX-512 packs the lanes that passed to the front of a register: the one place where loops that
@@ -210,26 +200,27 @@ fn take_rows<const SLOTS: bool, const VALUES: bool>(
 mod wide {
     use core::arch::x86_64::__m512i;
 
-    use super::{LANES, Part};
+    use super::{CHUNK, LANES, Part};
 
-    pub(super) struct TakeRows<'a, M, const SLOTS: bool, const VALUES: bool> {
+    pub(super) struct TakeRows<'a, T, const SLOTS: bool, const VALUES: bool> {
         pub(super) simd: pulp::x86::V4,
         pub(super) rows: &'a [[f32; LANES]],
-        pub(super) marks: M,
+        pub(super) keys: &'a [[f32; LANES]],
+        pub(super) test: T,
         pub(super) base: u32,
         pub(super) part: &'a mut Part,
     }
 
-    impl<M, const SLOTS: bool, const VALUES: bool> pulp::NullaryFnOnce
-        for TakeRows<'_, M, SLOTS, VALUES>
+    impl<T, const SLOTS: bool, const VALUES: bool> pulp::NullaryFnOnce
+        for TakeRows<'_, T, SLOTS, VALUES>
     where
-        M: Fn(usize, &[f32; LANES]) -> [u32; LANES],
+        T: Fn(f32) -> bool + Copy,
     {
         type Output = ();
 
         #[inline(always)]
         fn call(self) {
-            let Self { simd, rows, marks, base, part } = self;
+            let Self { simd, rows, keys, test, base, part } = self;
             let avx = simd.avx512f;
             let mut slots = [0_u32; LANES];
             for (slot, lane) in slots.iter_mut().zip(base..) {
@@ -239,20 +230,22 @@ mod wide {
             let step = avx._mm512_set1_epi32(LANES as i32);
             // A copy: in memory each row would wait for the one before.
             let mut len = part.len;
-            for (r, row) in rows.iter().enumerate() {
-                let marks: __m512i = pulp::cast(marks(r, row));
+            for (row, keys) in rows.iter().zip(keys) {
+                let marks: __m512i = pulp::cast(marks_of(keys, test));
                 let passed = avx._mm512_test_epi32_mask(marks, marks);
+                // It never is more, which the compiler does not know.
+                let end = len.min(CHUNK);
                 if VALUES {
                     let values: [f32; LANES] =
                         pulp::cast(avx._mm512_maskz_compress_ps(passed, pulp::cast(*row)));
-                    if let Some(last) = part.values.get_mut(len..len + LANES) {
+                    if let Some(last) = part.values.get_mut(end..end + LANES) {
                         last.copy_from_slice(&values);
                     }
                 }
                 if SLOTS {
                     let ids: [u32; LANES] =
                         pulp::cast(avx._mm512_maskz_compress_epi32(passed, slots));
-                    if let Some(last) = part.slots.get_mut(len..len + LANES) {
+                    if let Some(last) = part.slots.get_mut(end..end + LANES) {
                         last.copy_from_slice(&ids);
                     }
                     slots = avx._mm512_add_epi32(slots, step);
@@ -261,6 +254,16 @@ mod wide {
             }
             part.len = len;
         }
+    }
+
+    /// All ones where `test` holds.
+    #[inline(always)]
+    fn marks_of(row: &[f32; LANES], test: impl Fn(f32) -> bool) -> [u32; LANES] {
+        let mut marks = [0; LANES];
+        for lane in 0..LANES {
+            marks[lane] = if test(row[lane]) { u32::MAX } else { 0 };
+        }
+        marks
     }
 }
 
@@ -284,8 +287,8 @@ mod tests {
 
             let chunk = &values[..CHUNK];
             let mut part = Part::EMPTY;
-            let marks = |_: usize, row: &[f32; LANES]| marks_of(row, |value| key(value) >= floor);
-            take_rows_anywhere(chunk.as_chunks().0, marks, 7, &mut part);
+            let rows = chunk.as_chunks().0;
+            take_rows_anywhere(rows, rows, |value| key(value) >= floor, 7, &mut part);
             let found: Vec<_> =
                 part.slots().iter().copied().zip(part.values().iter().copied()).collect();
             assert_eq!(found, want[..part.len]);

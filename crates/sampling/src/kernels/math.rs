@@ -43,15 +43,15 @@ impl Mass {
 /// two floats whose integer part stands in the low bits of the mantissa.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fixed {
-    /// The weight in units of 2⁻¹⁷, rounded to nearest: [`Fixed::HIGH`] + 0 ..= 2¹⁷.
+    /// The weight in units of 2⁻¹⁹, rounded to nearest: [`Fixed::HIGH`] + 0 ..= 2¹⁹.
     pub(crate) high: u32,
-    /// What that left over in units of 2⁻⁴⁰: [`Fixed::LOW`] − 2²² ..= + 2²².
+    /// What that left over in units of 2⁻⁴⁰: [`Fixed::LOW`] − 2²⁰ ..= + 2²⁰.
     pub(crate) low: u32,
 }
 
 impl Fixed {
-    /// 2⁶: a float from here to 2⁷ is a multiple of 2⁻¹⁷, so that adding it rounds to that.
-    const WHOLE: f32 = 64.0;
+    /// 2⁴: a float from here to 2⁵ is a multiple of 2⁻¹⁹, so that adding it rounds to that.
+    const WHOLE: f32 = 16.0;
     /// 2⁻¹⁷ and a half of it: there floats are multiples of 2⁻⁴⁰, with room for a negative number.
     const SIGNED: f32 = 1.5 / 131_072.0;
     const HIGH: u32 = Self::WHOLE.to_bits();
@@ -71,12 +71,12 @@ impl Fixed {
         Self::mass_of_sum(self.high, self.low, 1)
     }
 
-    /// The mass of `terms` weights whose parts add up, modulo 2³², to these. Up to 511 terms fit.
+    /// The mass of `terms` weights whose parts add up, modulo 2³², to these. Up to 2047 terms fit.
     #[inline(always)]
     pub(crate) fn mass_of_sum(high: u32, low: u32, terms: u32) -> u64 {
         let high = high.wrapping_sub(Self::HIGH.wrapping_mul(terms));
         let low = low.wrapping_sub(Self::LOW.wrapping_mul(terms)).cast_signed();
-        (u64::from(high) << 23).wrapping_add_signed(i64::from(low))
+        (u64::from(high) << 21).wrapping_add_signed(i64::from(low))
     }
 }
 

@@ -123,7 +123,7 @@ impl Gaps {
     }
 }
 
-/// The mass of some weights, of which [`Sum::MOST`] fit.
+/// The mass of as many weights as a chunk has.
 ///
 /// A single sum in a plain loop: integers may be added in any order, so the compiler makes vector
 /// lanes of it by itself, where it often gives up on an array of lanes.
@@ -134,9 +134,6 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    /// Fewer than the most whose parts do not overflow, and a divisor of a chunk.
-    pub(super) const MOST: usize = 256;
-
     #[inline(always)]
     pub(super) fn add(&mut self, part: Fixed) {
         self.high = self.high.wrapping_add(part.high);
@@ -192,14 +189,11 @@ pub(crate) fn mass_of(
         || {
             let mut total = 0_u64;
             for chunk in values.chunks(CHUNK) {
-                let mut mass = 0_u64;
-                for part in chunk.chunks(Sum::MOST) {
-                    let mut sum = Sum::default();
-                    for &value in part {
-                        sum.add(Fixed::of(term(value)));
-                    }
-                    mass = mass.wrapping_add(sum.mass(part.len() as u32));
+                let mut sum = Sum::default();
+                for &value in chunk {
+                    sum.add(Fixed::of(term(value)));
                 }
+                let mass = sum.mass(chunk.len() as u32);
                 each(mass);
                 total = total.wrapping_add(mass);
             }
@@ -233,38 +227,29 @@ fn mass_and_spread_of(
     gap: impl Fn(f32) -> f32 + Copy,
     weights: &mut [f32],
 ) -> (Mass, Mass) {
-    const MOST: usize = Sum::MOST;
     vectorised(
         #[inline(always)]
         || {
-            let mut totals = (Mass(0), Mass(0));
-            let (mut gaps, mut own) = ([0.0; CHUNK], [0.0; CHUNK]);
+            let (mut total, mut total_spread) = (0_u64, 0_u64);
+            let mut unkept = [0.0; CHUNK];
             let mut weights = weights.chunks_mut(CHUNK);
             for chunk in values.chunks(CHUNK) {
-                let own = match weights.next().and_then(|weights| weights.try_into().ok()) {
-                    Some(kept) => kept,
-                    None => &mut own,
-                };
-                // Kept, because there may be a division in it.
-                each_of(chunk, gap, f32::INFINITY, &mut gaps);
-                for (own, &gap) in own.iter_mut().zip(&gaps) {
-                    *own = weight(gap);
+                let weights = weights.next().unwrap_or(&mut unkept);
+                let (mut mass, mut spread) = (Sum::default(), Sum::default());
+                for (&value, kept) in chunk.iter().zip(weights) {
+                    let gap = gap(value);
+                    let weight = weight(gap);
+                    // At most 1/e. Where the weight is 0 the gap may be infinite; asked as `weight`
+                    // asks, so that it is asked once.
+                    let moment = if gap < Mass::LARGEST_GAP { weight * gap } else { 0.0 };
+                    *kept = weight;
+                    mass.add(Fixed::of(weight));
+                    spread.add(Fixed::of(moment));
                 }
-                let parts = gaps.as_chunks::<MOST>().0.iter().zip(own.as_chunks::<MOST>().0);
-                for (gaps, weights) in parts.take(chunk.len().div_ceil(MOST)) {
-                    let (mut mass, mut spread) = (Sum::default(), Sum::default());
-                    for (&gap, &weight) in gaps.iter().zip(weights) {
-                        // Where the weight is 0 the gap may be infinite. Elsewhere the product is
-                        // at most 1/e.
-                        let moment = if weight > 0.0 { weight * gap } else { 0.0 };
-                        mass.add(Fixed::of(weight));
-                        spread.add(Fixed::of(moment));
-                    }
-                    totals.0.0 = totals.0.0.wrapping_add(mass.mass(MOST as u32));
-                    totals.1.0 = totals.1.0.wrapping_add(spread.mass(MOST as u32));
-                }
+                total = total.wrapping_add(mass.mass(chunk.len() as u32));
+                total_spread = total_spread.wrapping_add(spread.mass(chunk.len() as u32));
             }
-            totals
+            (Mass(total), Mass(total_spread))
         },
     )
 }

@@ -6,6 +6,7 @@
 //! of equal width; from then on values are mapped to integers in their own order, and a level divides
 //! their range by [`BUCKETS`], so four more exhaust an `f32` whatever the row looks like.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::nth::extremes;
@@ -17,10 +18,10 @@ const BUCKETS: usize = 512;
 const SMALL: usize = 128;
 
 /// Buffers that [`boundary`] reuses.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SelectionScratch {
     buckets: Vec<u32>,
-    sums: Vec<u64>,
+    sums: Box<[u64; BUCKETS]>,
     band: Vec<(u32, u64)>,
 }
 
@@ -28,7 +29,7 @@ impl SelectionScratch {
     pub(crate) fn for_vocabulary(size: usize) -> Self {
         Self {
             buckets: Vec::with_capacity(size),
-            sums: alloc::vec![0; BUCKETS],
+            sums: Box::new([0; _]),
             band: Vec::with_capacity(size),
         }
     }
@@ -77,7 +78,7 @@ pub(crate) fn first_value(test: impl Fn(f32) -> bool) -> f32 {
 /// measures; `target` must be reached by items of non-zero measure.
 pub(crate) fn boundary(
     values: &[f32],
-    measures: impl Iterator<Item = u64> + Clone,
+    measures: &[u64],
     target: u64,
     scratch: &mut SelectionScratch,
 ) -> Boundary {
@@ -89,18 +90,23 @@ pub(crate) fn boundary(
     let mut above = 0;
     band.clear();
     if values.len() <= SMALL {
-        band.extend(values.iter().map(|&value| key(value)).zip(measures));
+        band.extend(values.iter().map(|&value| key(value)).zip(measures.iter().copied()));
     } else {
         spread_evenly(values, low, high, buckets);
         sums.fill(0);
-        for (&bucket, measure) in buckets.iter().zip(measures.clone()) {
+        for (&bucket, &measure) in buckets.iter().zip(measures) {
             add(sums, bucket as usize, measure);
         }
-        let (bucket, passed) = find_bucket(sums, target);
+        let (bucket, passed) = find_bucket(sums.as_slice(), target);
         above = passed;
-        for ((&own, &value), measure) in buckets.iter().zip(values).zip(measures) {
-            if own as usize == bucket {
-                band.push((key(value), measure));
+        let bucket = bucket as u32;
+        // Few are in it: most groups of 64 have none.
+        let groups = buckets.chunks(64).zip(values.chunks(64)).zip(measures.chunks(64));
+        for ((own, values), measures) in groups {
+            if own.contains(&bucket) {
+                let members = own.iter().zip(values).zip(measures);
+                let members = members.filter(|((own, _), _)| **own == bucket);
+                band.extend(members.map(|((_, &value), &measure)| (key(value), measure)));
             }
         }
     }
@@ -114,7 +120,7 @@ pub(crate) fn boundary(
         for &(k, measure) in &*band {
             add(sums, deal.bucket(k), measure);
         }
-        let (bucket, passed) = find_bucket(sums, target - above);
+        let (bucket, passed) = find_bucket(sums.as_slice(), target - above);
         above += passed;
         band.retain(|&(k, _)| deal.bucket(k) == bucket);
     }
@@ -156,10 +162,11 @@ fn spread_evenly(values: &[f32], low: f32, high: f32, buckets: &mut Vec<u32>) {
     );
 }
 
-/// Adds to a bucket. There is one for every key dealt.
+/// Adds to a bucket.
 #[inline(always)]
-fn add(sums: &mut [u64], bucket: usize, measure: u64) {
-    if let Some(sum) = sums.get_mut(bucket) {
+fn add(sums: &mut [u64; BUCKETS], bucket: usize, measure: u64) {
+    // None is left out: it says to the compiler that there is one for every key dealt.
+    if let Some(sum) = sums.get_mut(bucket % BUCKETS) {
         *sum += measure;
     }
 }
@@ -227,7 +234,7 @@ mod tests {
             let target = ((total as f64 * part) as u64).max(1);
             let mut scratch = SelectionScratch::for_vocabulary(items.len());
             let (values, measures): (Vec<f32>, Vec<u64>) = items.iter().copied().unzip();
-            let got = boundary(&values, measures.iter().copied(), target, &mut scratch);
+            let got = boundary(&values, &measures, target, &mut scratch);
             let mut sorted = items.clone();
             sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
             let at_or_above = |v: f32| items.iter().filter(|i| i.0 >= v).map(|i| i.1).sum::<u64>();
