@@ -91,11 +91,12 @@ impl Logits<'_> {
         }
     }
 
-    /// The place of a token with this logit, from 1, equals by lower id.
-    pub(crate) fn rank(&self, token: u32, logit: f32) -> usize {
+    /// The place of a token with this logit, from 1, equals by lower id. `block_max` are those of a row,
+    /// if they are known.
+    pub(crate) fn rank(&self, token: u32, logit: f32, block_max: Option<&[f32]>) -> usize {
         let first = |id: u32, other: f32| other > logit || (other == logit && id < token);
         let counted = match *self {
-            Self::F32(row) => visits::count_before(row, token as usize, logit),
+            Self::F32(row) => visits::count_before(row, block_max, token as usize, logit),
             #[cfg(feature = "half")]
             Self::F16(row) => (0..).zip(row).filter(|&(id, x)| first(id, x.to_f32())).count(),
             #[cfg(feature = "half")]

@@ -217,7 +217,10 @@ impl Pipeline {
         Ok(Selection {
             token,
             logprob: raw.norm.zip(logits.get(token)).map(|(norm, x)| norm.log_probability(x)),
-            rank: raw.norm.and(logits.get(token)).map(|logit| logits.rank(token, logit)),
+            rank: raw
+                .norm
+                .and(logits.get(token))
+                .map(|logit| logits.rank(token, logit, candidates.row_block_max())),
             entropy: raw.entropy,
             probability: if wants_probability {
                 Some(candidates.probability(token).map_err(selector_failed)?)

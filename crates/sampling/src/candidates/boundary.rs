@@ -128,7 +128,7 @@ impl Candidates<'_> {
     ) -> Result<(), StageError> {
         let Class { value, room, lowest } = class;
         self.note_ties(value, room, &inside);
-        let (_, equal) = visits::count_around(self.values(), value);
+        let (_, equal) = visits::count_around(self.values(), self.blocks(), value);
         if room >= equal
             && lowest == value
             && self.shape == Shape::List
@@ -306,7 +306,7 @@ impl Candidates<'_> {
         }
         let score = self.score_of(value);
         let lowest = self.lowest_value(|other| other >= score);
-        let blocks = self.cache.blocks.then_some(self.buffers.block_max.as_slice());
+        let blocks = self.blocks();
         let (mut sharing, mut equal, mut kept) = (0, 0, 0);
         visits::visit_from(self.values(), blocks, lowest, |_, other| {
             if self.score_of(other) == score {

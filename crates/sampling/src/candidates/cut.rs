@@ -149,7 +149,7 @@ impl Candidates<'_> {
         };
         let reached = best.value >= lowest;
         if at_least > usize::from(reached) {
-            let (above, equal) = visits::count_around(self.values(), lowest);
+            let (above, equal) = visits::count_around(self.values(), self.blocks(), lowest);
             if above + equal < at_least {
                 return self.keep_top(at_least, TiePolicy::LowestId);
             }
@@ -202,7 +202,7 @@ impl Candidates<'_> {
         }
         // The first that stays, and how many of its equals do.
         let (value, above) = self.kth_value(k + 1);
-        let (_, equal) = visits::count_around(self.values(), value);
+        let (_, equal) = visits::count_around(self.values(), self.blocks(), value);
         let room = above + equal - k;
         let below = |other: f32| other < value;
         if ties == TiePolicy::KeepAll {

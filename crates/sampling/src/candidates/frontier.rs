@@ -253,7 +253,7 @@ impl Candidates<'_> {
         let keys = keys_of(order, &edge.values, spare);
         let outer = selection::boundary(keys, edge_masses, target, scratch);
         let target = target - outer.above;
-        let (nearer, alike) = visits::count_around(keys, outer.value);
+        let (nearer, alike) = visits::count_around(keys, None, outer.value);
         let (inner, higher, class, each) = if O::IS_VALUE {
             let mass = Mass::of_weight(gaps.weight_of(outer.value));
             (selection::Boundary { value: outer.value, above: 0 }, 0, alike, mass.0)
@@ -340,7 +340,7 @@ fn class_in(
     scratch: &mut selection::SelectionScratch,
 ) -> (selection::Boundary, usize, usize, u64) {
     let inner = selection::boundary(values, masses, target, scratch);
-    let (higher, class) = visits::count_around(values, inner.value);
+    let (higher, class) = visits::count_around(values, None, inner.value);
     let of_class = values.iter().position(|&value| value == inner.value);
     let each = of_class.and_then(|place| masses.get(place)).map_or(1, |&mass| mass);
     (inner, higher, class, each)

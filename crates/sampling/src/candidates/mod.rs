@@ -151,6 +151,8 @@ pub struct Candidates<'w> {
     source: Logits<'w>,
     /// The row, if it is one in `f32`.
     row: &'w [f32],
+    /// The largest value of the row, while `block_max` is of the row too.
+    row_max: Option<f32>,
     vocab_size: usize,
     buffers: &'w mut Buffers,
     shape: Shape,
@@ -175,6 +177,7 @@ impl<'w> Candidates<'w> {
         let mut candidates = Self {
             source,
             row,
+            row_max: None,
             vocab_size,
             buffers,
             shape,
@@ -190,6 +193,10 @@ impl<'w> Candidates<'w> {
     /// Lists all tokens again, untouched.
     pub(crate) fn start_again(&mut self) {
         (self.divisor, self.cache, self.pending) = (1.0, Cache::default(), None);
+        if let Some(max) = self.row_max {
+            let best = Some(Best { value: max, score: max });
+            self.cache = Cache { best, blocks: true, ..Cache::default() };
+        }
         let Buffers { values, ids, words, .. } = &mut *self.buffers;
         values.clear();
         self.shape = match self.source {
@@ -241,6 +248,11 @@ impl<'w> Candidates<'w> {
         self.len() == 0
     }
 
+    /// The block maxima of the row, if they are still there.
+    pub(crate) fn row_block_max(&self) -> Option<&[f32]> {
+        self.row_max.map(|_| self.buffers.block_max.as_slice())
+    }
+
     pub(crate) fn probe(&mut self) -> &mut Probe {
         &mut self.buffers.probe
     }
@@ -251,6 +263,11 @@ impl<'w> Candidates<'w> {
             Shape::Row => self.row,
             Shape::Dense | Shape::List => &self.buffers.values,
         }
+    }
+
+    /// The block maxima of the values, if they are known.
+    fn blocks(&self) -> Option<&[f32]> {
+        self.cache.blocks.then_some(self.buffers.block_max.as_slice())
     }
 
     fn id_at(&self, slot: usize) -> u32 {

@@ -13,8 +13,10 @@ const LISTED: u16 = u16::MAX;
 pub(crate) struct Probe {
     on: bool,
     stage: u16,
-    /// Per token the stage that removed or banned it, or [`LISTED`].
+    /// Per token the stage that removed or banned it, or [`LISTED`]; while `untouched`, of another step.
     fate: Vec<u16>,
+    /// Whether nobody was removed or banned yet.
+    untouched: bool,
     /// The share of the mass received that the stage has left so far.
     left: f64,
     /// Whether the stage met scores that have no mass.
@@ -28,6 +30,7 @@ impl Probe {
             on: false,
             stage: 0,
             fate: alloc::vec![LISTED; size],
+            untouched: true,
             left: 1.0,
             blind: false,
             ties: 0,
@@ -39,10 +42,7 @@ impl Probe {
     }
 
     pub(crate) fn start_step(&mut self, on: bool) {
-        self.on = on;
-        if on {
-            self.fate.fill(LISTED);
-        }
+        (self.on, self.untouched) = (on, true);
     }
 
     pub(crate) fn start_stage(&mut self, index: usize) {
@@ -66,7 +66,7 @@ impl Probe {
     pub(crate) fn stage_of(&self, id: u32) -> Option<usize> {
         self.fate
             .get(id as usize)
-            .filter(|&&stage| stage != LISTED)
+            .filter(|&&stage| stage != LISTED && !self.untouched)
             .map(|&stage| usize::from(stage))
     }
 
@@ -79,6 +79,10 @@ impl Probe {
     }
 
     pub(super) fn mark(&mut self, id: u32) {
+        if self.untouched {
+            self.fate.fill(LISTED);
+            self.untouched = false;
+        }
         self.fate[id as usize] = self.stage;
     }
 
@@ -89,6 +93,14 @@ impl Probe {
     /// Marks everybody who was in the running and is not among `survivors` (ascending).
     pub(super) fn mark_all_but(&mut self, survivors: &[u32]) {
         let Self { fate, stage, .. } = self;
+        if self.untouched {
+            fate.fill(*stage);
+            for &id in survivors {
+                fate[id as usize] = LISTED;
+            }
+            self.untouched = false;
+            return;
+        }
         vectorised(
             #[inline(always)]
             || {

@@ -193,7 +193,7 @@ impl Candidates<'_> {
         self.best()?;
         let Some(slot) = self.slot_of(id) else { return Ok(None) };
         let values = self.values();
-        Ok(Some(1 + visits::count_before(values, slot, values[slot])))
+        Ok(Some(1 + visits::count_before(values, self.blocks(), slot, values[slot])))
     }
 
     /// The best token, the first of the order.
@@ -203,15 +203,14 @@ impl Candidates<'_> {
     /// As [`Candidates::max`], and [`StageError::Tie`] under [`ArgmaxTies::Error`].
     pub fn argmax(&mut self, ties: ArgmaxTies) -> Result<u32, StageError> {
         let best = self.best()?;
-        let blocks = self.cache.blocks.then_some(self.buffers.block_max.as_slice());
         if ties == ArgmaxTies::LowestId {
-            let first = visits::first_from(self.values(), blocks, best.value);
+            let first = visits::first_from(self.values(), self.blocks(), best.value);
             return first.map(|slot| self.id_at(slot)).ok_or(StageError::Empty);
         }
         let mut series = (ties == ArgmaxTies::Random).then(|| self.draws.series(Purpose::Tie));
         let (mut first, mut last, mut tied) = (None, 0, 0_usize);
         let mut lucky = (0, 0);
-        visits::visit_from(self.values(), blocks, best.value, |slot, _| {
+        visits::visit_from(self.values(), self.blocks(), best.value, |slot, _| {
             let id = self.id_at(slot);
             first.get_or_insert(id);
             last = id;
@@ -273,11 +272,15 @@ impl Candidates<'_> {
             return Err(StageError::Empty);
         }
         let scan = passes::scan(values, &mut self.buffers.block_max);
+        self.row_max = None;
         if scan.nan || !(scan.max / self.divisor).is_finite() {
             return Err(self.refusal(scan.max));
         }
         let best = Best { value: scan.max, score: self.score_of(scan.max) };
         self.cache = Cache { best: Some(best), blocks: true, ..Cache::default() };
+        if self.shape == Shape::Row {
+            self.row_max = Some(scan.max);
+        }
         Ok(best)
     }
 

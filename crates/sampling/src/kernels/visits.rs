@@ -16,13 +16,9 @@ pub(crate) fn visit_from(
     vectorised(
         #[inline(always)]
         || {
-            let mut maxima = block_max.unwrap_or(&[]).as_chunks::<LANES>().0.iter();
-            for (c, chunk) in values.chunks(CHUNK).enumerate() {
-                if maxima.next().is_some_and(|maxima| maxima.iter().all(|&m| m < floor)) {
-                    continue;
-                }
+            for (first, chunk) in reaching(values, block_max, floor) {
                 let (quads, tail) = chunk.as_chunks::<{ 4 * LANES }>();
-                let mut slot = c * CHUNK;
+                let mut slot = first;
                 for quad in quads {
                     if any(quad, |x| x >= floor) {
                         for (row, slot) in quad.chunks(LANES).zip((slot..).step_by(LANES)) {
@@ -37,6 +33,19 @@ pub(crate) fn visit_from(
             }
         },
     );
+}
+
+/// The chunks that may hold a value from `floor` up, each with its first slot; all of them without
+/// `block_max`.
+#[inline(always)]
+fn reaching<'a>(
+    values: &'a [f32],
+    block_max: Option<&'a [f32]>,
+    floor: f32,
+) -> impl Iterator<Item = (usize, &'a [f32])> {
+    let mut maxima = block_max.unwrap_or(&[]).as_chunks::<LANES>().0.iter();
+    let chunks = (0..).step_by(CHUNK).zip(values.chunks(CHUNK));
+    chunks.filter(move |_| maxima.next().is_none_or(|maxima| any(maxima, |max| max >= floor)))
 }
 
 /// Whether any value passes. No early exit: they are compared side by side.
@@ -54,13 +63,18 @@ fn visit_each(values: &[f32], first: usize, floor: f32, visit: &mut impl FnMut(u
     }
 }
 
-/// The first value from `floor` up; `block_max` as in [`visit_from`]. Values are not NaN.
+/// The first value from `floor` up; `block_max` as in [`visit_from`].
 pub(crate) fn first_from(values: &[f32], block_max: Option<&[f32]>, floor: f32) -> Option<usize> {
-    let maxima = block_max.unwrap_or(&[]).as_chunks::<LANES>().0;
-    let reaches = |maxima: &[f32; LANES]| maxima.iter().any(|&max| max >= floor);
-    let skipped = maxima.iter().position(reaches).unwrap_or(0) * CHUNK;
-    let rest = values.get(skipped..)?;
-    first_not_below(rest, floor).map(|place| skipped + place)
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut chunks = reaching(values, block_max, floor);
+            chunks.find_map(|(first, chunk)| {
+                let place = chunk.iter().position(|&x| x >= floor)?;
+                Some(first + place)
+            })
+        },
+    )
 }
 
 /// The first value that is not below `limit`; NaN is not.
@@ -110,58 +124,62 @@ pub(crate) fn count_in(values: &[f32], low: f32, high: f32) -> usize {
 }
 
 /// How many values come before the one in `slot`: those above it, and its equals in earlier slots (−0.0
-/// equals +0.0).
-pub(crate) fn count_before(values: &[f32], slot: usize, value: f32) -> usize {
-    let (before, after) = values.split_at(slot.min(values.len()));
-    let reaching = count_if(
-        before,
-        #[inline(always)]
-        move |x| x >= value,
-    );
-    let above = count_if(
-        after,
-        #[inline(always)]
-        move |x| x > value,
-    );
-    reaching + above
-}
-
-/// How many values pass a test.
-pub(crate) fn count_if(values: &[f32], test: impl Fn(f32) -> bool + Copy) -> usize {
+/// equals +0.0). `block_max` as in [`visit_from`].
+pub(crate) fn count_before(
+    values: &[f32],
+    block_max: Option<&[f32]>,
+    slot: usize,
+    value: f32,
+) -> usize {
     vectorised(
         #[inline(always)]
         || {
             let mut count = 0;
-            // u32 counters per chunk keep the inner loop in narrow lanes.
-            for chunk in values.chunks(CHUNK) {
-                let mut of_chunk = 0_u32;
-                for &x in chunk {
-                    of_chunk += u32::from(test(x));
-                }
-                count += of_chunk as usize;
+            for (first, chunk) in reaching(values, block_max, value) {
+                let earlier = slot.saturating_sub(first).min(chunk.len());
+                let (before, after) = chunk.split_at(earlier);
+                count += passing(before, |x| x >= value) + passing(after, |x| x > value);
             }
             count
         },
     )
 }
 
-/// How many values are above `value`, and how many equal it (−0.0 equals +0.0).
-pub(crate) fn count_around(values: &[f32], value: f32) -> (usize, usize) {
+/// How many values of a chunk pass.
+#[inline(always)]
+fn passing(chunk: &[f32], test: impl Fn(f32) -> bool) -> usize {
+    // A narrow counter keeps the loop in narrow lanes.
+    let mut count = 0_u32;
+    for &x in chunk {
+        count += u32::from(test(x));
+    }
+    count as usize
+}
+
+/// How many values pass a test.
+pub(crate) fn count_if(values: &[f32], test: impl Fn(f32) -> bool + Copy) -> usize {
+    vectorised(
+        #[inline(always)]
+        || values.chunks(CHUNK).map(|chunk| passing(chunk, test)).sum(),
+    )
+}
+
+/// How many values are above `value`, and how many equal it (−0.0 equals +0.0). `block_max` as in
+/// [`visit_from`].
+pub(crate) fn count_around(
+    values: &[f32],
+    block_max: Option<&[f32]>,
+    value: f32,
+) -> (usize, usize) {
     vectorised(
         #[inline(always)]
         || {
-            let (mut above, mut equal) = (0_usize, 0_usize);
-            // u32 counters per chunk keep the inner loop in narrow lanes.
-            for chunk in values.chunks(CHUNK) {
-                let (mut a, mut e) = (0_u32, 0_u32);
-                for &x in chunk {
-                    a += u32::from(x > value);
-                    e += u32::from(x == value);
-                }
-                above += a as usize;
-                equal += e as usize;
+            let (mut above, mut from) = (0, 0);
+            for (_, chunk) in reaching(values, block_max, value) {
+                above += passing(chunk, |x| x > value);
+                from += passing(chunk, |x| x >= value);
             }
-            (above, equal)
+            (above, from - above)
         },
     )
 }
