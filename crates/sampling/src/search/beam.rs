@@ -174,7 +174,7 @@ impl<R: Copy> BeamSearch<R> {
         mut finish: impl FnMut(BeamRef, u32) -> Option<R>,
     ) -> Result<Reorder, SearchError> {
         self.check(rows)?;
-        self.length += 1;
+        let length = self.length + 1;
         let mut taken = Vec::new();
         let mut next = Reorder::default();
         for group in self.groups.iter_mut().filter(|group| !group.is_done()) {
@@ -187,15 +187,15 @@ impl<R: Copy> BeamSearch<R> {
             let mut round = Round {
                 settings: &self.settings,
                 divisors: self.divisors,
-                length: self.length,
+                length,
                 nodes: &mut self.nodes,
                 rows,
             };
-            group.advance(&mut round, &mut finish);
+            group.advance(&mut round, &mut finish)?;
             group.reorder(&self.nodes, &mut next);
             taken.extend_from_slice(&group.taken);
         }
-        self.beams = next.tokens.len();
+        (self.length, self.beams) = (length, next.tokens.len());
         Ok(next)
     }
 
@@ -231,14 +231,24 @@ impl<R: Copy> BeamSearch<R> {
         if rows.len() != beams * vocab_size || rows.is_empty() {
             return Err(SearchError::Rows { given: rows.len(), beams, vocab_size });
         }
-        if let Some(at) = visits::first_not_below(rows, f32::INFINITY) {
-            let (beam, token) = (at / vocab_size, (at % vocab_size) as u32);
-            return Err(SearchError::NotFinite { beam, token, score: rows[at] });
+        // A single group that looks at every score as it is refuses by itself, ahead of any change.
+        if self.groups.len() > 1 || !self.settings.rule.takes_the_best() {
+            self.check_finite(rows)?;
         }
         let possible = |group: &Group<R>| {
             group.is_done() || group.has_finished() || group.can_go_on(rows, vocab_size)
         };
-        if self.groups.iter().all(possible) { Ok(()) } else { Err(SearchError::DeadEnd { beams }) }
+        if self.groups.iter().all(possible) {
+            return Ok(());
+        }
+        self.check_finite(rows)?;
+        Err(SearchError::DeadEnd { beams })
+    }
+
+    fn check_finite(&self, rows: &[f32]) -> Result<(), SearchError> {
+        let Some(at) = visits::first_not_below(rows, f32::INFINITY) else { return Ok(()) };
+        let (beam, token) = (at / self.vocab_size, (at % self.vocab_size) as u32);
+        Err(SearchError::NotFinite { beam, token, score: rows[at] })
     }
 }
 

@@ -7,20 +7,21 @@
 
 use alloc::vec::Vec;
 
-use super::beam::{BeamRef, Round};
+use super::beam::{BeamRef, Round, SearchError};
 use super::frontier::Candidate;
 use super::group::{Ended, Group, by_score};
 use super::huggingface::note;
 use super::tree::Fate;
+use crate::kernels::visits;
 
 pub(super) fn advance<R: Copy>(
     group: &mut Group<R>,
     round: &mut Round<'_, R>,
     finish: &mut impl FnMut(BeamRef, u32) -> Option<R>,
-) {
-    let rises = |row: usize| round.rows.row(row).iter().any(|&score| score > 0.0);
+) -> Result<(), SearchError> {
+    let candidates = candidates(group, round)?;
+    let rises = |row: usize| visits::count_if(&round.rows.row(row), |score| score > 0.0) > 0;
     group.rising |= group.running.iter().any(|beam| rises(beam.row));
-    let candidates = candidates(group, round);
     let offers = group.ask(candidates, round, finish);
     let divisor = round.divisors.divisor(round.length);
     group.running.clear();
@@ -43,12 +44,16 @@ pub(super) fn advance<R: Copy>(
     }
     keep_best(group, round);
     group.done = is_over(group, round);
+    Ok(())
 }
 
 /// As many as Hugging Face looks at, and every beam's own ends besides, so that none is missed for
 /// its rank.
-fn candidates<R: Copy>(group: &Group<R>, round: &Round<'_, R>) -> Vec<Candidate> {
-    let mut candidates = group.best(round, round.settings.candidates(group.width));
+fn candidates<R: Copy>(
+    group: &Group<R>,
+    round: &Round<'_, R>,
+) -> Result<Vec<Candidate>, SearchError> {
+    let mut candidates = group.best(round, round.settings.candidates(group.width))?;
     for (beam, running) in group.running.iter().enumerate() {
         let row = round.rows.row(running.row);
         for &token in &round.settings.eos_token_ids {
@@ -60,7 +65,7 @@ fn candidates<R: Copy>(group: &Group<R>, round: &Round<'_, R>) -> Vec<Candidate>
             }
         }
     }
-    candidates
+    Ok(candidates)
 }
 
 fn keep_best<R: Copy>(group: &mut Group<R>, round: &mut Round<'_, R>) {

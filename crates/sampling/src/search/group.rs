@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::beam::{BeamRef, Hypothesis, Reorder, Round};
+use super::beam::{BeamRef, Hypothesis, Reorder, Round, SearchError};
 use super::frontier::{Candidate, Frontier};
 use super::settings::{BeamSettings, SearchRule};
 use super::tree::{Fate, Nodes, TreeNode};
@@ -126,36 +126,51 @@ impl<R: Copy> Group<R> {
         &mut self,
         round: &mut Round<'_, R>,
         finish: &mut impl FnMut(BeamRef, u32) -> Option<R>,
-    ) {
+    ) -> Result<(), SearchError> {
         match self.rule {
             SearchRule::HuggingFace { early_stopping, sampled } => {
-                huggingface::advance(self, round, early_stopping, sampled, finish);
+                return huggingface::advance(self, round, early_stopping, sampled, finish);
             }
-            SearchRule::Canonical => canonical::advance(self, round, finish),
+            SearchRule::Canonical => return canonical::advance(self, round, finish),
             SearchRule::Stochastic => stochastic::advance(self, round, finish),
         }
+        Ok(())
     }
 
-    /// The best `limit` continuations of all beams by score.
-    pub(super) fn best(&self, round: &Round<'_, R>, limit: usize) -> Vec<Candidate> {
-        let mut frontier = Frontier::new(limit.min(self.running.len() * round.rows.vocab_size()));
+    /// The best `limit` continuations of all beams by score. Refuses NaN and +∞ on the way: a look at
+    /// all rows for their sake alone would take as long.
+    pub(super) fn best(
+        &self,
+        round: &Round<'_, R>,
+        limit: usize,
+    ) -> Result<Vec<Candidate>, SearchError> {
+        let frontier = Frontier::new(limit.min(self.running.len() * round.rows.vocab_size()));
+        let mut state = (frontier, None::<(usize, u32, f32)>);
         for (beam, running) in self.running.iter().enumerate() {
             let sum = running.score;
             visits::visit_above(
                 &round.rows.row(running.row),
                 #[inline(always)]
                 move |own| own + sum,
-                &mut frontier,
-                Frontier::floor,
+                &mut state,
+                |(frontier, _)| frontier.floor(),
                 #[inline(always)]
-                |frontier, token, own| {
-                    let score = own + sum;
-                    let rank_by = f64::from(score);
-                    frontier.offer(Candidate { beam, token: token as u32, score, rank_by });
+                |(frontier, refused), token, own| {
+                    let token = token as u32;
+                    if own < f32::INFINITY {
+                        let score = own + sum;
+                        let rank_by = f64::from(score);
+                        frontier.offer(Candidate { beam, token, score, rank_by });
+                    } else if refused.is_none_or(|(row, ..)| running.row < row) {
+                        *refused = Some((running.row, token, own));
+                    }
                 },
             );
         }
-        frontier.into_best_first()
+        match state {
+            (_, Some((beam, token, score))) => Err(SearchError::NotFinite { beam, token, score }),
+            (frontier, None) => Ok(frontier.into_best_first()),
+        }
     }
 
     /// Asks the caller about candidates and notes them down.

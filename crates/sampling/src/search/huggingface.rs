@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use super::beam::{BeamRef, Round};
+use super::beam::{BeamRef, Round, SearchError};
 use super::frontier::{Candidate, Frontier};
 use super::group::{Ended, Group, NEVER, Offer, by_score};
 use super::settings::EarlyStopping;
@@ -21,13 +21,14 @@ pub(super) fn advance<R: Copy>(
     early_stopping: EarlyStopping,
     sampled: bool,
     finish: &mut impl FnMut(BeamRef, u32) -> Option<R>,
-) {
+) -> Result<(), SearchError> {
     let limit = round.settings.candidates(group.width);
-    let candidates = if sampled { drawn(group, round, limit) } else { group.best(round, limit) };
+    let candidates = if sampled { drawn(group, round, limit) } else { group.best(round, limit)? };
     let offers = group.ask(candidates, round, finish);
     go_on(group, round, &offers);
     end(group, round, &offers, early_stopping);
     stop(group, round, &offers, early_stopping);
+    Ok(())
 }
 
 /// `limit` continuations drawn without replacement, in the order drawn: Gumbel noise on each

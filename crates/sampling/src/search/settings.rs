@@ -23,6 +23,13 @@ pub enum SearchRule {
     Stochastic,
 }
 
+impl SearchRule {
+    /// Whether it goes by [`Group::best`](super::group::Group::best), which sees every score.
+    pub(super) fn takes_the_best(self) -> bool {
+        matches!(self, Self::HuggingFace { sampled: false, .. } | Self::Canonical)
+    }
+}
+
 /// When a search under Hugging Face's rule stops before the length limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EarlyStopping {

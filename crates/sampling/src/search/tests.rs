@@ -1,6 +1,7 @@
 //! What holds of a search, on tables small enough to know everything about.
 
 mod drawn;
+mod refused;
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -348,23 +349,6 @@ fn prompts_together_are_prompts_one_by_one() {
         }
         assert_eq!(alone.0.hypotheses(), search.hypotheses());
     }
-}
-
-#[test]
-fn rows_that_allow_no_step_are_refused() {
-    let fresh = || BeamSearch::<()>::new(BeamSettings::new(2, 4, &[]), 3).expect("settings");
-    let refused = |rows: &[f32]| fresh().advance(rows, |_, _| None).expect_err("bad rows");
-    let wrong = SearchError::Rows { given: 2, beams: 1, vocab_size: 3 };
-    assert_eq!(refused(&[0.0, 0.0]), wrong);
-    let nan = refused(&[0.0, f32::NAN, 0.0]);
-    assert!(matches!(nan, SearchError::NotFinite { beam: 0, token: 1, .. }));
-    let infinite = refused(&[0.0, 0.0, f32::INFINITY]);
-    assert!(matches!(infinite, SearchError::NotFinite { token: 2, .. }));
-    assert_eq!(refused(&[f32::NEG_INFINITY; 3]), SearchError::DeadEnd { beams: 1 });
-    let mut over = fresh();
-    over.advance(&[0.0; 3], |_, _| Some(())).expect("a step");
-    assert!(over.is_done());
-    assert_eq!(over.advance(&[0.0; 3], |_, _| None), Err(SearchError::Over));
 }
 
 /// Where fewer continuations are possible than there are beams, what fills the places is not returned.
