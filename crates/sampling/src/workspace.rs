@@ -6,8 +6,8 @@ use crate::trace::Trace;
 /// The buffers of one decoding thread, sized for a vocabulary when built.
 ///
 /// A step in a workspace allocates nothing, whatever the row looks like. It holds nothing of the
-/// sequence: use one workspace for any number of sequences in turn. About 78 bytes a token of
-/// vocabulary, 10 MB at 128 256, of which an ordinary step touches a small part.
+/// sequence: use one workspace for any number of sequences in turn. About 71 bytes a token of
+/// vocabulary, 9 MB at 128 256, of which an ordinary step touches a small part.
 #[derive(Debug)]
 pub struct Workspace {
     vocab_size: usize,

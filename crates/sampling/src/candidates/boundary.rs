@@ -18,32 +18,47 @@ impl Candidates<'_> {
     /// The `k`-th largest value, and how many are above it. Where that is quick, leaves everything
     /// from some lower value up on the edge, in the buffers; otherwise nothing.
     pub(super) fn kth_value(&mut self, k: usize) -> (f32, usize) {
+        let bound = self.sure_bound(k);
         let super::Buffers { values, block_max, edge, .. } = &mut *self.buffers;
         let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
-        let blocks = if self.cache.blocks { block_max.as_slice() } else { &[] };
         edge.clear();
-        if k * 4 >= blocks.len() {
-            let found = nth(values, k);
-            return (found.value, found.above);
+        match bound {
+            None => {
+                let found = nth(values, k);
+                return (found.value, found.above);
+            }
+            Some((bound, true)) => visits::visit_from(
+                values,
+                Some(block_max),
+                bound,
+                #[inline(always)]
+                |slot, value| edge.push(slot, value),
+            ),
+            Some((bound, false)) => {
+                let passes = move |value: f32| value > bound;
+                let above = visits::count_if(values, passes);
+                if above < k {
+                    return (bound, above);
+                }
+                gather(values, 0, passes, &mut edge.slots, &mut edge.values);
+            }
         }
-        // At least k values reach the k-th largest block maximum: a sure lower bound, which few others
-        // pass, unless many equal it.
+        self.kth_on_edge(k)
+    }
+
+    /// A value that at least `k` reach, and whether few others do; `None` if that is not quickly told.
+    pub(super) fn sure_bound(&self, k: usize) -> Option<(f32, bool)> {
+        let blocks = self.blocks().filter(|blocks| k * 4 < blocks.len())?;
+        // As many values as block maxima reach the k-th largest of those, and few others, unless many
+        // equal it.
         let bound = nth(blocks, k).value;
         let reach = blocks.iter().filter(|&&max| max >= bound).count();
-        if reach * FEW < blocks.len() {
-            visits::visit_from(values, Some(blocks), bound, |slot, value| {
-                edge.slots.push(slot as u32);
-                edge.values.push(value);
-            });
-        } else {
-            let passes = move |value: f32| value > bound;
-            let above = visits::count_if(values, passes);
-            if above < k {
-                return (bound, above);
-            }
-            gather(values, 0, passes, &mut edge.slots, &mut edge.values);
-        }
-        let found = nth(&edge.values, k);
+        Some((bound, reach * FEW < blocks.len()))
+    }
+
+    /// The `k`-th largest value on the edge, and how many are above it.
+    pub(super) fn kth_on_edge(&self, k: usize) -> (f32, usize) {
+        let found = nth(&self.buffers.edge.values, k);
         (found.value, found.above)
     }
 
@@ -193,8 +208,13 @@ impl Candidates<'_> {
         self.cache.blocks && reach * FEW < blocks.len()
     }
 
-    /// Carries out a pending cut.
+    /// Carries out what was put off: edits over the row, or a pending cut.
     pub(super) fn settle(&mut self) {
+        self.lay_down();
+        self.carry_out_pending();
+    }
+
+    pub(super) fn carry_out_pending(&mut self) {
         if let Some(pending) = self.pending.take() {
             let chunks = self.cache.chunks;
             let mass = self.cache.mass;

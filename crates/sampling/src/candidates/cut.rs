@@ -63,6 +63,10 @@ impl Candidates<'_> {
         if k == 0 {
             return Err(StageError::Empty);
         }
+        self.top()?;
+        if self.shape == Shape::Overlaid && k < self.len() && self.keep_top_overlaid(k, ties) {
+            return Ok(());
+        }
         let best = self.best()?;
         if k >= self.len() {
             return Ok(());

@@ -31,7 +31,7 @@ impl Candidates<'_> {
             self.own_values();
             self.cache.best = None;
         }
-        self.settle();
+        self.carry_out_pending();
         self.divisor = temperature;
         (self.cache.mass, self.cache.chunks) = (None, Chunks::Unknown);
         self.cache.weights = false;
@@ -71,7 +71,11 @@ impl Candidates<'_> {
         values: impl IntoIterator<Item = (u32, T)>,
         mut f: impl FnMut(u32, T, f32) -> f32,
     ) -> Result<(), StageError> {
-        let mut values = values.into_iter().peekable();
+        let mut values = values.into_iter();
+        if self.takes_edits_beside() && self.edit_beside(&mut values, &mut f)? {
+            return Ok(());
+        }
+        let mut values = values.peekable();
         if values.peek().is_none() {
             return Ok(());
         }

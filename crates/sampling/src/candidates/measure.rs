@@ -100,10 +100,11 @@ impl Candidates<'_> {
     pub fn deviation(&mut self) -> Result<f64, StageError> {
         let best = self.best()?;
         let gaps = self.gaps(best);
-        Ok(match self.shape {
-            Shape::Row | Shape::Dense => moments::of_row(self.values(), gaps),
-            Shape::List => moments::of_list(&self.buffers.ids, &self.buffers.values, gaps),
-        }
-        .deviation())
+        let moments = if self.shape == Shape::List {
+            moments::of_list(&self.buffers.ids, &self.buffers.values, gaps)
+        } else {
+            moments::of_row(self.values(), gaps)
+        };
+        Ok(moments.deviation())
     }
 }

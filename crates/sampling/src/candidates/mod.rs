@@ -6,6 +6,7 @@ mod edit;
 mod frontier;
 mod measure;
 mod nearest;
+mod overlay;
 mod pick;
 mod probe;
 mod read;
@@ -44,6 +45,8 @@ pub(crate) struct Buffers {
     spare: Vec<f32>,
     /// Priorities among equals, or the masses of those at one distance.
     numbers: Vec<u64>,
+    /// Edits over the caller's row, slots ascending.
+    overlay: Vec<(u32, f32)>,
     /// Lent to stages that keep account of something, see [`Candidates::with_words`].
     words: Vec<u64>,
     selection: SelectionScratch,
@@ -63,6 +66,7 @@ impl Buffers {
             weights: alloc::vec![0.0; size],
             spare: Vec::with_capacity(size),
             numbers: Vec::with_capacity(size),
+            overlay: Vec::with_capacity(overlay::room_for(size)),
             // A window of the text may be longer than a small vocabulary.
             words: Vec::with_capacity(size.max(4096)),
             selection: SelectionScratch::for_vocabulary(size),
@@ -76,6 +80,8 @@ impl Buffers {
 enum Shape {
     /// The caller's row, untouched: slot = token id.
     Row,
+    /// The caller's row, and edits that lie over it.
+    Overlaid,
     /// An edited copy of the row: slot = token id.
     Dense,
     /// The survivors of a cut, ids ascending.
@@ -257,10 +263,11 @@ impl<'w> Candidates<'w> {
         &mut self.buffers.probe
     }
 
-    /// The values by slot, those that a pending cut takes away among them.
+    /// The values by slot: those that a pending cut takes away are among them, and edits over a row
+    /// are not.
     fn values(&self) -> &[f32] {
         match self.shape {
-            Shape::Row => self.row,
+            Shape::Row | Shape::Overlaid => self.row,
             Shape::Dense | Shape::List => &self.buffers.values,
         }
     }
@@ -272,7 +279,7 @@ impl<'w> Candidates<'w> {
 
     fn id_at(&self, slot: usize) -> u32 {
         match self.shape {
-            Shape::Row | Shape::Dense => slot as u32,
+            Shape::Row | Shape::Overlaid | Shape::Dense => slot as u32,
             Shape::List => self.buffers.ids[slot],
         }
     }
@@ -280,7 +287,9 @@ impl<'w> Candidates<'w> {
     /// Where a token is listed; `None` when it was removed or is no token.
     fn slot_of(&self, id: u32) -> Option<usize> {
         let slot = match self.shape {
-            Shape::Row | Shape::Dense => ((id as usize) < self.vocab_size).then_some(id as usize),
+            Shape::Row | Shape::Overlaid | Shape::Dense => {
+                ((id as usize) < self.vocab_size).then_some(id as usize)
+            }
             Shape::List => self.buffers.ids.binary_search(&id).ok(),
         };
         slot.filter(|&slot| self.stays(slot, self.values()[slot]))

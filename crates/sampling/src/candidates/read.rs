@@ -37,12 +37,15 @@ impl Normaliser {
 impl Candidates<'_> {
     /// The score of a token: −∞ when it is banned, `None` when it was removed or is no token.
     pub fn get(&self, id: u32) -> Option<f32> {
-        self.slot_of(id).map(|slot| self.score_of(self.values()[slot]))
+        self.slot_of(id).map(|slot| self.score_of(self.value_at(slot)))
     }
 
     /// Calls `visit(id, score)` for every listed token, ids ascending, banned ones included.
     pub fn for_each(&self, mut visit: impl FnMut(u32, f32)) {
+        let mut over = self.over().iter().peekable();
         for (slot, &value) in self.values().iter().enumerate() {
+            let edit = over.next_if(|edit| edit.0 as usize == slot);
+            let value = edit.map_or(value, |edit| edit.1);
             if self.stays(slot, value) {
                 visit(self.id_at(slot), self.score_of(value));
             }
@@ -62,6 +65,9 @@ impl Candidates<'_> {
                 move |value| value / divisor,
                 out,
             );
+            for &(slot, value) in self.over() {
+                out[slot as usize] = value / divisor;
+            }
         }
     }
 
@@ -86,7 +92,11 @@ impl Candidates<'_> {
     pub(super) fn count_in(&self, split: Split, floor: f32) -> usize {
         let (head, tail) = self.values().split_at(split.at.min(self.values().len()));
         let count = |values, band: Band| visits::count_in(values, band.low.max(floor), band.high);
-        count(head, split.before) + count(tail, split.after)
+        let of_row = count(head, split.before) + count(tail, split.after);
+        // A pending cut has no edits over it.
+        let edits = self.over().iter().filter(|edit| edit.1 >= floor).count();
+        let edited = self.over().iter().map(|edit| self.values()[edit.0 as usize]);
+        of_row + edits - edited.filter(|&value| value >= floor).count()
     }
 
     /// The mass of all candidates, in units of the best one's weight.
@@ -99,6 +109,7 @@ impl Candidates<'_> {
         if let Some(mass) = self.cache.mass {
             return Ok(mass);
         }
+        self.lay_down();
         let gaps = self.gaps(best);
         let super::Buffers { values, chunk_mass, .. } = &mut *self.buffers;
         let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
@@ -202,6 +213,10 @@ impl Candidates<'_> {
     ///
     /// As [`Candidates::max`], and [`StageError::Tie`] under [`ArgmaxTies::Error`].
     pub fn argmax(&mut self, ties: ArgmaxTies) -> Result<u32, StageError> {
+        let best = self.top()?;
+        if self.shape == Shape::Overlaid && ties == ArgmaxTies::LowestId {
+            return self.first_overlaid(best).ok_or(StageError::Empty);
+        }
         let best = self.best()?;
         if ties == ArgmaxTies::LowestId {
             let first = visits::first_from(self.values(), self.blocks(), best.value);
@@ -264,10 +279,13 @@ impl Candidates<'_> {
         if let Some(best) = self.cache.best {
             return Ok(best);
         }
-        let values = match self.shape {
-            Shape::Row => self.row,
-            Shape::Dense | Shape::List => &self.buffers.values,
-        };
+        if self.shape == Shape::Overlaid {
+            if let Some(best) = self.top_overlaid() {
+                return Ok(best);
+            }
+            self.lay_down();
+        }
+        let values: &[f32] = if self.shape == Shape::Row { self.row } else { &self.buffers.values };
         if values.is_empty() {
             return Err(StageError::Empty);
         }

@@ -43,6 +43,13 @@ impl Marked {
         self.ends.clear();
     }
 
+    /// Appends one value.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, slot: usize, value: f32) {
+        self.slots.push(slot as u32);
+        self.values.push(value);
+    }
+
     /// Appends those of a chunk whose key passes `test`; `base` is the slot of the first.
     #[inline(always)]
     pub(crate) fn take(

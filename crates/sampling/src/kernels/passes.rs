@@ -75,6 +75,14 @@ pub(crate) fn scan(values: &[f32], block_max: &mut Vec<f32>) -> Scan {
     )
 }
 
+/// The block maxima of a chunk.
+pub(crate) fn chunk_maxima(chunk: &[f32; CHUNK]) -> [f32; LANES] {
+    vectorised(
+        #[inline(always)]
+        || largest(chunk.as_chunks().0, &mut [0; LANES]),
+    )
+}
+
 /// The largest of each lane.
 #[inline(always)]
 fn largest(quads: &[[f32; 4 * LANES]], nan: &mut [u32; LANES]) -> [f32; LANES] {
