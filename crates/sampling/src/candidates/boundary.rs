@@ -52,8 +52,7 @@ impl Candidates<'_> {
         // As many values as block maxima reach the k-th largest of those, and few others, unless many
         // equal it.
         let bound = nth(blocks, k).value;
-        let reach = blocks.iter().filter(|&&max| max >= bound).count();
-        Some((bound, reach * FEW < blocks.len()))
+        Some((bound, few_reach(blocks, bound)))
     }
 
     /// The `k`-th largest value on the edge, and how many are above it.
@@ -191,7 +190,8 @@ impl Candidates<'_> {
 
     /// Keeps the values from `lowest` upwards.
     pub(super) fn retain_at_least(&mut self, lowest: f32) {
-        if self.shape == Shape::List || self.buffers.probe.is_on() || self.few_reach(lowest) {
+        let few = self.blocks().is_some_and(|blocks| few_reach(blocks, lowest));
+        if self.shape == Shape::List || self.buffers.probe.is_on() || few {
             self.retain_from(lowest, |_, _| true);
         } else {
             let split = Split::whole(Band { low: lowest, high: f32::INFINITY });
@@ -199,13 +199,6 @@ impl Candidates<'_> {
             (self.cache.mass, self.cache.chunks) = (None, Chunks::Unknown);
             self.cache.weights = false;
         }
-    }
-
-    /// Whether most blocks lie below `lowest`, so that it is best to skip them.
-    fn few_reach(&self, lowest: f32) -> bool {
-        let blocks = &self.buffers.block_max;
-        let reach = blocks.iter().filter(|&&max| max >= lowest).count();
-        self.cache.blocks && reach * FEW < blocks.len()
     }
 
     /// Carries out what was put off: edits over the row, or a pending cut.
@@ -339,6 +332,16 @@ impl Candidates<'_> {
             self.buffers.probe.tied(sharing);
         }
     }
+}
+
+/// Whether most blocks lie below `lowest`, so that it is best to skip them.
+fn few_reach(blocks: &[f32], lowest: f32) -> bool {
+    let reach = visits::count_if(
+        blocks,
+        #[inline(always)]
+        move |max| max >= lowest,
+    );
+    reach * FEW < blocks.len()
 }
 
 /// The candidates that a cut may have to divide: all of one value.

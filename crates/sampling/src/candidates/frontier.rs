@@ -299,15 +299,15 @@ impl Candidates<'_> {
         }
         let super::Buffers { edge, edge_masses, chunk_mass, spare, .. } = &mut *self.buffers;
         let keys = keys_of(order, &edge.values, spare);
-        let mut of_class = edge.slots.iter().zip(keys).filter(|&(_, &other)| other == key);
+        let of_class = |n| edge.slots.get(visits::nth_equal(keys, key, n)?);
         let (all, rest) = (key, key.next_up());
         let split = if taken == class {
             KeySplit { at: 0, before: all, after: all }
         } else if ties == TiePolicy::HighestId {
-            let first_in = of_class.nth(class - taken)?.0;
+            let first_in = of_class(class - taken)?;
             KeySplit { at: *first_in as usize, before: rest, after: all }
         } else {
-            let first_out = of_class.nth(taken)?.0;
+            let first_out = of_class(taken)?;
             KeySplit { at: *first_out as usize, before: all, after: rest }
         };
         let stays = (split.at as u32, split.before, split.after);

@@ -57,11 +57,14 @@ pub(super) fn extremes(values: &[f32]) -> (f32, f32) {
         #[inline(always)]
         || {
             let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
-            let (rows, tail) = values.as_chunks::<LANES>();
-            for row in rows {
+            let (pairs, tail) = values.as_chunks::<{ 2 * LANES }>();
+            for pair in pairs {
                 for lane in 0..LANES {
-                    low[lane] = if row[lane] < low[lane] { row[lane] } else { low[lane] };
-                    high[lane] = if row[lane] > high[lane] { row[lane] } else { high[lane] };
+                    // In pairs: each comparison waits for the one before.
+                    let (a, b) = (pair[lane], pair[LANES + lane]);
+                    let (less, more) = if b > a { (a, b) } else { (b, a) };
+                    low[lane] = if less < low[lane] { less } else { low[lane] };
+                    high[lane] = if more > high[lane] { more } else { high[lane] };
                 }
             }
             let low = low.iter().chain(tail).fold(f32::INFINITY, |a, &b| a.min(b));

@@ -90,6 +90,26 @@ pub(crate) fn first_not_below(values: &[f32], limit: f32) -> Option<usize> {
     )
 }
 
+/// The place of the `n`-th value, from 0, that equals `value` (−0.0 equals +0.0).
+pub(crate) fn nth_equal(values: &[f32], value: f32, n: usize) -> Option<usize> {
+    const TOGETHER: usize = 4 * LANES;
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut left = n;
+            for (part, first) in values.chunks(TOGETHER).zip((0..).step_by(TOGETHER)) {
+                let equal = passing(part, |x| x == value);
+                if left < equal {
+                    let mut places = (first..).zip(part).filter(|&(_, &x)| x == value);
+                    return places.nth(left).map(|(place, _)| place);
+                }
+                left -= equal;
+            }
+            None
+        },
+    )
+}
+
 /// Calls `visit(state, slot, value)` where `term(value)` is above `floor(state)`, which only rises;
 /// also for some others close by, and for all while the floor is NaN. Slots ascend.
 pub(crate) fn visit_above<S>(
