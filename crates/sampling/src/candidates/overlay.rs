@@ -117,7 +117,8 @@ impl Candidates<'_> {
     /// Keeps the first `k` of a row with edits over it; `false` if that is better done in the ordinary
     /// way, and then nothing has changed.
     pub(super) fn keep_top_overlaid(&mut self, k: usize, ties: TiePolicy) -> bool {
-        let Some((bound, true)) = self.sure_bound(k) else { return false };
+        let slot_decides = matches!(ties, TiePolicy::LowestId | TiePolicy::KeepAll);
+        let Some((bound, true)) = self.sure_bound(k).filter(|_| slot_decides) else { return false };
         let super::Buffers { block_max, overlay, edge, .. } = &mut *self.buffers;
         edge.clear();
         let mut edits = overlay.iter().filter(|(_, value)| *value >= bound).peekable();
@@ -133,19 +134,16 @@ impl Candidates<'_> {
             edge.push(slot as usize, value);
         }
         let (value, above) = self.kth_on_edge(k);
-        match ties {
-            TiePolicy::LowestId => self.list_edge(value, k - above),
-            TiePolicy::KeepAll => {
-                let score = self.score_of(value);
-                let lowest = self.lowest_value(|other| other >= score);
-                if lowest < bound {
-                    return false;
-                }
-                self.list_edge(lowest, usize::MAX);
-            }
-            _ => return false,
+        if ties == TiePolicy::LowestId {
+            self.list_edge(value, k - above);
+            return true;
         }
-        true
+        let score = self.score_of(value);
+        let lowest = self.lowest_value(|other| other >= score);
+        if lowest >= bound {
+            self.list_edge(lowest, usize::MAX);
+        }
+        lowest >= bound
     }
 
     /// The first token with the best value of a row with edits over it.
