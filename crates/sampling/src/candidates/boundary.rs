@@ -230,7 +230,7 @@ impl Candidates<'_> {
 
     /// Makes a list of the slots that a split of `key(value)` keeps.
     pub(super) fn list_keys(&mut self, split: KeySplit, key: impl Fn(f32) -> f32 + Copy) {
-        let KeySplit { at, before, after } = split;
+        let KeySplit { at, before, after, .. } = split;
         self.list_parts(
             at,
             #[inline(always)]

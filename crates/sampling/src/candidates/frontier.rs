@@ -141,6 +141,8 @@ impl Split {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KeySplit {
     pub(super) at: usize,
+    /// How many of the edge are in slots before `at`.
+    pub(super) place: usize,
     pub(super) before: f32,
     pub(super) after: f32,
 }
@@ -297,23 +299,41 @@ impl Candidates<'_> {
         if !(dense && by_slot && frontier.one_value) {
             return None;
         }
-        let super::Buffers { edge, edge_masses, chunk_mass, spare, .. } = &mut *self.buffers;
+        let super::Buffers { values, edge, edge_masses, chunk_mass, spare, .. } =
+            &mut *self.buffers;
+        let values: &[f32] = if self.shape == Shape::Row { self.row } else { values };
         let keys = keys_of(order, &edge.values, spare);
-        let of_class = |n| edge.slots.get(visits::nth_equal(keys, key, n)?);
+        let divided_at = |n| place_and_slot(values, &edge.ends, keys, frontier, n);
         let (all, rest) = (key, key.next_up());
         let split = if taken == class {
-            KeySplit { at: 0, before: all, after: all }
+            KeySplit { at: 0, place: 0, before: all, after: all }
         } else if ties == TiePolicy::HighestId {
-            let first_in = of_class(class - taken)?;
-            KeySplit { at: *first_in as usize, before: rest, after: all }
+            let (place, at) = divided_at(class - taken)?;
+            KeySplit { at, place, before: rest, after: all }
         } else {
-            let first_out = of_class(taken)?;
-            KeySplit { at: *first_out as usize, before: all, after: rest }
+            let (place, at) = divided_at(taken)?;
+            KeySplit { at, place, before: all, after: rest }
         };
-        let stays = (split.at as u32, split.before, split.after);
-        passes::add_masses(chunk_mass, &edge.ends, (&edge.slots, keys, edge_masses), stays);
+        let stays = (split.place, split.before, split.after);
+        passes::add_masses(chunk_mass, &edge.ends, (keys, edge_masses), stays);
         Some(split)
     }
+}
+
+/// Where the `n`-th of a class of one value is, from 0: on the edge, which holds all of it, and in `values`.
+fn place_and_slot(
+    values: &[f32],
+    ends: &[usize],
+    keys: &[f32],
+    frontier: &Frontier,
+    n: usize,
+) -> Option<(usize, usize)> {
+    let place = visits::nth_equal(keys, frontier.key, n)?;
+    let c = ends.partition_point(|&end| end <= place);
+    let start = if c == 0 { 0 } else { ends[c - 1] };
+    let earlier = keys[start..place].iter().filter(|&&key| key == frontier.key).count();
+    let chunk = values.chunks(CHUNK).nth(c)?;
+    Some((place, c * CHUNK + visits::nth_equal(chunk, frontier.value, earlier)?))
 }
 
 /// The keys of some values, in `buffer` unless they are the values.

@@ -219,10 +219,10 @@ impl Candidates<'_> {
     ) {
         let has_best = order.key(best.value) > frontier.key;
         (self.cache.mass, self.cache.chunks) = (None, Chunks::Unknown);
-        if let Some(split) = order.by_value(split) {
-            self.pending = Some(Pending { split, kept: Some(frontier.left(ties)) });
+        if let Some(by_value) = order.by_value(split) {
+            self.pending = Some(Pending { split: by_value, kept: Some(frontier.left(ties)) });
             if !has_best {
-                self.find_best_in(split, order);
+                self.find_best_in(by_value, split.place, order);
             }
         } else {
             self.list_keys(
@@ -238,15 +238,13 @@ impl Candidates<'_> {
     }
 
     /// The best of what a pending cut leaves, when the best of before may be gone. The edge is the one
-    /// that the cut was found on.
-    fn find_best_in(&mut self, split: Split, order: impl Order) {
+    /// that the cut was found on, and `place` is where it is divided.
+    fn find_best_in(&mut self, split: Split, place: usize, order: impl Order) {
         let largest = |values: &[f32], at: usize| {
             let (head, tail) = values.split_at(at.min(values.len()));
             bands::max_in(head, split.before).max(bands::max_in(tail, split.after))
         };
-        let edge = &self.buffers.edge;
-        let place = edge.slots.partition_point(|&slot| (slot as usize) < split.at);
-        let on_edge = largest(&edge.values, place);
+        let on_edge = largest(&self.buffers.edge.values, place);
         let above_all_inside = order.is_above_all_nearer(on_edge);
         let value = if above_all_inside { on_edge } else { largest(self.values(), split.at) };
         let best = Some(Best { value, score: self.score_of(value) });

@@ -150,7 +150,7 @@ fn account_of<K: Key>(
             let (mut keys, mut weights) = ([0.0; CHUNK], [0.0; CHUNK]);
             let mut known = row.weights.chunks(CHUNK);
             let mut maxima = row.block_max.as_chunks::<LANES>().0.iter();
-            for (c, chunk) in row.values.chunks(CHUNK).enumerate() {
+            for chunk in row.values.chunks(CHUNK) {
                 let keys = match chunk.try_into() {
                     Ok(values) if K::BY_VALUE => values,
                     _ => {
@@ -189,7 +189,6 @@ fn account_of<K: Key>(
                         keys,
                         #[inline(always)]
                         move |key| zones.edge.holds(key) & !zones.inside.holds(key),
-                        (c * CHUNK) as u32,
                     );
                 }
             }

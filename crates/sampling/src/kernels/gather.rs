@@ -1,12 +1,13 @@
-//! Copies the values that are marked, with their slots, to the end of two lists.
+//! Copies the values that pass a test to the end of a list, and their slots to that of another.
 
 use alloc::vec::Vec;
 
 use super::passes::{CHUNK, LANES, chunks_for};
 
-/// What was taken, slots ascending.
+/// What was taken, in the order of the slots.
 #[derive(Debug)]
 pub(crate) struct Marked {
+    /// Of those that were pushed one by one; a chunk is taken without.
     pub(crate) slots: Vec<u32>,
     pub(crate) values: Vec<f32>,
     /// Of each chunk of values, how many were taken up to its end.
@@ -50,27 +51,17 @@ impl Marked {
         self.values.push(value);
     }
 
-    /// Appends those of a chunk whose key passes `test`; `base` is the slot of the first.
+    /// Appends the values of a chunk whose key passes `test`.
     #[inline(always)]
-    pub(crate) fn take(
-        &mut self,
-        chunk: &[f32],
-        keys: &[f32],
-        test: impl Fn(f32) -> bool + Copy,
-        base: u32,
-    ) {
-        self.part.take::<true, false>(chunk, keys, test, base);
-        // Few pass: their values are sooner read again than packed.
-        let slots = self.part.slots();
-        let value = |&slot: &u32| chunk.get((slot - base) as usize).copied().unwrap_or_default();
-        self.values.extend(slots.iter().map(value));
-        self.slots.extend_from_slice(slots);
-        self.ends.push(self.slots.len());
+    pub(crate) fn take(&mut self, chunk: &[f32], keys: &[f32], test: impl Fn(f32) -> bool + Copy) {
+        self.part.take::<false>(chunk, keys, test, 0);
+        self.values.extend_from_slice(self.part.values());
+        self.ends.push(self.values.len());
     }
 
     /// Appends nothing of a chunk.
     pub(crate) fn take_nothing(&mut self) {
-        self.ends.push(self.slots.len());
+        self.ends.push(self.values.len());
     }
 }
 
@@ -83,10 +74,10 @@ impl Part {
         self.values.get(..self.len).unwrap_or(&[])
     }
 
-    /// Those of `chunk` whose key passes `test`, by their slots, values or both; `base` is the slot of the
+    /// Those of `chunk` whose key passes `test`, with their slots or without; `base` is the slot of the
     /// first.
     #[inline(always)]
-    fn take<const SLOTS: bool, const VALUES: bool>(
+    fn take<const SLOTS: bool>(
         &mut self,
         chunk: &[f32],
         keys: &[f32],
@@ -96,7 +87,7 @@ impl Part {
         self.len = 0;
         let (rows, tail) = chunk.as_chunks::<LANES>();
         let (keys, tail_keys) = keys.as_chunks::<LANES>();
-        take_rows::<SLOTS, VALUES>(rows, keys, test, base, self);
+        take_rows::<SLOTS>(rows, keys, test, base, self);
         self.take_each(tail, tail_keys, test, base + (rows.len() * LANES) as u32);
     }
 
@@ -138,7 +129,7 @@ pub(crate) fn gather(
 ) {
     let mut part = Part::EMPTY;
     for (c, chunk) in values.chunks(CHUNK).enumerate() {
-        part.take::<true, true>(chunk, chunk, test, (first + c * CHUNK) as u32);
+        part.take::<true>(chunk, chunk, test, (first + c * CHUNK) as u32);
         slots.extend_from_slice(part.slots());
         found.extend_from_slice(part.values());
     }
@@ -154,7 +145,7 @@ pub(crate) fn packed(
 ) {
     let mut part = Part::EMPTY;
     for chunk in values.chunks(CHUNK) {
-        part.take::<false, true>(chunk, chunk, test, 0);
+        part.take::<false>(chunk, chunk, test, 0);
         let end = part.len.next_multiple_of(4 * LANES);
         if let Some(rest) = part.values.get_mut(part.len..end) {
             rest.fill(f32::NEG_INFINITY);
@@ -185,7 +176,7 @@ fn take_rows_anywhere(
 }
 
 #[inline(always)]
-fn take_rows<const SLOTS: bool, const VALUES: bool>(
+fn take_rows<const SLOTS: bool>(
     rows: &[[f32; LANES]],
     keys: &[[f32; LANES]],
     test: impl Fn(f32) -> bool + Copy,
@@ -194,7 +185,7 @@ fn take_rows<const SLOTS: bool, const VALUES: bool>(
 ) {
     #[cfg(target_arch = "x86_64")]
     if let pulp::Arch::V4(simd) = super::arch() {
-        let pass = wide::TakeRows::<_, SLOTS, VALUES> { simd, rows, keys, test, base, part };
+        let pass = wide::TakeRows::<_, SLOTS> { simd, rows, keys, test, base, part };
         pulp::Simd::vectorize(simd, pass);
         return;
     }
@@ -209,7 +200,7 @@ mod wide {
 
     use super::{CHUNK, LANES, Part};
 
-    pub(super) struct TakeRows<'a, T, const SLOTS: bool, const VALUES: bool> {
+    pub(super) struct TakeRows<'a, T, const SLOTS: bool> {
         pub(super) simd: pulp::x86::V4,
         pub(super) rows: &'a [[f32; LANES]],
         pub(super) keys: &'a [[f32; LANES]],
@@ -218,8 +209,7 @@ mod wide {
         pub(super) part: &'a mut Part,
     }
 
-    impl<T, const SLOTS: bool, const VALUES: bool> pulp::NullaryFnOnce
-        for TakeRows<'_, T, SLOTS, VALUES>
+    impl<T, const SLOTS: bool> pulp::NullaryFnOnce for TakeRows<'_, T, SLOTS>
     where
         T: Fn(f32) -> bool + Copy,
     {
@@ -242,12 +232,10 @@ mod wide {
                 let passed = avx._mm512_test_epi32_mask(marks, marks);
                 // It never is more, which the compiler does not know.
                 let end = len.min(CHUNK);
-                if VALUES {
-                    let values: [f32; LANES] =
-                        pulp::cast(avx._mm512_maskz_compress_ps(passed, pulp::cast(*row)));
-                    if let Some(last) = part.values.get_mut(end..end + LANES) {
-                        last.copy_from_slice(&values);
-                    }
+                let values: [f32; LANES] =
+                    pulp::cast(avx._mm512_maskz_compress_ps(passed, pulp::cast(*row)));
+                if let Some(last) = part.values.get_mut(end..end + LANES) {
+                    last.copy_from_slice(&values);
                 }
                 if SLOTS {
                     let ids: [u32; LANES] =

@@ -323,32 +323,40 @@ pub(crate) fn map_onto(values: &[f32], f: impl Fn(f32) -> f32 + Copy, out: &mut 
 }
 
 /// Adds to the mass of each chunk that of its part of a list that stays: those with a key of at least
-/// `before` ahead of slot `at`, and of at least `after` from there on. `ends` says where the parts end.
+/// `before` ahead of place `at` on the list, and of at least `after` from there on. `ends` says where the
+/// parts end.
 pub(crate) fn add_masses(
     chunks: &mut [u64],
     ends: &[usize],
-    (slots, keys, masses): (&[u32], &[f32], &[u64]),
-    (at, before, after): (u32, f32, f32),
+    (keys, masses): (&[f32], &[u64]),
+    (at, before, after): (usize, f32, f32),
 ) {
     vectorised(
         #[inline(always)]
         || {
-            let (mut slots, mut keys, mut masses, mut start) = (slots, keys, masses, 0);
+            let (mut keys, mut masses, mut start) = (keys, masses, 0);
             for (chunk, &end) in chunks.iter_mut().zip(ends) {
-                let len = end - start;
-                start = end;
-                let (Some(s), Some(k), Some(m)) =
-                    (slots.split_off(..len), keys.split_off(..len), masses.split_off(..len))
-                else {
-                    return;
-                };
-                let mut sum = 0_u64;
-                for ((&slot, &key), &mass) in s.iter().zip(k).zip(m) {
-                    let floor = if slot < at { before } else { after };
-                    sum = sum.wrapping_add(if key >= floor { mass } else { 0 });
+                let ahead = at.saturating_sub(start).min(end - start);
+                for (len, floor) in [(ahead, before), (end - start - ahead, after)] {
+                    let (Some(keys), Some(masses)) =
+                        (keys.split_off(..len), masses.split_off(..len))
+                    else {
+                        return;
+                    };
+                    *chunk = chunk.wrapping_add(mass_from(keys, masses, floor));
                 }
-                *chunk = chunk.wrapping_add(sum);
+                start = end;
             }
         },
     );
+}
+
+/// The mass of those with a key of at least `floor`.
+#[inline(always)]
+fn mass_from(keys: &[f32], masses: &[u64], floor: f32) -> u64 {
+    let mut sum = 0_u64;
+    for (&key, &mass) in keys.iter().zip(masses) {
+        sum = sum.wrapping_add(if key >= floor { mass } else { 0 });
+    }
+    sum
 }
