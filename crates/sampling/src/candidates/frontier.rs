@@ -263,13 +263,7 @@ impl Candidates<'_> {
             numbers.clear();
             let places = (0..).zip(keys).filter(|&(_, &key)| key == outer.value);
             numbers.extend(places.map(|(place, _)| place));
-            // Where the keys were.
-            spare.clear();
-            spare.extend(numbers.iter().map(|&place| edge.values[place as usize]));
-            for number in numbers.iter_mut() {
-                *number = edge_masses[*number as usize];
-            }
-            class_in(spare, numbers, target, scratch)
+            class_in((&edge.values, edge_masses), numbers, spare, target, scratch)
         };
         let room = (target - inner.above).div_ceil(each) as usize;
         Frontier {
@@ -351,17 +345,24 @@ fn keys_of<'a, O: Order>(order: O, values: &'a [f32], buffer: &'a mut Vec<f32>) 
     buffer
 }
 
-/// Where among values of one key the target falls: the boundary, how many are above it, how many equal
-/// it, and the mass of each of those.
+/// Where among those on the edge that share a key the target falls: the boundary, how many are above it,
+/// how many equal it, and the mass of each of those. `numbers` are their places, and then their masses.
 fn class_in(
-    values: &[f32],
-    masses: &[u64],
+    (edge_values, edge_masses): (&[f32], &[u64]),
+    numbers: &mut [u64],
+    values: &mut Vec<f32>,
     target: u64,
     scratch: &mut selection::SelectionScratch,
 ) -> (selection::Boundary, usize, usize, u64) {
-    let inner = selection::boundary(values, masses, target, scratch);
+    values.clear();
+    for number in &mut *numbers {
+        let place = *number as usize;
+        values.push(edge_values[place]);
+        *number = edge_masses[place];
+    }
+    let inner = selection::boundary(values, numbers, target, scratch);
     let (higher, class) = visits::count_around(values, None, inner.value);
     let of_class = values.iter().position(|&value| value == inner.value);
-    let each = of_class.and_then(|place| masses.get(place)).map_or(1, |&mass| mass);
+    let each = of_class.and_then(|place| numbers.get(place)).map_or(1, |&mass| mass);
     (inner, higher, class, each)
 }
