@@ -22,9 +22,10 @@ cargo bench -p taper-benches --bench sampler -- --save-baseline=run5 && benches/
 cargo run -p taper-benches --example bench-table
 ```
 
-from the fastest sample of each, of 75 for ours and the floors and of thirty for the others: the machine is shared, and whole
-seconds of it pass at half the speed, so a single run may be off by half and a ratio here by a fifth. llama.cpp and transformers
-were timed on the same rows. One row is decoded over and over and stays in the cache, except where said. Inputs: `flat` is a
+from the fastest sample of each. The machine is shared, and whole seconds of it pass at half the speed: so a ratio to a floor is
+taken within each of the five runs, and the median of those is here. A time is the best of all. Peers are compared by the best of
+two runs with the best of ours, which may be off by a fifth; llama.cpp and transformers were timed on the same rows. One row is
+decoded over and over and stays in the cache, except where said. Inputs: `flat` is a
 standard normal, `peaked` has 200 spikes like a trained model's row, `ties` is `flat` rounded to bf16. What is timed is
 `benches/benches/sampler`, how it works is [speed.md](speed.md).
 ";

@@ -26,8 +26,10 @@ const PEERS: [(&str, &str); 6] = [
 /// Times in nanoseconds.
 #[derive(Debug, Default)]
 pub struct Times {
-    /// By `group/contender/input/size`: a call in the fastest of criterion's samples, of all runs. On a
+    /// By run, and by `group/contender/input/size`: a call in the fastest of criterion's samples. On a
     /// machine that is shared, or whose clock changes, medians compare the neighbours.
+    runs: BTreeMap<String, BTreeMap<String, f64>>,
+    /// The same of all runs.
     best: BTreeMap<String, f64>,
     /// What the scripts say they timed.
     versions: Vec<String>,
@@ -39,7 +41,8 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(here, PathBuf::from)
 }
 
-/// The times of the last run of each bench, and of those that were saved under names like `run2`.
+/// The times of the last run that was not saved under a name, which criterion calls `base`, and of those that
+/// were saved under names like `run2`.
 pub fn default_times() -> Times {
     let mut times = Times::default();
     // Benches that were not run are missing in the table; so are peers.
@@ -51,7 +54,7 @@ pub fn default_times() -> Times {
 impl Times {
     fn read_criterion(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
         let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name == "new" || name.starts_with("run") {
+        if name == "base" || name.starts_with("run") {
             let bench = json(&folder.join("benchmark.json"))?;
             let sample = json(&folder.join("sample.json"))?;
             let id = ["group_id", "function_id", "value_str"].map(|key| bench[key].as_str());
@@ -61,8 +64,9 @@ impl Times {
             if let ([Some(group), Some(contender), Some(input)], Some(best)) =
                 (id, each.min_by(f64::total_cmp))
             {
-                let so_far =
-                    self.best.entry(format!("{group}/{contender}/{input}")).or_insert(best);
+                let bench = format!("{group}/{contender}/{input}");
+                self.runs.entry(name.to_string()).or_default().insert(bench.clone(), best);
+                let so_far = self.best.entry(bench).or_insert(best);
                 *so_far = so_far.min(best);
             }
         } else if depth > 0 {
@@ -99,6 +103,26 @@ impl Times {
     fn ours(&self, group: &str, input: &str) -> Option<f64> {
         self.at(group, "taper", input, MIDDLE)
     }
+
+    /// The median over the runs of `(ours − less) / over`, at the middle size: whatever slows a run slows
+    /// both.
+    fn ratio(&self, group: &str, less: Option<&str>, over: &str, input: &str) -> Option<f64> {
+        let of = |times: &BTreeMap<String, f64>| {
+            let at = |contender: &str| {
+                times.get(&format!("{group}/{contender}/{input}/{MIDDLE}")).copied()
+            };
+            let less = match less {
+                Some(less) => at(less)?,
+                None => 0.0,
+            };
+            Some((at("taper")? - less) / at(over)?)
+        };
+        let mut ratios: Vec<f64> = self.runs.values().filter_map(of).collect();
+        ratios.sort_by(f64::total_cmp);
+        let middle = ratios.len() / 2;
+        let upper = *ratios.get(middle)?;
+        Some(if ratios.len() % 2 == 1 { upper } else { f64::midpoint(ratios[middle - 1], upper) })
+    }
 }
 
 fn json(path: &Path) -> io::Result<Value> {
@@ -107,13 +131,7 @@ fn json(path: &Path) -> io::Result<Value> {
 
 /// The ratio that a goal is about.
 fn measured(times: &Times, goal: &Goal, input: &str) -> Option<f64> {
-    let ours = times.ours(goal.group, input)?;
-    let less = match goal.less {
-        Some(less) => times.at(goal.group, less, input, MIDDLE)?,
-        None => 0.0,
-    };
-    let floor = times.at(goal.group, goal.over, input, MIDDLE)?;
-    Some((ours - less) / (floor * goal.times))
+    Some(times.ratio(goal.group, goal.less, goal.over, input)? / goal.times)
 }
 
 /// The table in Markdown.
@@ -139,7 +157,7 @@ fn floors(times: &Times) -> String {
     let groups = GOALS.iter().map(|goal| goal.group).chain(["llama_cpp_default", "dry"]);
     for (group, input) in groups.flat_map(|group| INPUTS.map(|input| (group, input))) {
         let Some(ours) = times.ours(group, input) else { continue };
-        let floor = |name| times.at(group, name, input, MIDDLE).map(|floor| ours / floor);
+        let floor = |name| times.ratio(group, None, name, input);
         let goal = goal_of(group);
         let ratio = goal.and_then(|goal| measured(times, goal, input));
         let verdict = match (goal, ratio) {
@@ -224,7 +242,7 @@ fn cold(times: &Times) -> String {
         let group = format!("cold_{}", goal.group);
         for input in INPUTS {
             let Some(ours) = times.ours(&group, input) else { continue };
-            let floor = |name| times.at(&group, name, input, MIDDLE).map(|floor| ours / floor);
+            let floor = |name| times.ratio(&group, None, name, input);
             let _ = writeln!(
                 text,
                 "| {} | {input} | {} | {} | {} | {} |",
