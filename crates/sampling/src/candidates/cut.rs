@@ -63,11 +63,11 @@ impl Candidates<'_> {
         if k == 0 {
             return Err(StageError::Empty);
         }
-        self.top()?;
+        let best = self.top()?;
         if self.shape == Shape::Overlaid && k < self.len() && self.keep_top_overlaid(k, ties) {
             return Ok(());
         }
-        let best = self.best()?;
+        self.settle();
         if k >= self.len() {
             return Ok(());
         }

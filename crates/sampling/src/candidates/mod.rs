@@ -21,7 +21,7 @@ use self::frontier::Split;
 use crate::draws::Draws;
 use crate::kernels::Mass;
 use crate::kernels::estimate::Histogram;
-use crate::kernels::gather::Marked;
+use crate::kernels::gather::Taken;
 use crate::kernels::passes::{Gaps, blocks_for, chunks_for};
 use crate::kernels::selection::{SelectionScratch, first_value};
 use crate::logits::Logits;
@@ -38,7 +38,7 @@ pub(crate) struct Buffers {
     chunk_mass: Vec<u64>,
     histogram: Histogram,
     /// The part of the candidates in which a cut by mass falls.
-    edge: Marked,
+    edge: Taken,
     edge_masses: Vec<u64>,
     weights: Vec<f32>,
     /// The next `values` while a cut reads the present ones.
@@ -61,7 +61,7 @@ impl Buffers {
             block_max: Vec::with_capacity(blocks_for(size)),
             chunk_mass: Vec::with_capacity(chunks_for(size)),
             histogram: Histogram::new(),
-            edge: Marked::for_vocabulary(size),
+            edge: Taken::for_vocabulary(size),
             edge_masses: Vec::with_capacity(size),
             weights: alloc::vec![0.0; size],
             spare: Vec::with_capacity(size),

@@ -277,3 +277,31 @@ fn check_share(p: f64) -> Result<(), StageError> {
     }
     Err(StageError::Argument { argument: "p", value: p, domain: "at least 0" })
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use crate::candidates::{Buffers, Candidates, MassRule};
+    use crate::draws::{DrawKey, Draws};
+    use crate::logits::Logits;
+    use crate::ties::TiePolicy;
+
+    /// The spikes go first, and then the lowest: the best of the rest is nowhere near the cut.
+    #[test]
+    fn the_best_may_be_far_from_the_edge() {
+        let mut row: Vec<f32> = (0..30_000).map(|i| -((i * 7919 % 30_000) as f32) / 3e4).collect();
+        (row[11_000], row[12_000]) = (4.0, 4.0);
+        let mut buffers = Buffers::for_vocabulary(row.len());
+        let draws = Draws::new(DrawKey::new(0));
+        let mut candidates = Candidates::of(Logits::F32(&row), row.len(), draws, &mut buffers);
+        let centre = candidates.mean_score().expect("a row");
+        candidates
+            .keep_around(centre, 0.95, MassRule::Reach, 1, TiePolicy::LowestId)
+            .expect("a row");
+        let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
+        candidates.for_each(|_, score| (low, high) = (low.min(score), high.max(score)));
+        assert!((-0.96..-0.9).contains(&low), "{low}");
+        assert_eq!((high, candidates.max()), (0.0, Ok(0.0)));
+    }
+}

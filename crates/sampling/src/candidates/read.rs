@@ -217,7 +217,7 @@ impl Candidates<'_> {
         if self.shape == Shape::Overlaid && ties == ArgmaxTies::LowestId {
             return self.first_overlaid(best).ok_or(StageError::Empty);
         }
-        let best = self.best()?;
+        self.settle();
         if ties == ArgmaxTies::LowestId {
             let first = visits::first_from(self.values(), self.blocks(), best.value);
             return first.map(|slot| self.id_at(slot)).ok_or(StageError::Empty);

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::gather::Marked;
+use super::gather::Taken;
 use super::math::{Fixed, weight};
 use super::passes::{CHUNK, Gaps, LANES, Sum, each_of};
 use super::{Mass, vectorised};
@@ -108,7 +108,7 @@ pub(crate) fn account<K: Key>(
     key: K,
     zones: Zones<K::Zone>,
     chunks: &mut Vec<u64>,
-    edge: &mut Marked,
+    edge: &mut Taken,
 ) -> Account {
     if gaps.undivided() {
         account_of(
@@ -139,7 +139,7 @@ fn account_of<K: Key>(
     key: K,
     zones: Zones<K::Zone>,
     chunks: &mut Vec<u64>,
-    edge: &mut Marked,
+    edge: &mut Taken,
 ) -> Account {
     chunks.clear();
     edge.clear();

@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 
 use super::passes::{CHUNK, LANES, chunks_for};
+use super::visits::any;
 
 /// What was taken, in the order of the slots.
 #[derive(Debug)]
-pub(crate) struct Marked {
+pub(crate) struct Taken {
     /// Of those that were pushed one by one; a chunk is taken without.
     pub(crate) slots: Vec<u32>,
     pub(crate) values: Vec<f32>,
@@ -28,7 +29,7 @@ impl Part {
     const EMPTY: Self = Self { slots: [0; _], values: [0.0; _], len: 0 };
 }
 
-impl Marked {
+impl Taken {
     pub(crate) fn for_vocabulary(size: usize) -> Self {
         Self {
             slots: Vec::with_capacity(size),
@@ -110,12 +111,6 @@ impl Part {
             self.len += usize::from(test(key));
         }
     }
-}
-
-/// Whether any value passes. No early exit: they are compared side by side.
-#[inline(always)]
-fn any(values: &[f32; LANES], test: impl Fn(f32) -> bool) -> bool {
-    values.iter().fold(false, |any, &x| any | test(x))
 }
 
 /// Appends to `slots` and `found` each of `values` that passes `test`, slots ascending; `first` is

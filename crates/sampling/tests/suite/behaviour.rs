@@ -232,3 +232,22 @@ fn bad_lists_are_refused_by_name() {
     );
     assert_eq!(refusal(&[]), "top_p: no candidate is left; a cut must keep at least one");
 }
+
+/// The marks of who was removed when are written anew in each step, not cleared.
+#[test]
+fn a_trace_knows_nothing_of_the_step_before() {
+    let (row, mut workspace) = ([1.0, 2.0, 3.0, 4.0], Workspace::new(4));
+    let step = Step::new(DrawKey::new(1)).ask(Ask { trace: true, ..Ask::token() });
+    let cut = Pipeline::draw().then(TopK::new(1).expect("in range"));
+    let warm = Pipeline::draw().then(Temperature::new(0.5).expect("in range"));
+    let ban = Pipeline::draw().then(SuppressTokens::new(&[1]));
+    for (pipeline, removed) in [
+        (&cut, [true, true, true, false]),
+        (&warm, [false; 4]),
+        (&cut, [true, true, true, false]),
+        (&ban, [false, true, false, false]),
+    ] {
+        let mut chosen = pipeline.select(&row, &step, &mut workspace).expect("a row");
+        assert_eq!([0, 1, 2, 3].map(|id| chosen.removed_by(id).is_some()), removed, "{pipeline}");
+    }
+}
