@@ -291,3 +291,27 @@ fn number(ratio: Option<f64>) -> String {
 fn microseconds(time: Option<f64>) -> String {
     time.map_or_else(String::new, |time| format!("{} µs", number(Some(time / 1000.0))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The second run is four times as slow, and the fastest of ours is not in the run of the fastest floor.
+    #[test]
+    fn a_ratio_is_taken_within_a_run_and_the_median_of_the_runs() {
+        let mut times = Times::default();
+        for (run, ours, bare, floor) in
+            [("base", 10.0, 5.0, 5.0), ("run2", 40.0, 4.0, 10.0), ("run3", 12.0, 8.0, 4.0)]
+        {
+            let times = times.runs.entry(run.to_string()).or_default();
+            for (contender, time) in [("taper", ours), ("bare", bare), ("floor", floor)] {
+                times.insert(format!("group/{contender}/flat/{MIDDLE}"), time);
+            }
+        }
+        assert_eq!(times.ratio("group", None, "floor", "flat"), Some(3.0));
+        assert_eq!(times.ratio("group", Some("bare"), "floor", "flat"), Some(1.0));
+        assert_eq!(times.ratio("group", None, "other", "flat"), None);
+        times.runs.remove("base");
+        assert_eq!(times.ratio("group", None, "floor", "flat"), Some(3.5));
+    }
+}
