@@ -81,7 +81,7 @@ pub(crate) fn beam_step(bench: &mut Bench<'_>, input: &Input) {
         for (beam, row) in rows.iter().enumerate() {
             beams.push(beam, black_box(row), &pipeline, KEY, &mut workspace).expect("a clean row");
         }
-        search.advance(beams.scores(), |_, _| None).expect("a step")
+        search.advance(&beams, |_, _| None).expect("a step")
     };
     let before = search.unfinished();
     let next = step(&mut search);

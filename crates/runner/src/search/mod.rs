@@ -247,7 +247,7 @@ impl<'m> Search<'m> {
         };
         let eos = config.eos_ids();
         let ends = &mut self.ends;
-        let advanced = self.beams.advance(self.rows.scores(), |beam, token| {
+        let advanced = self.beams.advance(&self.rows, |beam, token| {
             let by_id = eos.contains(&token).then_some(FinishReason::Eos);
             by_id.or_else(|| ends.stops(beam.row, token)).or(limit)
         });

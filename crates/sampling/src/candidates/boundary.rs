@@ -65,7 +65,7 @@ impl Candidates<'_> {
     /// dense row.
     pub(super) fn list_first(&mut self, value: f32, room: usize) {
         let best = self.cache.best;
-        let super::Buffers { values, ids, spare, .. } = &mut *self.buffers;
+        let super::Buffers { values, ids, spare, block_max, .. } = &mut *self.buffers;
         let from: &[f32] = if self.shape == Shape::Row { self.row } else { values };
         ids.clear();
         spare.clear();
@@ -73,6 +73,7 @@ impl Candidates<'_> {
         let below = if value > f32::NEG_INFINITY { value.next_down() } else { f32::NAN };
         visits::visit_above(
             from,
+            self.cache.blocks.then_some(block_max),
             |other| other,
             &mut (&mut *ids, &mut *spare, room),
             #[inline(always)]

@@ -112,8 +112,11 @@ pub(crate) fn nth_equal(values: &[f32], value: f32, n: usize) -> Option<usize> {
 
 /// Calls `visit(state, slot, value)` where `term(value)` is above `floor(state)`, which only rises;
 /// also for some others close by, and for all while the floor is NaN. Slots ascend.
+///
+/// `term` does not fall where values rise. `block_max` as in [`visit_from`].
 pub(crate) fn visit_above<S>(
     values: &[f32],
+    block_max: Option<&[f32]>,
     term: impl Fn(f32) -> f32 + Copy,
     state: &mut S,
     floor: impl Fn(&S) -> f32 + Copy,
@@ -122,11 +125,19 @@ pub(crate) fn visit_above<S>(
     vectorised(
         #[inline(always)]
         || {
-            for (r, row) in values.chunks(4 * LANES).enumerate() {
-                let floor = floor(state);
-                if any(row, |x| !(term(x) <= floor)) {
-                    for (slot, &x) in (r * 4 * LANES..).zip(row) {
-                        visit(state, slot, x);
+            let mut maxima = block_max.unwrap_or(&[]).as_chunks::<LANES>().0.iter();
+            for (first, chunk) in (0..).step_by(CHUNK).zip(values.chunks(CHUNK)) {
+                let low = floor(state);
+                let reaches = |x: f32| !(term(x) <= low);
+                if maxima.next().is_some_and(|maxima| !any(maxima, reaches)) {
+                    continue;
+                }
+                for (row, slot) in chunk.chunks(4 * LANES).zip((first..).step_by(4 * LANES)) {
+                    let low = floor(state);
+                    if any(row, |x| !(term(x) <= low)) {
+                        for (slot, &x) in (slot..).zip(row) {
+                            visit(state, slot, x);
+                        }
                     }
                 }
             }

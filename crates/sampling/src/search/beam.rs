@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use super::group::Group;
 use super::length::LengthPenalty;
+use super::rows::ScoreRows;
 use super::settings::{BeamSettings, BeamSettingsError};
 use super::tree::{Nodes, TreeNode};
-use crate::kernels::visits;
 
 /// A beam search over rows of scores. It knows no model: it says which rows it needs, takes them,
 /// and answers with how the beams are to be reordered.
@@ -158,7 +158,8 @@ impl<R: Copy> BeamSearch<R> {
         self.groups.iter().all(Group::is_done)
     }
 
-    /// Takes a row for each beam and finds the next beams.
+    /// Takes a row for each beam and finds the next beams. The rows are [`BeamRows`], or
+    /// `[beams, vocab_size]` scores.
     ///
     /// `finish` is asked once for each candidate that is looked at and says why the hypothesis ends
     /// with this token, if it does. It must do so at
@@ -168,18 +169,21 @@ impl<R: Copy> BeamSearch<R> {
     ///
     /// When the rows do not fit, hold NaN or +∞, or leave nothing to go on with while nothing has
     /// finished; the search is then as it was.
-    pub fn advance(
+    ///
+    /// [`BeamRows`]: super::BeamRows
+    pub fn advance<'r>(
         &mut self,
-        rows: &[f32],
+        rows: impl Into<ScoreRows<'r>>,
         mut finish: impl FnMut(BeamRef, u32) -> Option<R>,
     ) -> Result<Reorder, SearchError> {
-        self.check(rows)?;
+        let scores = rows.into();
+        self.check(scores)?;
         let length = self.length + 1;
         let mut taken = Vec::new();
         let mut next = Reorder::default();
         for group in self.groups.iter_mut().filter(|group| !group.is_done()) {
             let rows = Rows {
-                scores: rows,
+                scores,
                 vocab_size: self.vocab_size,
                 penalty: self.settings.diversity_penalty as f32,
                 taken: &taken,
@@ -223,13 +227,14 @@ impl<R: Copy> BeamSearch<R> {
         self.nodes.all()
     }
 
-    fn check(&self, rows: &[f32]) -> Result<(), SearchError> {
+    fn check(&self, rows: ScoreRows<'_>) -> Result<(), SearchError> {
         let (beams, vocab_size) = (self.beams, self.vocab_size);
         if self.is_done() {
             return Err(SearchError::Over);
         }
-        if rows.len() != beams * vocab_size || rows.is_empty() {
-            return Err(SearchError::Rows { given: rows.len(), beams, vocab_size });
+        let given = rows.scores.len();
+        if given != beams * vocab_size || given == 0 {
+            return Err(SearchError::Rows { given, beams, vocab_size });
         }
         // A single group that looks at every score as it is refuses by itself, ahead of any change.
         if self.groups.len() > 1 || !self.settings.rule.takes_the_best() {
@@ -245,17 +250,17 @@ impl<R: Copy> BeamSearch<R> {
         Err(SearchError::DeadEnd { beams })
     }
 
-    fn check_finite(&self, rows: &[f32]) -> Result<(), SearchError> {
-        let Some(at) = visits::first_not_below(rows, f32::INFINITY) else { return Ok(()) };
+    fn check_finite(&self, rows: ScoreRows<'_>) -> Result<(), SearchError> {
+        let Some(at) = rows.first_bad() else { return Ok(()) };
         let (beam, token) = (at / self.vocab_size, (at % self.vocab_size) as u32);
-        Err(SearchError::NotFinite { beam, token, score: rows[at] })
+        Err(SearchError::NotFinite { beam, token, score: rows.scores[at] })
     }
 }
 
 /// The rows of a step as one group sees them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows<'r> {
-    scores: &'r [f32],
+    scores: ScoreRows<'r>,
     vocab_size: usize,
     penalty: f32,
     /// The tokens that beams of earlier groups took at this step.
@@ -267,9 +272,19 @@ impl<'r> Rows<'r> {
         self.vocab_size
     }
 
+    /// Whether any of the scores after a beam, before diversity, is above 0.
+    pub(super) fn rises(&self, row: usize) -> bool {
+        self.scores.any_above(0.0, row, self.vocab_size)
+    }
+
+    /// What scores after a beam lie below, by block.
+    pub(super) fn block_max(&self, row: usize) -> Option<&'r [f32]> {
+        self.scores.row(row, self.vocab_size).1
+    }
+
     /// The scores after a beam, less what diversity asks for.
     pub(super) fn row(&self, row: usize) -> alloc::borrow::Cow<'r, [f32]> {
-        let scores = &self.scores[row * self.vocab_size..][..self.vocab_size];
+        let scores = self.scores.row(row, self.vocab_size).0;
         if self.taken.is_empty() {
             return scores.into();
         }

@@ -12,7 +12,6 @@ use super::frontier::Candidate;
 use super::group::{Ended, Group, by_score};
 use super::huggingface::note;
 use super::tree::Fate;
-use crate::kernels::visits;
 
 pub(super) fn advance<R: Copy>(
     group: &mut Group<R>,
@@ -20,8 +19,7 @@ pub(super) fn advance<R: Copy>(
     finish: &mut impl FnMut(BeamRef, u32) -> Option<R>,
 ) -> Result<(), SearchError> {
     let candidates = candidates(group, round)?;
-    let rises = |row: usize| visits::count_if(&round.rows.row(row), |score| score > 0.0) > 0;
-    group.rising |= group.running.iter().any(|beam| rises(beam.row));
+    group.rising |= group.running.iter().any(|beam| round.rows.rises(beam.row));
     let offers = group.ask(candidates, round, finish);
     let divisor = round.divisors.divisor(round.length);
     group.running.clear();

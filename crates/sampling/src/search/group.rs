@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::beam::{BeamRef, Hypothesis, Reorder, Round, SearchError};
 use super::frontier::{Candidate, Frontier};
+use super::rows::ScoreRows;
 use super::settings::{BeamSettings, SearchRule};
 use super::tree::{Fate, Nodes, TreeNode};
 use super::{canonical, huggingface, stochastic};
@@ -115,10 +116,8 @@ impl<R: Copy> Group<R> {
     }
 
     /// Whether any token may follow any of the hypotheses.
-    pub(super) fn can_go_on(&self, rows: &[f32], vocab_size: usize) -> bool {
-        let possible = |row: usize| {
-            rows[row * vocab_size..][..vocab_size].iter().any(|&score| score > f32::NEG_INFINITY)
-        };
+    pub(super) fn can_go_on(&self, rows: ScoreRows<'_>, vocab_size: usize) -> bool {
+        let possible = |row: usize| rows.any_above(f32::NEG_INFINITY, row, vocab_size);
         self.running.iter().any(|beam| beam.real && possible(beam.row))
     }
 
@@ -150,6 +149,7 @@ impl<R: Copy> Group<R> {
             let sum = running.score;
             visits::visit_above(
                 &round.rows.row(running.row),
+                round.rows.block_max(running.row),
                 #[inline(always)]
                 move |own| own + sum,
                 &mut state,

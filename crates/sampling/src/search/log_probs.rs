@@ -32,35 +32,44 @@ pub fn log_softmax(
         return Err(SelectError::RowLength { row, workspace });
     }
     out.clear();
-    // A failure leaves the NaNs.
-    let _ = fill(logits, &mut workspace.buffers, out);
+    match Normaliser::of(&mut whole(logits, &mut workspace.buffers)) {
+        Ok(normaliser) => normaliser.map_onto(logits, out),
+        Err(_) => out.resize(logits.len(), f32::NAN),
+    }
     Ok(())
 }
 
-/// As [`log_softmax`], behind what `out` has, and with the reason if there is no distribution.
-pub(super) fn fill(
-    logits: &[f32],
-    buffers: &mut Buffers,
-    out: &mut Vec<f32>,
-) -> Result<(), StageError> {
+/// All tokens of a row, as candidates of a step that draws nothing.
+pub(super) fn whole<'s>(logits: &'s [f32], buffers: &'s mut Buffers) -> Candidates<'s> {
     let draws = Draws::new(DrawKey::new(0));
-    let mut candidates = Candidates::of(Logits::F32(logits), logits.len(), draws, buffers);
-    let normalised = candidates.max().and_then(|best| Ok((best, candidates.mass()?)));
-    let (best, mass) = match normalised {
-        Ok(found) => found,
-        Err(error) => {
-            out.resize(out.len() + logits.len(), f32::NAN);
-            return Err(error);
-        }
-    };
-    let log_mass = ln(f64::from(mass.as_f64() as f32)) as f32;
-    passes::map_onto(
-        logits,
-        #[inline(always)]
-        move |logit| (logit - best) - log_mass,
-        out,
-    );
-    Ok(())
+    Candidates::of(Logits::F32(logits), logits.len(), draws, buffers)
+}
+
+/// What takes the logits of a row to their log-softmax: never the higher of two to the lower.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Normaliser {
+    best: f32,
+    log_mass: f32,
+}
+
+impl Normaliser {
+    /// Refuses a row without a distribution.
+    pub(super) fn of(candidates: &mut Candidates<'_>) -> Result<Self, StageError> {
+        let (best, mass) = (candidates.max()?, candidates.mass()?);
+        let log_mass = ln(f64::from(mass.as_f64() as f32)) as f32;
+        Ok(Self { best, log_mass })
+    }
+
+    /// The log-softmax of `logits`, behind what `out` has.
+    pub(super) fn map_onto(self, logits: &[f32], out: &mut Vec<f32>) {
+        let Self { best, log_mass } = self;
+        passes::map_onto(
+            logits,
+            #[inline(always)]
+            move |logit| (logit - best) - log_mass,
+            out,
+        );
+    }
 }
 
 #[cfg(test)]

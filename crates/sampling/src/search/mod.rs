@@ -60,6 +60,6 @@ mod tests;
 
 pub use beam::{BeamRef, BeamSearch, Hypothesis, Reorder, SearchError};
 pub use log_probs::log_softmax;
-pub use rows::BeamRows;
+pub use rows::{BeamRows, ScoreRows};
 pub use settings::{BeamSettings, BeamSettingsError, EarlyStopping, SearchRule};
 pub use tree::{Fate, TreeNode};

@@ -4,11 +4,11 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::beam::Reorder;
-use super::log_probs;
+use super::log_probs::{self, Normaliser};
 use crate::ask::Step;
 use crate::draws::DrawKey;
 use crate::history::History;
-use crate::kernels::visits;
+use crate::kernels::{passes, visits};
 use crate::memory::{Accepted, Memory};
 use crate::pipeline::Pipeline;
 use crate::select_error::SelectError;
@@ -37,7 +37,7 @@ use crate::workspace::Workspace;
 ///         rows.push(beam, &logits, &pipeline, DrawKey::new(0), &mut workspace)?;
 ///     }
 ///     let made = search.length() + 1;
-///     let next = search.advance(rows.scores(), |_, _| (made == 2).then_some(()))?;
+///     let next = search.advance(&rows, |_, _| (made == 2).then_some(()))?;
 ///     rows.reorder(&next);
 /// }
 /// assert_eq!(search.hypotheses()[0].tokens, [1, 2]);
@@ -47,7 +47,25 @@ use crate::workspace::Workspace;
 pub struct BeamRows {
     beams: Vec<Beam>,
     scores: Vec<f32>,
+    /// Block maxima of the rows in `scores`, one row's after the other.
+    block_max: Vec<f32>,
+    /// The length that all rows have; 0 if there are none, or of several lengths.
+    row_len: usize,
+    /// The log-probabilities of a row ahead of the stages, and block maxima of what they left.
     row: Vec<f32>,
+    row_max: Vec<f32>,
+}
+
+/// The scores of a step for [`BeamSearch::advance`](super::BeamSearch::advance): a slice of them, or
+/// [`BeamRows`], of which the search need not look at every score again.
+#[derive(Debug, Clone, Copy)]
+pub struct ScoreRows<'r> {
+    /// `[beams, vocab_size]`.
+    pub(super) scores: &'r [f32],
+    /// The block maxima of each row of `row_len`, if they are known; the scores are then known to be
+    /// good, too.
+    block_max: Option<&'r [f32]>,
+    row_len: usize,
 }
 
 #[derive(Debug)]
@@ -60,7 +78,9 @@ impl BeamRows {
     /// The one beam that a search begins with.
     pub fn new(prompt: &[u32], pipeline: &Pipeline) -> Self {
         let beam = Beam { history: History::new(prompt), memory: pipeline.new_memory() };
-        Self { beams: alloc::vec![beam], scores: Vec::new(), row: Vec::new() }
+        let (scores, block_max) = (Vec::new(), Vec::new());
+        let (row, row_max) = (Vec::new(), Vec::new());
+        Self { beams: alloc::vec![beam], scores, block_max, row_len: 0, row, row_max }
     }
 
     /// The tokens of a beam.
@@ -76,6 +96,7 @@ impl BeamRows {
     /// Begins the rows of a step.
     pub fn clear(&mut self) {
         self.scores.clear();
+        self.block_max.clear();
     }
 
     /// Makes the next row: the log-softmax of a beam's logits, through the stages of the pipeline.
@@ -97,23 +118,57 @@ impl BeamRows {
             let (row, workspace) = (logits.len(), workspace.vocab_size());
             return Err(SelectError::RowLength { row, workspace });
         }
-        let start = self.scores.len();
-        if pipeline.stages().is_empty() {
-            let filled = log_probs::fill(logits, &mut workspace.buffers, &mut self.scores);
-            return filled.map_err(refused);
+        if !pipeline.stages().is_empty() {
+            return self.push_staged(beam, logits, pipeline, key, workspace);
         }
+        let mut candidates = log_probs::whole(logits, &mut workspace.buffers);
+        let normaliser = Normaliser::of(&mut candidates).map_err(refused)?;
+        self.note_length(logits.len());
+        normaliser.map_onto(logits, &mut self.scores);
+        normaliser.map_onto(candidates.row_block_max().unwrap_or_default(), &mut self.block_max);
+        Ok(())
+    }
+
+    /// To be called ahead of adding a row.
+    fn note_length(&mut self, row_len: usize) {
+        let alike = self.scores.is_empty() || self.row_len == row_len;
+        self.row_len = if alike { row_len } else { 0 };
+    }
+
+    fn push_staged(
+        &mut self,
+        beam: usize,
+        logits: &[f32],
+        pipeline: &Pipeline,
+        key: DrawKey,
+        workspace: &mut Workspace,
+    ) -> Result<(), SelectError> {
+        self.note_length(logits.len());
         self.row.clear();
-        let normalised = log_probs::fill(logits, &mut workspace.buffers, &mut self.row);
+        let normaliser = Normaliser::of(&mut log_probs::whole(logits, &mut workspace.buffers));
+        match normaliser {
+            Ok(normaliser) => normaliser.map_onto(logits, &mut self.row),
+            // A stage may mend it.
+            Err(_) => self.row.resize(logits.len(), f32::NAN),
+        }
         let Beam { history, memory } = &self.beams[beam];
         let key = key.step(history.generated().len() as u64).stream(beam as u64);
         let step = Step::new(key).history(history).memory(memory);
         let candidates = pipeline.process(&self.row, &step, workspace)?;
+        let start = self.scores.len();
         self.scores.resize(start + logits.len(), f32::NEG_INFINITY);
         let scores = &mut self.scores[start..];
         candidates.scores_into(scores);
-        let Some(id) = visits::first_not_below(scores, f32::INFINITY) else { return Ok(()) };
-        normalised.map_err(refused)?;
-        Err(refused(StageError::NotFinite { id: id as u32, score: scores[id] }))
+        let scan = passes::scan(scores, &mut self.row_max);
+        let bad = (scan.nan || scan.max == f32::INFINITY)
+            .then(|| visits::first_not_below(scores, f32::INFINITY));
+        if let Some(bad) = bad.flatten() {
+            let here = StageError::NotFinite { id: bad as u32, score: scores[bad] };
+            self.scores.truncate(start);
+            return Err(refused(normaliser.err().unwrap_or(here)));
+        }
+        self.block_max.extend_from_slice(&self.row_max);
+        Ok(())
     }
 
     /// Lets the beams go on as the search has decided.
@@ -141,6 +196,54 @@ impl BeamRows {
             beam.memory.accept(&Accepted { token, probability: f64::NAN });
             self.beams.push(beam);
         }
+    }
+}
+
+impl<'r> From<&'r BeamRows> for ScoreRows<'r> {
+    fn from(rows: &'r BeamRows) -> Self {
+        Self { scores: &rows.scores, block_max: Some(&rows.block_max), row_len: rows.row_len }
+    }
+}
+
+impl<'r> From<&'r [f32]> for ScoreRows<'r> {
+    fn from(scores: &'r [f32]) -> Self {
+        Self { scores, block_max: None, row_len: 0 }
+    }
+}
+
+impl<'r> From<&'r Vec<f32>> for ScoreRows<'r> {
+    fn from(scores: &'r Vec<f32>) -> Self {
+        scores.as_slice().into()
+    }
+}
+
+impl<'r, const N: usize> From<&'r [f32; N]> for ScoreRows<'r> {
+    fn from(scores: &'r [f32; N]) -> Self {
+        scores.as_slice().into()
+    }
+}
+
+impl<'r> ScoreRows<'r> {
+    /// The scores of a row, and their block maxima if they are known.
+    pub(super) fn row(self, row: usize, vocab_size: usize) -> (&'r [f32], Option<&'r [f32]>) {
+        let part = |all: &'r [f32], len: usize| &all[row * len..][..len];
+        let known = self.block_max.filter(|_| self.row_len == vocab_size);
+        let block_max = known.map(|all| part(all, passes::blocks_for(vocab_size)));
+        (part(self.scores, vocab_size), block_max)
+    }
+
+    /// Whether a score of a row is above `floor`.
+    pub(super) fn any_above(self, floor: f32, row: usize, vocab_size: usize) -> bool {
+        let (scores, block_max) = self.row(row, vocab_size);
+        block_max.unwrap_or(scores).iter().any(|&score| score > floor)
+    }
+
+    /// The place of the first score that is NaN or +∞.
+    pub(super) fn first_bad(self) -> Option<usize> {
+        if self.block_max.is_some() {
+            return None;
+        }
+        visits::first_not_below(self.scores, f32::INFINITY)
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod drawn;
 mod refused;
+mod rows;
 
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -37,7 +39,7 @@ fn search(table: &Table, pipeline: &Pipeline, settings: &BeamSettings) -> Vec<Hy
         let full = search.length() + 1 == settings.max_new_tokens;
         let ends = |token| settings.eos_token_ids.contains(&token);
         let next = search
-            .advance(rows.scores(), |_, token| (ends(token) || full).then(|| ends(token)))
+            .advance(&rows, |_, token| (ends(token) || full).then(|| ends(token)))
             .expect("a possible step");
         rows.reorder(&next);
     }
@@ -334,8 +336,7 @@ fn prompts_together_are_prompts_one_by_one() {
             rows.push(beam, &table[last], &pipeline, settings.key, &mut workspace).expect("a row");
         }
         let full = search.length() + 1 == 6;
-        let next =
-            search.advance(rows.scores(), |_, t| (t == 5 || full).then_some(t)).expect("a step");
+        let next = search.advance(&*rows, |_, t| (t == 5 || full).then_some(t)).expect("a step");
         rows.reorder(&next);
     };
     let mut together: Vec<_> = starts.iter().map(fresh).collect();
@@ -381,8 +382,7 @@ fn the_tree_says_what_became_of_each_candidate() {
                 .expect("a row");
         }
         let full = search.length() + 1 == 5;
-        let next =
-            search.advance(rows.scores(), |_, t| (t == 4 || full).then_some(t)).expect("a step");
+        let next = search.advance(&rows, |_, t| (t == 4 || full).then_some(t)).expect("a step");
         rows.reorder(&next);
     }
     let tree = search.tree();
