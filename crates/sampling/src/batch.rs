@@ -36,9 +36,10 @@ impl From<&Selection<'_>> for Choice {
 impl Pipeline {
     /// One token for each row, each with the history, memory and key of its own step.
     ///
-    /// With the `std` feature the rows are shared out over one thread per workspace, otherwise
-    /// the first workspace serves them all. A row yields the token it would yield alone, whatever
-    /// its neighbours and the number of workspaces are; a row that is refused is refused alone.
+    /// With the `std` feature there is a thread for each workspace, which takes the next row when it is
+    /// done with one; otherwise the first workspace serves them all. A row yields the token it would
+    /// yield alone, whatever its neighbours and the number of workspaces are; a row that is refused is
+    /// refused alone.
     ///
     /// ```
     /// use taper_sampling::*;
@@ -61,10 +62,7 @@ impl Pipeline {
         rows: &[(L, Step<'_>)],
         workspaces: &mut [Workspace],
     ) -> Vec<Result<Choice, SelectError>> {
-        if workspaces.is_empty() {
-            return rows.iter().map(|_| Err(SelectError::NoWorkspace)).collect();
-        }
-        let mut choices = Vec::with_capacity(rows.len());
+        let mut choices: Vec<_> = rows.iter().map(|_| Err(SelectError::NoWorkspace)).collect();
         self.fill(rows, workspaces, &mut choices);
         choices
     }
@@ -74,26 +72,26 @@ impl Pipeline {
         &self,
         rows: &[(L, Step<'_>)],
         workspaces: &mut [Workspace],
-        choices: &mut Vec<Result<Choice, SelectError>>,
+        choices: &mut [Result<Choice, SelectError>],
     ) {
-        let each = rows.len().div_ceil(workspaces.len()).max(1);
-        std::thread::scope(|scope| {
-            let mut parts = rows.chunks(each).zip(workspaces);
-            // The caller's thread takes the first part; a batch of one starts no thread.
-            let own = parts.next();
-            let others: Vec<_> = parts
-                .map(|(rows, workspace)| scope.spawn(|| self.select_each(rows, workspace)))
-                .collect();
-            if let Some((rows, workspace)) = own {
-                choices.extend(self.select_each(rows, workspace));
+        // A core may be slower than another, or busy: whoever is done takes the next row.
+        let left = std::sync::Mutex::new(rows.iter().zip(choices));
+        let next = || left.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+        let work = |workspace: &mut Workspace| {
+            while let Some((row, choice)) = next() {
+                *choice = self.select_one(row, workspace);
             }
-            for other in others {
-                match other.join() {
-                    Ok(part) => choices.extend(part),
-                    Err(panic) => std::panic::resume_unwind(panic),
+        };
+        // The caller's thread is one of them; a batch of one starts no other.
+        let threads = workspaces.len().min(rows.len());
+        if let Some((own, others)) = workspaces[..threads].split_first_mut() {
+            std::thread::scope(|scope| {
+                for workspace in others {
+                    scope.spawn(|| work(workspace));
                 }
-            }
-        });
+                work(own);
+            });
+        }
     }
 
     #[cfg(not(feature = "std"))]
@@ -101,22 +99,20 @@ impl Pipeline {
         &self,
         rows: &[(L, Step<'_>)],
         workspaces: &mut [Workspace],
-        choices: &mut Vec<Result<Choice, SelectError>>,
+        choices: &mut [Result<Choice, SelectError>],
     ) {
-        choices.extend(self.select_each(rows, &mut workspaces[0]));
+        let Some(workspace) = workspaces.first_mut() else { return };
+        for (row, choice) in rows.iter().zip(choices) {
+            *choice = self.select_one(row, workspace);
+        }
     }
 
-    fn select_each<'r, L: Into<Logits<'r>> + Copy>(
+    fn select_one<'r, L: Into<Logits<'r>> + Copy>(
         &self,
-        rows: &[(L, Step<'_>)],
+        (row, step): &(L, Step<'_>),
         workspace: &mut Workspace,
-    ) -> Vec<Result<Choice, SelectError>> {
-        rows.iter()
-            .map(|(row, step)| {
-                self.select_from((*row).into(), step, workspace)
-                    .map(|selection| Choice::from(&selection))
-            })
-            .collect()
+    ) -> Result<Choice, SelectError> {
+        self.select_from((*row).into(), step, workspace).map(|selection| Choice::from(&selection))
     }
 }
 
@@ -139,7 +135,9 @@ mod tests {
             .zip(&rows)
             .map(|(i, row)| (row.as_slice(), Step::new(DrawKey::new(1).stream(i)).ask(ask)))
             .collect();
-        let alone = pipeline.select_each(&batch, &mut Workspace::new(50));
+        let mut workspace = Workspace::new(50);
+        let alone: Vec<_> =
+            batch.iter().map(|row| pipeline.select_one(row, &mut workspace)).collect();
         let text = |choices: &[Result<Choice, SelectError>]| alloc::format!("{choices:?}");
         for threads in [1, 2, 5, 20] {
             let mut workspaces: Vec<_> = (0..threads).map(|_| Workspace::new(50)).collect();
