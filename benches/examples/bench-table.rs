@@ -15,16 +15,15 @@ const HEAD: &str = "# Benchmarks
 Made by
 
 ```sh
-rm -rf target/criterion && cargo bench -p taper-benches --bench sampler
+rm -rf target/criterion target/rounds && cargo bench -p taper-benches --bench sampler
 cargo run -p taper-benches --example bench-table -- rows && benches/peers/run
-for run in run2 run3 run4; do cargo bench -p taper-benches --bench sampler -- --save-baseline=$run '(taper|floor)'; done
-cargo bench -p taper-benches --bench sampler -- --save-baseline=run5 && benches/peers/run
 cargo run -p taper-benches --example bench-table
 ```
 
-from the fastest sample of each. The machine is shared, and whole seconds of it pass at half the speed: so a ratio to a floor is
-taken within each of the five runs, and the median of those is here. A time is the best of all. Peers are compared by the best of
-two runs with the best of ours, which may be off by a fifth; llama.cpp and transformers were timed on the same rows. One row is
+The machine is shared, and whole seconds of it pass at half the speed. So contenders take turns, of a tenth of a millisecond or a
+call; a ratio is taken within each round of turns, and the median of those is here. A time is that of criterion's fastest sample.
+llama.cpp and transformers, which are other programs, were timed on the same rows and are compared by the fastest samples, which
+may be off by a fifth. One row is
 decoded over and over and stays in the cache, except where said. Inputs: `flat` is a
 standard normal, `peaked` has 200 spikes like a trained model's row, `ties` is `flat` rounded to bf16. What is timed is
 `benches/benches/sampler`, how it works is [speed.md](speed.md).

@@ -3,6 +3,7 @@
 mod floors;
 mod goals;
 mod inputs;
+pub mod rounds;
 pub mod table;
 
 pub use floors::{log_softmax_pass, max_pass, sum_exp_pass, vector_unit};

@@ -1,5 +1,5 @@
-//! The table of ratios, from the times that criterion leaves in `target/criterion` and those that the
-//! scripts in `peers/` leave in `target/peers`.
+//! The table of ratios, from the rounds in `target/rounds`, the times that criterion leaves in
+//! `target/criterion`, and those that the scripts in `peers/` leave in `target/peers`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::{GOALS, Goal, PEER_GOALS, SIZES};
+use crate::{GOALS, Goal, PEER_GOALS, SIZES, rounds};
 
 /// The size at which the goals are.
 const MIDDLE: &str = "128k";
@@ -26,11 +26,11 @@ const PEERS: [(&str, &str); 6] = [
 /// Times in nanoseconds.
 #[derive(Debug, Default)]
 pub struct Times {
-    /// By run, and by `group/contender/input/size`: a call in the fastest of criterion's samples. On a
-    /// machine that is shared, or whose clock changes, medians compare the neighbours.
-    runs: BTreeMap<String, BTreeMap<String, f64>>,
-    /// The same of all runs.
+    /// By `group/contender/input/size`: a call in the fastest of criterion's samples. On a machine that is
+    /// shared, or whose clock changes, medians compare the neighbours.
     best: BTreeMap<String, f64>,
+    /// Where the rounds are.
+    rounds: PathBuf,
     /// What the scripts say they timed.
     versions: Vec<String>,
 }
@@ -41,10 +41,19 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(here, PathBuf::from)
 }
 
-/// The times of the last run that was not saved under a name, which criterion calls `base`, and of those that
-/// were saved under names like `run2`.
+/// Where the benches leave their rounds.
+pub fn rounds_folder() -> PathBuf {
+    target().join("rounds")
+}
+
+/// The race of ours with the peers that run in the same program.
+pub fn peers_race(group: &str) -> String {
+    format!("{group}_peers")
+}
+
+/// The times of the last run that was not saved under a name, which criterion calls `base`.
 pub fn default_times() -> Times {
-    let mut times = Times::default();
+    let mut times = Times { rounds: rounds_folder(), ..Times::default() };
     // Benches that were not run are missing in the table; so are peers.
     let _ = times.read_criterion(&target().join("criterion"), 4);
     let _ = times.read_scripts(&target().join("peers"));
@@ -53,8 +62,7 @@ pub fn default_times() -> Times {
 
 impl Times {
     fn read_criterion(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
-        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name == "base" || name.starts_with("run") {
+        if folder.file_name().is_some_and(|name| name == "base") {
             let bench = json(&folder.join("benchmark.json"))?;
             let sample = json(&folder.join("sample.json"))?;
             let id = ["group_id", "function_id", "value_str"].map(|key| bench[key].as_str());
@@ -64,10 +72,7 @@ impl Times {
             if let ([Some(group), Some(contender), Some(input)], Some(best)) =
                 (id, each.min_by(f64::total_cmp))
             {
-                let bench = format!("{group}/{contender}/{input}");
-                self.runs.entry(name.to_string()).or_default().insert(bench.clone(), best);
-                let so_far = self.best.entry(bench).or_insert(best);
-                *so_far = so_far.min(best);
+                self.best.insert(format!("{group}/{contender}/{input}"), best);
             }
         } else if depth > 0 {
             for entry in std::fs::read_dir(folder)? {
@@ -104,24 +109,21 @@ impl Times {
         self.at(group, "taper", input, MIDDLE)
     }
 
-    /// The median over the runs of `(ours − less) / over`, at the middle size: whatever slows a run slows
-    /// both.
-    fn ratio(&self, group: &str, less: Option<&str>, over: &str, input: &str) -> Option<f64> {
-        let of = |times: &BTreeMap<String, f64>| {
-            let at = |contender: &str| {
-                times.get(&format!("{group}/{contender}/{input}/{MIDDLE}")).copied()
-            };
-            let less = match less {
-                Some(less) => at(less)?,
-                None => 0.0,
-            };
-            Some((at("taper")? - less) / at(over)?)
-        };
-        let mut ratios: Vec<f64> = self.runs.values().filter_map(of).collect();
-        ratios.sort_by(f64::total_cmp);
-        let middle = ratios.len() / 2;
-        let upper = *ratios.get(middle)?;
-        Some(if ratios.len() % 2 == 1 { upper } else { f64::midpoint(ratios[middle - 1], upper) })
+    /// The median over the rounds of a race of `(of − less) / over`, at the middle size.
+    fn ratio(
+        &self,
+        race: &str,
+        of: &str,
+        less: Option<&str>,
+        over: &str,
+        input: &str,
+    ) -> Option<f64> {
+        let rounds = rounds::read(&self.rounds, race, &format!("{input}/{MIDDLE}"))?;
+        rounds::ratio(&rounds, of, less, over)
+    }
+
+    fn ratio_to_floor(&self, group: &str, floor: &str, input: &str) -> Option<f64> {
+        self.ratio(group, "taper", None, floor, input)
     }
 }
 
@@ -131,7 +133,7 @@ fn json(path: &Path) -> io::Result<Value> {
 
 /// The ratio that a goal is about.
 fn measured(times: &Times, goal: &Goal, input: &str) -> Option<f64> {
-    Some(times.ratio(goal.group, goal.less, goal.over, input)? / goal.times)
+    Some(times.ratio(goal.group, "taper", goal.less, goal.over, input)? / goal.times)
 }
 
 /// The table in Markdown.
@@ -157,7 +159,7 @@ fn floors(times: &Times) -> String {
     let groups = GOALS.iter().map(|goal| goal.group).chain(["llama_cpp_default", "dry"]);
     for (group, input) in groups.flat_map(|group| INPUTS.map(|input| (group, input))) {
         let Some(ours) = times.ours(group, input) else { continue };
-        let floor = |name| times.ratio(group, None, name, input);
+        let floor = |name| times.ratio_to_floor(group, name, input);
         let goal = goal_of(group);
         let ratio = goal.and_then(|goal| measured(times, goal, input));
         let verdict = match (goal, ratio) {
@@ -190,7 +192,8 @@ fn peers(times: &Times) -> String {
     for (group, input) in groups.flat_map(|group| INPUTS.map(|input| (group, input))) {
         let Some(ours) = times.ours(group, input) else { continue };
         let ratios = PEERS.map(|(peer, _)| {
-            let ratio = times.at(group, peer, input, MIDDLE)? / ours;
+            let together = times.ratio(&peers_race(group), peer, None, "taper", input);
+            let ratio = together.or_else(|| Some(times.at(group, peer, input, MIDDLE)? / ours))?;
             let is = |goal: &&crate::PeerGoal| {
                 goal.group == group
                     && goal.peer == peer
@@ -242,7 +245,7 @@ fn cold(times: &Times) -> String {
         let group = format!("cold_{}", goal.group);
         for input in INPUTS {
             let Some(ours) = times.ours(&group, input) else { continue };
-            let floor = |name| times.ratio(&group, None, name, input);
+            let floor = |name| times.ratio_to_floor(&group, name, input);
             let _ = writeln!(
                 text,
                 "| {} | {input} | {} | {} | {} | {} |",
@@ -290,28 +293,4 @@ fn number(ratio: Option<f64>) -> String {
 
 fn microseconds(time: Option<f64>) -> String {
     time.map_or_else(String::new, |time| format!("{} µs", number(Some(time / 1000.0))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The second run is four times as slow, and the fastest of ours is not in the run of the fastest floor.
-    #[test]
-    fn a_ratio_is_taken_within_a_run_and_the_median_of_the_runs() {
-        let mut times = Times::default();
-        for (run, ours, bare, floor) in
-            [("base", 10.0, 5.0, 5.0), ("run2", 40.0, 4.0, 10.0), ("run3", 12.0, 8.0, 4.0)]
-        {
-            let times = times.runs.entry(run.to_string()).or_default();
-            for (contender, time) in [("taper", ours), ("bare", bare), ("floor", floor)] {
-                times.insert(format!("group/{contender}/flat/{MIDDLE}"), time);
-            }
-        }
-        assert_eq!(times.ratio("group", None, "floor", "flat"), Some(3.0));
-        assert_eq!(times.ratio("group", Some("bare"), "floor", "flat"), Some(1.0));
-        assert_eq!(times.ratio("group", None, "other", "flat"), None);
-        times.runs.remove("base");
-        assert_eq!(times.ratio("group", None, "floor", "flat"), Some(3.5));
-    }
 }

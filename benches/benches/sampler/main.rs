@@ -7,7 +7,7 @@
 //!
 //! A bench is called `group/contender/input/size`. One row is decoded over and over and stays in the
 //! cache (0.5 MB at the middle size), except in the groups `cold_*` and `batch_64_rows`, which go
-//! through 64 rows. Every contender's answer is checked before it is timed. The reference and the
+//! through 64 rows. Ratios are of rounds in which the contenders take turns. Every contender's answer is checked before it is timed. The reference and the
 //! peers run at the middle size alone, where the goals are.
 
 mod peers;
@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode};
+use taper_benches::rounds::{self, Contender};
 use taper_benches::{Input, SIZES, inputs, max_pass, sum_exp_pass, table, text};
 use taper_sampling::reference::List;
 use taper_sampling::{DrawKey, Draws, Step, Workspace};
@@ -27,6 +28,8 @@ use settings::{Setting, settings};
 
 const KEY: DrawKey = DrawKey::new(7);
 const MIDDLE: &str = "128k";
+/// How long contenders take turns.
+const RACE: Duration = Duration::from_secs(1);
 
 /// Criterion, and which size is on.
 struct Bench<'c> {
@@ -57,6 +60,36 @@ impl Contenders<'_> {
         let mut call = call;
         self.group.bench_function(BenchmarkId::new(contender, &self.input), |b| b.iter(&mut call));
     }
+
+    /// Times each by itself, as criterion does, and then all of them in turn: the ratios are of that.
+    fn time_and_race(&mut self, name: &str, mut contenders: Vec<Contender<'_>>) {
+        for (contender, call) in &mut contenders {
+            self.time(contender, call);
+        }
+        self.race(name, &mut contenders);
+    }
+
+    fn race(&mut self, name: &str, contenders: &mut [Contender<'_>]) {
+        if timing() {
+            let rounds = rounds::in_turn(contenders, RACE);
+            let folder = table::rounds_folder();
+            rounds::write(&folder, name, &self.input, &rounds).expect("a folder to write to");
+        }
+    }
+}
+
+/// A contender of a race.
+fn contender<'f, R: 'f>(name: &'static str, mut call: impl FnMut() -> R + 'f) -> Contender<'f> {
+    let call = move || {
+        black_box(call());
+    };
+    (name, Box::new(call))
+}
+
+/// Whether times are asked for: not a list of the benches, nor whether they run.
+fn timing() -> bool {
+    let asked = |flag: &str| std::env::args().any(|argument| argument == flag);
+    asked("--bench") && !asked("--test") && !asked("--list")
 }
 
 /// Whether the group is asked for, as far as can be told before criterion looks: its answers need not
@@ -78,16 +111,15 @@ fn main() {
         .nresamples(1001)
         .without_plots()
         .configure_from_args();
-    let asked = |flag: &str| std::env::args().any(|argument| argument == flag);
     for (vocab_size, size) in SIZES {
         // One size shows whether the benches run.
-        if asked("--test") && size != MIDDLE {
+        if std::env::args().any(|argument| argument == "--test") && size != MIDDLE {
             continue;
         }
         sized(&mut Bench { criterion: &mut criterion, size }, vocab_size);
     }
     criterion.final_summary();
-    if asked("--bench") && !asked("--test") && !asked("--list") {
+    if timing() {
         match table::table(&table::default_times()) {
             Ok(table) => println!("{table}"),
             Err(error) => eprintln!("no table: {error}"),
@@ -131,26 +163,37 @@ fn one_setting(bench: &mut Bench<'_>, setting: &Setting, input: &Input, text: &[
     check_setting(setting, row, text, &mut workspace);
     let middle = bench.size == MIDDLE;
 
-    let mut group = bench.group(setting.group, input.name);
-    group.time("taper", || {
-        setting.pipeline.select(black_box(row), &step, &mut workspace).map(|chosen| chosen.token)
-    });
     let max = max_pass(row);
-    group.time("floor_max", || max_pass(black_box(row)));
-    group.time("floor_sum_exp", || sum_exp_pass(black_box(row), max));
+    let (cuts, mut other) = (settings::top_k50_top_p09(), Workspace::new(row.len()));
+    let mut race = vec![
+        contender("taper", || {
+            setting.pipeline.select(black_box(row), &step, &mut workspace).map(|one| one.token)
+        }),
+        contender("floor_max", || max_pass(black_box(row))),
+        contender("floor_sum_exp", || sum_exp_pass(black_box(row), max)),
+    ];
     if setting.group == "hf_chat" {
-        let cuts = settings::top_k50_top_p09();
-        group.time("floor_top_k50_top_p09", || {
-            cuts.select(black_box(row), &step, &mut workspace).map(|chosen| chosen.token)
-        });
+        race.push(contender("floor_top_k50_top_p09", || {
+            cuts.select(black_box(row), &step, &mut other).map(|one| one.token)
+        }));
     }
+    let mut group = bench.group(setting.group, input.name);
+    group.time_and_race(setting.group, race);
     if middle {
         let draws = Draws::new(KEY);
-        group.time("reference", || setting.naive_token(black_box(row), text, draws));
+        let mut race =
+            vec![contender("reference", || setting.naive_token(black_box(row), text, draws))];
         for mut peer in peers::peers(setting.group, row, text) {
             check_peer(setting, &mut peer, row, text);
-            group.time(peer.name, || (peer.step)());
+            race.push(contender(peer.name, move || (peer.step)()));
         }
+        for (peer, call) in &mut race {
+            group.time(peer, call);
+        }
+        race.push(contender("taper", || {
+            setting.pipeline.select(black_box(row), &step, &mut other).map(|one| one.token)
+        }));
+        group.race(&table::peers_race(setting.group), &mut race);
     }
 }
 

@@ -8,7 +8,7 @@ use taper_sampling::search::{BeamRows, BeamSearch, BeamSettings};
 use taper_sampling::*;
 
 use crate::settings::{Setting, settings, top_k50_top_p09};
-use crate::{Bench, check_setting, wants};
+use crate::{Bench, check_setting, contender, wants};
 
 const KEY: DrawKey = DrawKey::new(7);
 const WIDTH: usize = 8;
@@ -50,15 +50,17 @@ fn asked(
         assert!((logprob - (f64::from(row[token as usize]) - norm.ln())).abs() < 1e-5);
         assert_eq!(rank, 1 + row.iter().enumerate().filter(|&place| first(place)).count());
     }
-    let max = max_pass(row);
-    let mut group = bench.group(group, input.name);
-    group.time("taper", || {
-        pipeline.select(black_box(row), &step, &mut workspace).map(|chosen| chosen.token)
-    });
-    group.time("taper_bare", || {
-        pipeline.select(black_box(row), &bare, &mut workspace).map(|chosen| chosen.token)
-    });
-    group.time("floor_sum_exp", || sum_exp_pass(black_box(row), max));
+    let (max, mut other) = (max_pass(row), Workspace::new(row.len()));
+    let race = vec![
+        contender("taper", || {
+            pipeline.select(black_box(row), &step, &mut workspace).map(|chosen| chosen.token)
+        }),
+        contender("taper_bare", || {
+            pipeline.select(black_box(row), &bare, &mut other).map(|chosen| chosen.token)
+        }),
+        contender("floor_sum_exp", || sum_exp_pass(black_box(row), max)),
+    ];
+    bench.group(group, input.name).time_and_race(group, race);
 }
 
 /// A step of eight beams from logits: log-softmax, the rows, the search. Every step is given the same
@@ -90,15 +92,17 @@ pub(crate) fn beam_step(bench: &mut Bench<'_>, input: &Input) {
     let mut out = vec![0.0; vocab_size];
     let top_k = Pipeline::draw().then(TopK::new(2 * WIDTH).expect("in range"));
     let mut other = Workspace::new(vocab_size);
-    let mut group = bench.group("beam_step", input.name);
-    group.time("taper", || step(&mut search));
-    group.time("floor_log_softmax_top_k", || {
-        for row in &rows {
-            log_softmax_pass(black_box(row), &mut out);
-            let chosen = top_k.select(&out, &Step::new(KEY), &mut other).map(|chosen| chosen.token);
-            black_box(chosen).expect("a clean row");
-        }
-    });
+    let race = vec![
+        contender("taper", || step(&mut search)),
+        contender("floor_log_softmax_top_k", || {
+            for row in &rows {
+                log_softmax_pass(black_box(row), &mut out);
+                let chosen = top_k.select(&out, &Step::new(KEY), &mut other).map(|one| one.token);
+                black_box(chosen).expect("a clean row");
+            }
+        }),
+    ];
+    bench.group("beam_step", input.name).time_and_race("beam_step", race);
 }
 
 /// All continuations of all beams, sorted.
@@ -141,14 +145,17 @@ pub(crate) fn batch_64_rows(bench: &mut Bench<'_>, input: &Input) {
     let one_by_one: Vec<_> = steps.iter().map(|step| alone(step, &mut workspaces[0])).collect();
     assert_eq!(together, one_by_one);
 
-    let mut group = bench.group("batch_64_rows", input.name);
-    group.time("taper", || pipeline.select_batch(black_box(&steps), &mut workspaces));
     // Divided by the cores, so that it is the floor: a whole pass over the rows takes `cores` calls.
     let mut parts = steps.chunks(steps.len().div_ceil(cores)).cycle();
-    group.time("floor_singles_per_core", || {
-        let part = parts.next().expect("a cycle").iter();
-        part.map(|step| alone(step, &mut workspaces[0])).fold(0, u32::wrapping_add)
-    });
+    let mut single = Workspace::new(input.row.len());
+    let race = vec![
+        contender("taper", || pipeline.select_batch(black_box(&steps), &mut workspaces)),
+        contender("floor_singles_per_core", || {
+            let part = parts.next().expect("a cycle").iter();
+            part.map(|step| alone(step, &mut single)).fold(0, u32::wrapping_add)
+        }),
+    ];
+    bench.group("batch_64_rows", input.name).time_and_race("batch_64_rows", race);
 }
 
 /// Rows out of the cache: 64 of them, 32 MB at the middle size, one after the other.
@@ -168,14 +175,20 @@ pub(crate) fn cold(bench: &mut Bench<'_>, input: &Input) {
     let mut workspace = Workspace::new(input.row.len());
     for (group, setting) in settings {
         check_setting(setting, &rows[1], &[], &mut workspace);
-        let mut group = bench.group(&group, input.name);
-        let mut next = rows.iter().cycle();
-        let mut row = || black_box(next.next().expect("a cycle").as_slice());
-        group.time("taper", || {
-            setting.pipeline.select(row(), &Step::new(KEY), &mut workspace).map(|one| one.token)
+        // Each begins elsewhere, so that none finds the rows of the one before in the cache.
+        let [mut first, mut second, mut third] = [0, 21, 42].map(|place| {
+            let mut next = rows.iter().cycle().skip(place);
+            move || black_box(next.next().expect("a cycle").as_slice())
         });
-        group.time("floor_max", || max_pass(row()));
-        group.time("floor_sum_exp", || sum_exp_pass(row(), max));
+        let race = vec![
+            contender("taper", || {
+                let step = Step::new(KEY);
+                setting.pipeline.select(first(), &step, &mut workspace).map(|one| one.token)
+            }),
+            contender("floor_max", || max_pass(second())),
+            contender("floor_sum_exp", || sum_exp_pass(third(), max)),
+        ];
+        bench.group(&group, input.name).time_and_race(&group, race);
     }
 }
 
