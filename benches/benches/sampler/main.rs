@@ -70,7 +70,8 @@ impl Contenders<'_> {
     }
 
     fn race(&mut self, name: &str, contenders: &mut [Contender<'_>]) {
-        if timing() {
+        // Nobody knows whom a pattern asks for.
+        if timing() && filter().is_some() {
             let rounds = rounds::in_turn(contenders, RACE);
             let folder = table::rounds_folder();
             rounds::write(&folder, name, &self.input, &rounds).expect("a folder to write to");
@@ -92,15 +93,19 @@ fn timing() -> bool {
     asked("--bench") && !asked("--test") && !asked("--list")
 }
 
+/// The name of a group, or a part of it, in criterion's filter; `None` if that is a pattern.
+fn filter() -> Option<String> {
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let filter = filter.unwrap_or_default();
+    let name = filter.split('/').next().unwrap_or_default();
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    plain.then(|| name.to_string())
+}
+
 /// Whether the group is asked for, as far as can be told before criterion looks: its answers need not
 /// be checked otherwise.
 fn wants(group: &str) -> bool {
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    filter.is_none_or(|filter| {
-        let name = filter.split('/').next().unwrap_or_default();
-        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        !plain || group.contains(name)
-    })
+    filter().is_none_or(|name| group.contains(&name))
 }
 
 fn main() {

@@ -9,6 +9,8 @@ use super::{Mass, vectorised};
 pub(crate) const LANES: usize = 16;
 /// Rows of lanes in a chunk; a block is one lane of one chunk.
 pub(crate) const ROWS: usize = 64;
+/// Rows of lanes that are compared with each other before one is with what was found, which is a chain.
+const SIDE: usize = 8;
 /// Consecutive values that share their block maxima, and whose masses are added up together.
 pub(crate) const CHUNK: usize = LANES * ROWS;
 
@@ -54,10 +56,10 @@ pub(crate) fn scan(values: &[f32], block_max: &mut Vec<f32>) -> Scan {
         || {
             let (mut top, mut nan) = ([f32::NEG_INFINITY; LANES], [0_u32; LANES]);
             for chunk in values.chunks(CHUNK) {
-                let (quads, rest) = chunk.as_chunks::<{ 4 * LANES }>();
-                let mut max = largest(quads, &mut nan);
+                let (parts, rest) = chunk.as_chunks::<{ SIDE * LANES }>();
+                let mut max = largest(parts, &mut nan);
                 if !rest.is_empty() {
-                    let mut last = [[f32::NEG_INFINITY; 4 * LANES]];
+                    let mut last = [[f32::NEG_INFINITY; SIDE * LANES]];
                     last[0][..rest.len()].copy_from_slice(rest);
                     let last = largest(&last, &mut nan);
                     for lane in 0..LANES {
@@ -85,18 +87,20 @@ pub(crate) fn chunk_maxima(chunk: &[f32; CHUNK]) -> [f32; LANES] {
 
 /// The largest of each lane.
 #[inline(always)]
-fn largest(quads: &[[f32; 4 * LANES]], nan: &mut [u32; LANES]) -> [f32; LANES] {
+fn largest(parts: &[[f32; SIDE * LANES]], nan: &mut [u32; LANES]) -> [f32; LANES] {
     let mut max = [f32::NEG_INFINITY; LANES];
     let mut bad = *nan;
-    for quad in quads {
+    for part in parts {
         for lane in 0..LANES {
-            let (a, b) = (quad[lane], quad[LANES + lane]);
-            let (c, d) = (quad[2 * LANES + lane], quad[3 * LANES + lane]);
-            let ab = if b > a { b } else { a };
-            let cd = if d > c { d } else { c };
-            let abcd = if cd > ab { cd } else { ab };
-            max[lane] = if abcd > max[lane] { abcd } else { max[lane] };
-            bad[lane] |= u32::from(a.is_nan() | b.is_nan() | c.is_nan() | d.is_nan());
+            let of = |row: usize| part[row * LANES + lane];
+            let larger = |a: f32, b: f32| if b > a { b } else { a };
+            let four = |r: usize| larger(larger(of(r), of(r + 1)), larger(of(r + 2), of(r + 3)));
+            max[lane] = larger(larger(four(0), four(4)), max[lane]);
+            let mut nan = false;
+            for row in 0..SIDE {
+                nan |= of(row).is_nan();
+            }
+            bad[lane] |= u32::from(nan);
         }
     }
     *nan = bad;

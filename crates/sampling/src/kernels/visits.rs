@@ -70,7 +70,10 @@ pub(crate) fn first_from(values: &[f32], block_max: Option<&[f32]>, floor: f32) 
         || {
             let mut chunks = reaching(values, block_max, floor);
             chunks.find_map(|(first, chunk)| {
-                let place = chunk.iter().position(|&x| x >= floor)?;
+                let parts = (first..).step_by(4 * LANES).zip(chunk.chunks(4 * LANES));
+                let (first, part) =
+                    parts.into_iter().find(|(_, part)| any(part, |x| x >= floor))?;
+                let place = part.iter().position(|&x| x >= floor)?;
                 Some(first + place)
             })
         },
