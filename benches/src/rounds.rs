@@ -77,7 +77,7 @@ pub fn write(folder: &Path, group: &str, input: &str, rounds: &Rounds) -> io::Re
     std::fs::write(file, json!(rounds).to_string())
 }
 
-/// What [`write`] wrote; `None` if it did not.
+/// What [`write()`] wrote; `None` if it did not.
 pub fn read(folder: &Path, group: &str, input: &str) -> Option<Rounds> {
     let text = std::fs::read(path(folder, group, input)).ok()?;
     let rounds: BTreeMap<String, Vec<Value>> = serde_json::from_slice(&text).ok()?;
