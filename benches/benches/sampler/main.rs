@@ -7,8 +7,9 @@
 //!
 //! A bench is called `group/contender/input/size`. One row is decoded over and over and stays in the
 //! cache (0.5 MB at the middle size), except in the groups `cold_*` and `batch_64_rows`, which go
-//! through 64 rows. Ratios are of rounds in which the contenders take turns. Every contender's answer is checked before it is timed. The reference and the
-//! peers run at the middle size alone, where the goals are.
+//! through 64 rows. Ratios are of rounds in which the contenders take turns. Every contender's answer
+//! is checked before it is timed. The reference and the peers run at the middle size alone, where the
+//! goals are.
 
 mod peers;
 mod settings;

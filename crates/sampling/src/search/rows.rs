@@ -49,7 +49,7 @@ pub struct BeamRows {
     scores: Vec<f32>,
     /// Block maxima of the rows in `scores`, one row's after the other.
     block_max: Vec<f32>,
-    /// The length that all rows have; 0 if there are none, or of several lengths.
+    /// The length of the rows; 0 if they are of several lengths.
     row_len: usize,
     /// The log-probabilities of a row ahead of the stages, and block maxima of what they left.
     row: Vec<f32>,
@@ -125,6 +125,7 @@ impl BeamRows {
         let normaliser = Normaliser::of(&mut candidates).map_err(refused)?;
         self.note_length(logits.len());
         normaliser.map_onto(logits, &mut self.scores);
+        // The search for the best of an untouched row has left them.
         normaliser.map_onto(candidates.row_block_max().unwrap_or_default(), &mut self.block_max);
         Ok(())
     }
