@@ -9,8 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
 /// How long a contender is on at least, at its turn.
 const TURN: Duration = Duration::from_micros(100);
 
@@ -74,15 +72,13 @@ pub fn ratio(rounds: &Rounds, of: &str, less: Option<&str>, over: &str) -> Optio
 pub fn write(folder: &Path, group: &str, input: &str, rounds: &Rounds) -> io::Result<()> {
     let file = path(folder, group, input);
     std::fs::create_dir_all(folder)?;
-    std::fs::write(file, json!(rounds).to_string())
+    std::fs::write(file, serde_json::to_vec(rounds)?)
 }
 
 /// What [`write()`] wrote; `None` if it did not.
 pub fn read(folder: &Path, group: &str, input: &str) -> Option<Rounds> {
     let text = std::fs::read(path(folder, group, input)).ok()?;
-    let rounds: BTreeMap<String, Vec<Value>> = serde_json::from_slice(&text).ok()?;
-    let times = |list: Vec<Value>| list.iter().filter_map(Value::as_f64).collect();
-    Some(rounds.into_iter().map(|(name, list)| (name, times(list))).collect())
+    serde_json::from_slice(&text).ok()
 }
 
 /// `input` may name a size behind a slash.

@@ -279,12 +279,12 @@ impl<'r> Rows<'r> {
 
     /// What scores after a beam lie below, by block.
     pub(super) fn block_max(&self, row: usize) -> Option<&'r [f32]> {
-        self.scores.row(row, self.vocab_size).1
+        self.scores.block_max(row, self.vocab_size)
     }
 
     /// The scores after a beam, less what diversity asks for.
     pub(super) fn row(&self, row: usize) -> alloc::borrow::Cow<'r, [f32]> {
-        let scores = self.scores.row(row, self.vocab_size).0;
+        let scores = self.scores.row(row, self.vocab_size);
         if self.taken.is_empty() {
             return scores.into();
         }

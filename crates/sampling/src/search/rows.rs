@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::beam::Reorder;
 use super::log_probs::{self, Normaliser};
 use crate::ask::Step;
+use crate::candidates::Candidates;
 use crate::draws::DrawKey;
 use crate::history::History;
 use crate::kernels::{passes, visits};
@@ -46,13 +47,20 @@ use crate::workspace::Workspace;
 #[derive(Debug)]
 pub struct BeamRows {
     beams: Vec<Beam>,
+    made: Made,
+    /// The log-probabilities of a row ahead of the stages.
+    row: Vec<f32>,
+}
+
+/// The rows of a step so far, none with NaN or +∞ in it.
+#[derive(Debug, Default)]
+struct Made {
     scores: Vec<f32>,
-    /// Block maxima of the rows in `scores`, one row's after the other.
+    /// Block maxima of the rows, one row's after the other.
     block_max: Vec<f32>,
     /// The length of the rows; 0 if they are of several lengths.
     row_len: usize,
-    /// The log-probabilities of a row ahead of the stages, and block maxima of what they left.
-    row: Vec<f32>,
+    /// Block maxima of one row.
     row_max: Vec<f32>,
 }
 
@@ -78,9 +86,7 @@ impl BeamRows {
     /// The one beam that a search begins with.
     pub fn new(prompt: &[u32], pipeline: &Pipeline) -> Self {
         let beam = Beam { history: History::new(prompt), memory: pipeline.new_memory() };
-        let (scores, block_max) = (Vec::new(), Vec::new());
-        let (row, row_max) = (Vec::new(), Vec::new());
-        Self { beams: alloc::vec![beam], scores, block_max, row_len: 0, row, row_max }
+        Self { beams: alloc::vec![beam], made: Made::default(), row: Vec::new() }
     }
 
     /// The tokens of a beam.
@@ -90,13 +96,13 @@ impl BeamRows {
 
     /// The rows made since [`clear`](Self::clear): `[beams, vocab_size]`.
     pub fn scores(&self) -> &[f32] {
-        &self.scores
+        &self.made.scores
     }
 
     /// Begins the rows of a step.
     pub fn clear(&mut self) {
-        self.scores.clear();
-        self.block_max.clear();
+        self.made.scores.clear();
+        self.made.block_max.clear();
     }
 
     /// Makes the next row: the log-softmax of a beam's logits, through the stages of the pipeline.
@@ -118,35 +124,15 @@ impl BeamRows {
             let (row, workspace) = (logits.len(), workspace.vocab_size());
             return Err(SelectError::RowLength { row, workspace });
         }
-        if !pipeline.stages().is_empty() {
-            return self.push_staged(beam, logits, pipeline, key, workspace);
+        let mut whole = log_probs::whole(logits, &mut workspace.buffers);
+        let normaliser = Normaliser::of(&mut whole);
+        if pipeline.stages().is_empty() {
+            // The search for the best of an untouched row has left its block maxima.
+            let block_max = whole.row_block_max().unwrap_or_default();
+            self.made.push(normaliser.map_err(refused)?, logits, block_max);
+            return Ok(());
         }
-        let mut candidates = log_probs::whole(logits, &mut workspace.buffers);
-        let normaliser = Normaliser::of(&mut candidates).map_err(refused)?;
-        self.note_length(logits.len());
-        normaliser.map_onto(logits, &mut self.scores);
-        // The search for the best of an untouched row has left them.
-        normaliser.map_onto(candidates.row_block_max().unwrap_or_default(), &mut self.block_max);
-        Ok(())
-    }
-
-    /// To be called ahead of adding a row.
-    fn note_length(&mut self, row_len: usize) {
-        let alike = self.scores.is_empty() || self.row_len == row_len;
-        self.row_len = if alike { row_len } else { 0 };
-    }
-
-    fn push_staged(
-        &mut self,
-        beam: usize,
-        logits: &[f32],
-        pipeline: &Pipeline,
-        key: DrawKey,
-        workspace: &mut Workspace,
-    ) -> Result<(), SelectError> {
-        self.note_length(logits.len());
         self.row.clear();
-        let normaliser = Normaliser::of(&mut log_probs::whole(logits, &mut workspace.buffers));
         match normaliser {
             Ok(normaliser) => normaliser.map_onto(logits, &mut self.row),
             // A stage may mend it.
@@ -156,20 +142,9 @@ impl BeamRows {
         let key = key.step(history.generated().len() as u64).stream(beam as u64);
         let step = Step::new(key).history(history).memory(memory);
         let candidates = pipeline.process(&self.row, &step, workspace)?;
-        let start = self.scores.len();
-        self.scores.resize(start + logits.len(), f32::NEG_INFINITY);
-        let scores = &mut self.scores[start..];
-        candidates.scores_into(scores);
-        let scan = passes::scan(scores, &mut self.row_max);
-        let bad = (scan.nan || scan.max == f32::INFINITY)
-            .then(|| visits::first_not_below(scores, f32::INFINITY));
-        if let Some(bad) = bad.flatten() {
-            let here = StageError::NotFinite { id: bad as u32, score: scores[bad] };
-            self.scores.truncate(start);
-            return Err(refused(normaliser.err().unwrap_or(here)));
-        }
-        self.block_max.extend_from_slice(&self.row_max);
-        Ok(())
+        let pushed = self.made.push_processed(&candidates, logits.len());
+        // Logits that no stage mended are to blame, not what became of them.
+        pushed.map_err(|here| refused(normaliser.err().unwrap_or(here)))
     }
 
     /// Lets the beams go on as the search has decided.
@@ -200,9 +175,48 @@ impl BeamRows {
     }
 }
 
+impl Made {
+    /// The log-softmax of logits with these block maxima.
+    fn push(&mut self, normaliser: Normaliser, logits: &[f32], block_max: &[f32]) {
+        self.note_length(logits.len());
+        normaliser.map_onto(logits, &mut self.scores);
+        normaliser.map_onto(block_max, &mut self.block_max);
+    }
+
+    /// What the stages have left of a row. Refuses NaN and +∞, and nothing is added then.
+    fn push_processed(
+        &mut self,
+        candidates: &Candidates<'_>,
+        row_len: usize,
+    ) -> Result<(), StageError> {
+        self.note_length(row_len);
+        let start = self.scores.len();
+        self.scores.resize(start + row_len, f32::NEG_INFINITY);
+        let scores = &mut self.scores[start..];
+        candidates.scores_into(scores);
+        let scan = passes::scan(scores, &mut self.row_max);
+        if (scan.nan || scan.max == f32::INFINITY)
+            && let Some(bad) = visits::first_not_below(scores, f32::INFINITY)
+        {
+            let error = StageError::NotFinite { id: bad as u32, score: scores[bad] };
+            self.scores.truncate(start);
+            return Err(error);
+        }
+        self.block_max.extend_from_slice(&self.row_max);
+        Ok(())
+    }
+
+    /// To be called ahead of adding a row.
+    fn note_length(&mut self, row_len: usize) {
+        let alike = self.scores.is_empty() || self.row_len == row_len;
+        self.row_len = if alike { row_len } else { 0 };
+    }
+}
+
 impl<'r> From<&'r BeamRows> for ScoreRows<'r> {
     fn from(rows: &'r BeamRows) -> Self {
-        Self { scores: &rows.scores, block_max: Some(&rows.block_max), row_len: rows.row_len }
+        let Made { scores, block_max, row_len, .. } = &rows.made;
+        Self { scores, block_max: Some(block_max), row_len: *row_len }
     }
 }
 
@@ -225,18 +239,22 @@ impl<'r, const N: usize> From<&'r [f32; N]> for ScoreRows<'r> {
 }
 
 impl<'r> ScoreRows<'r> {
-    /// The scores of a row, and their block maxima if they are known.
-    pub(super) fn row(self, row: usize, vocab_size: usize) -> (&'r [f32], Option<&'r [f32]>) {
-        let part = |all: &'r [f32], len: usize| &all[row * len..][..len];
+    /// The scores of a row.
+    pub(super) fn row(self, row: usize, vocab_size: usize) -> &'r [f32] {
+        &self.scores[row * vocab_size..][..vocab_size]
+    }
+
+    /// The block maxima of a row, if they are known.
+    pub(super) fn block_max(self, row: usize, vocab_size: usize) -> Option<&'r [f32]> {
+        let blocks = passes::blocks_for(vocab_size);
         let known = self.block_max.filter(|_| self.row_len == vocab_size);
-        let block_max = known.map(|all| part(all, passes::blocks_for(vocab_size)));
-        (part(self.scores, vocab_size), block_max)
+        known.map(|all| &all[row * blocks..][..blocks])
     }
 
     /// Whether a score of a row is above `floor`.
     pub(super) fn any_above(self, floor: f32, row: usize, vocab_size: usize) -> bool {
-        let (scores, block_max) = self.row(row, vocab_size);
-        block_max.unwrap_or(scores).iter().any(|&score| score > floor)
+        let maxima = self.block_max(row, vocab_size).unwrap_or(self.row(row, vocab_size));
+        maxima.iter().any(|&score| score > floor)
     }
 
     /// The place of the first score that is NaN or +∞.
