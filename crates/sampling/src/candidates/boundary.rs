@@ -7,7 +7,8 @@ use crate::draws::Purpose;
 use crate::kernels::account::{Band, Zone};
 use crate::kernels::gather::gather;
 use crate::kernels::nth::nth;
-use crate::kernels::{Mass, passes, visits};
+use crate::kernels::tally::Tally;
+use crate::kernels::{Mass, visits};
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 
@@ -264,15 +265,18 @@ impl Candidates<'_> {
 
     /// Keeps the slots whose value is at least `lowest` and that pass `accept(id, value)`.
     pub(super) fn retain_from(&mut self, lowest: f32, mut accept: impl FnMut(u32, f32) -> bool) {
-        let before = if self.buffers.probe.is_on() { self.mass().ok() } else { None };
+        let watched = self.buffers.probe.is_on();
         let was = self.cache.best;
-        let super::Buffers { values, ids, block_max, spare, .. } = &mut *self.buffers;
+        let before = if watched { self.received(was) } else { None };
+        let super::Buffers { values, ids, block_max, spare, probe, .. } = &mut *self.buffers;
         if self.shape == Shape::List {
             let mut kept = 0;
             for slot in 0..ids.len() {
                 if values[slot] >= lowest && accept(ids[slot], values[slot]) {
                     (ids[kept], values[kept]) = (ids[slot], values[slot]);
                     kept += 1;
+                } else if watched {
+                    probe.mark(ids[slot]);
                 }
             }
             ids.truncate(kept);
@@ -290,19 +294,17 @@ impl Candidates<'_> {
             });
             core::mem::swap(values, spare);
             self.shape = Shape::List;
+            if watched {
+                probe.mark_all_but(ids);
+            }
         }
         self.cache = Cache { best: was, ..Cache::default() };
-        if let (Some(before), Some(best)) = (before, was) {
-            self.account(before, best);
+        if let Some(before) = before {
+            // Of the same weights, whether or not the best of them is left.
+            let after = Tally::of(self.values(), before.halvings);
+            self.buffers.probe.lose(Mass(before.mass.0 - after.mass.0), before.mass);
+            self.cache.tally = Some(after);
         }
-    }
-
-    /// Tells the probe what a cut took, in units of the best weight before it.
-    fn account(&mut self, before: Mass, best: Best) {
-        let after = passes::mass(self.values(), self.gaps(best));
-        let super::Buffers { ids, probe, .. } = &mut *self.buffers;
-        probe.lose(Mass(before.0 - after.0), before);
-        probe.mark_all_but(ids);
     }
 
     /// For a cut after which the best candidate may be gone: then nothing learnt about the set

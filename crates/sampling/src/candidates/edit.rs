@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::probe::Received;
 use super::{Cache, Candidates, Chunks, Shape};
-use crate::kernels::Mass;
+use crate::kernels::{Mass, visits};
 use crate::stage::StageError;
 use crate::ties::ArgmaxTies;
 
@@ -34,7 +35,7 @@ impl Candidates<'_> {
         self.carry_out_pending();
         self.divisor = temperature;
         (self.cache.mass, self.cache.chunks) = (None, Chunks::Unknown);
-        self.cache.weights = false;
+        (self.cache.weights, self.cache.tally) = (false, None);
         // The best value stays the best; its score is another, and may now overflow.
         let blocks = self.cache.blocks;
         if let Some(best) = self.cache.best.take() {
@@ -193,20 +194,18 @@ impl Candidates<'_> {
     /// Makes the scores writable. When somebody watches, keeps a copy of them, so that the account
     /// of what the edit banned is about what it received, whatever it did in between.
     fn begin_edit(&mut self) -> Option<Received> {
-        let watched = self.buffers.probe.is_on();
-        let received = if watched { self.received() } else { None };
-        self.own_values();
-        if watched {
+        self.settle();
+        let received = if self.buffers.probe.is_on() {
+            let best = self.top().ok();
             let super::Buffers { values, spare, .. } = &mut *self.buffers;
             spare.clear();
-            spare.extend_from_slice(values);
-        }
+            spare.extend_from_slice(if self.shape == Shape::Row { self.row } else { values });
+            self.received(best)
+        } else {
+            None
+        };
+        self.own_values();
         received
-    }
-
-    fn received(&mut self) -> Option<Received> {
-        let best = self.best().ok()?.score;
-        Some(Received { best, mass: self.mass().ok()? })
     }
 
     fn end_edit(&mut self, received: Option<Received>) {
@@ -214,27 +213,27 @@ impl Candidates<'_> {
         if !self.buffers.probe.is_on() {
             return;
         }
+        let super::Buffers { values, ids, spare, probe, .. } = &mut *self.buffers;
+        let listed = |old: f32| {
+            received.map_or(old > f32::NEG_INFINITY, |received| received.halvings.is_eligible(old))
+        };
         let mut banned = 0;
-        for slot in 0..self.len() {
-            let (old, new) = (self.buffers.spare[slot], self.buffers.values[slot]);
-            let id = self.id_at(slot);
-            if new > f32::NEG_INFINITY {
-                self.buffers.probe.unmark(id);
-            } else if old > f32::NEG_INFINITY && new == f32::NEG_INFINITY {
-                self.buffers.probe.mark(id);
-                let best = received.map_or(old, |received| received.best);
-                banned += Mass::of_weight(crate::kernels::weight(best - old)).0;
-            }
-        }
+        visits::visit_pairs(
+            (spare, values),
+            #[inline(always)]
+            |old, new| listed(old) != (new > f32::NEG_INFINITY),
+            |slot, old, new| {
+                let id = if self.shape == Shape::List { ids[slot] } else { slot as u32 };
+                if new > f32::NEG_INFINITY {
+                    probe.unmark(id);
+                } else if new == f32::NEG_INFINITY {
+                    probe.mark(id);
+                    banned += received.map_or(0, |received| received.halvings.mass_of(old).0);
+                }
+            },
+        );
         if let Some(received) = received {
-            self.buffers.probe.lose(Mass(banned), received.mass);
+            probe.lose(Mass(banned), received.mass);
         }
     }
-}
-
-/// The best score and the mass before an edit, if the scores had any.
-#[derive(Debug, Clone, Copy)]
-struct Received {
-    best: f32,
-    mass: Mass,
 }

@@ -24,6 +24,7 @@ use crate::kernels::estimate::Histogram;
 use crate::kernels::gather::Taken;
 use crate::kernels::passes::{Gaps, blocks_for, chunks_for};
 use crate::kernels::selection::{SelectionScratch, first_value};
+use crate::kernels::tally::Tally;
 use crate::logits::Logits;
 
 /// The buffers a [`Candidates`] works in, sized for a vocabulary once.
@@ -106,6 +107,8 @@ struct Cache {
     chunks: Chunks,
     /// Whether `weights` are those of the candidates as they are; they do not outlast `mass` either.
     weights: bool,
+    /// For a trace.
+    tally: Option<Tally>,
 }
 
 /// What the masses of chunks are of.

@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::{Candidates, Chunks};
-use crate::kernels::{Mass, ln, passes, vectorised};
+use super::{Best, Candidates};
+use crate::kernels::Mass;
+use crate::kernels::tally::{Halvings, Tally};
 
 /// A stage number that no stage has: the token is still in the running.
 const LISTED: u16 = u16::MAX;
@@ -13,10 +14,13 @@ const LISTED: u16 = u16::MAX;
 pub(crate) struct Probe {
     on: bool,
     stage: u16,
-    /// Per token the stage that removed or banned it, or [`LISTED`]; while `untouched`, of another step.
-    fate: Vec<u16>,
-    /// Whether nobody was removed or banned yet.
-    untouched: bool,
+    /// Numbers the steps, from 1 to the largest and again.
+    step: u16,
+    /// Per token a step, and the stage of it that removed or banned the token, or [`LISTED`]. What an
+    /// earlier step wrote says nothing, so that a step need not begin by writing about everybody.
+    fate: Vec<(u16, u16)>,
+    /// The stage that made a list of survivors: it removed everybody that the step has not written about.
+    lister: Option<u16>,
     /// The share of the mass received that the stage has left so far.
     left: f64,
     /// Whether the stage met scores that have no mass.
@@ -29,8 +33,9 @@ impl Probe {
         Self {
             on: false,
             stage: 0,
-            fate: alloc::vec![LISTED; size],
-            untouched: true,
+            step: 0,
+            fate: alloc::vec![(0, LISTED); size],
+            lister: None,
             left: 1.0,
             blind: false,
             ties: 0,
@@ -42,7 +47,13 @@ impl Probe {
     }
 
     pub(crate) fn start_step(&mut self, on: bool) {
-        (self.on, self.untouched) = (on, true);
+        (self.on, self.lister) = (on, None);
+        self.step = self.step.wrapping_add(1);
+        if self.step == 0 {
+            // The numbers begin again, and nothing may look as if this step had written it.
+            self.fate.fill((0, LISTED));
+            self.step = 1;
+        }
     }
 
     pub(crate) fn start_stage(&mut self, index: usize) {
@@ -64,10 +75,9 @@ impl Probe {
 
     /// The stage that removed or banned a token.
     pub(crate) fn stage_of(&self, id: u32) -> Option<usize> {
-        self.fate
-            .get(id as usize)
-            .filter(|&&stage| stage != LISTED && !self.untouched)
-            .map(|&stage| usize::from(stage))
+        let &(step, stage) = self.fate.get(id as usize)?;
+        let stage = if step == self.step { Some(stage) } else { self.lister };
+        stage.filter(|&stage| stage != LISTED).map(usize::from)
     }
 
     pub(super) fn lose(&mut self, part: Mass, of: Mass) {
@@ -78,47 +88,30 @@ impl Probe {
         self.ties = self.ties.max(candidates);
     }
 
+    /// The stage bans a token, or removes it, unless it was banned before.
     pub(super) fn mark(&mut self, id: u32) {
-        if self.untouched {
-            self.fate.fill(LISTED);
-            self.untouched = false;
+        let fate = &mut self.fate[id as usize];
+        if fate.0 != self.step || fate.1 == LISTED {
+            *fate = (self.step, self.stage);
         }
-        self.fate[id as usize] = self.stage;
     }
 
+    /// The stage gives a banned token a score.
     pub(super) fn unmark(&mut self, id: u32) {
-        self.fate[id as usize] = LISTED;
+        // Before there is a list, somebody on it would be somebody that its maker did not remove.
+        let step = if self.lister.is_some() { self.step } else { 0 };
+        self.fate[id as usize] = (step, LISTED);
     }
 
-    /// Marks everybody who was in the running and is not among `survivors` (ascending).
+    /// The stage removes everybody but the tokens of a list, of whom it may be the first.
     pub(super) fn mark_all_but(&mut self, survivors: &[u32]) {
-        let Self { fate, stage, .. } = self;
-        if self.untouched {
-            fate.fill(*stage);
-            for &id in survivors {
-                fate[id as usize] = LISTED;
+        self.lister = Some(self.stage);
+        for &id in survivors {
+            let fate = &mut self.fate[id as usize];
+            if fate.0 != self.step {
+                *fate = (self.step, LISTED);
             }
-            self.untouched = false;
-            return;
         }
-        vectorised(
-            #[inline(always)]
-            || {
-                let mut from = 0;
-                for &id in survivors {
-                    mark_listed(&mut fate[from..id as usize], *stage);
-                    from = id as usize + 1;
-                }
-                mark_listed(&mut fate[from..], *stage);
-            },
-        );
-    }
-}
-
-#[inline(always)]
-fn mark_listed(fate: &mut [u16], stage: u16) {
-    for slot in fate {
-        *slot = if *slot == LISTED { stage } else { *slot };
     }
 }
 
@@ -133,16 +126,69 @@ pub(crate) struct Census {
     pub(crate) entropy: f64,
 }
 
+/// The mass before a verb took candidates away, and how to weigh those.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Received {
+    pub(super) mass: Mass,
+    pub(super) halvings: Halvings,
+}
+
 impl Candidates<'_> {
     pub(crate) fn census(&mut self) -> Census {
-        let eligible = self.eligible();
         let Ok(best) = self.best() else {
             self.buffers.probe.blind = true;
-            return Census { eligible, norm: None, entropy: f64::NAN };
+            return Census { eligible: self.eligible(), norm: None, entropy: f64::NAN };
         };
-        let (mass, spread) = passes::mass_and_spread(self.values(), self.gaps(best), &mut []);
-        (self.cache.mass, self.cache.chunks) = (Some(mass), Chunks::Unknown);
-        let entropy = ln(mass.as_f64()) + spread.share_of(mass);
-        Census { eligible, norm: Some((best.score, mass)), entropy }
+        let tally = self.tally(best);
+        Census {
+            eligible: tally.eligible,
+            norm: Some((best.score, tally.mass)),
+            entropy: tally.entropy(),
+        }
+    }
+
+    /// The tally of the candidates.
+    pub(super) fn tally(&mut self, best: Best) -> Tally {
+        if let Some(tally) = self.cache.tally {
+            return tally;
+        }
+        let tally = Tally::of(self.values(), self.halvings(best));
+        self.cache.tally = Some(tally);
+        tally
+    }
+
+    /// What the probe needs to know before a verb takes candidates away; `best` of them, if there is one.
+    pub(super) fn received(&mut self, best: Option<Best>) -> Option<Received> {
+        let best = best?;
+        Some(Received { mass: self.tally(best).mass, halvings: self.halvings(best) })
+    }
+
+    fn halvings(&self, best: Best) -> Halvings {
+        let lowest = self.lowest_value(|score| score > f32::NEG_INFINITY);
+        Halvings::new(best.value, self.divisor, lowest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_knows_nothing_of_those_before_it() {
+        let mut probe = Probe::for_vocabulary(3);
+        probe.start_step(true);
+        probe.start_stage(5);
+        probe.mark(1);
+        assert_eq!([0, 1, 2, 3].map(|id| probe.stage_of(id)), [None, Some(5), None, None]);
+        // Until long after their numbers have begun again.
+        for _ in 0..2 * usize::from(u16::MAX) {
+            probe.start_step(true);
+            assert_eq!(probe.stage_of(1), None);
+        }
+        probe.mark_all_but(&[2]);
+        probe.start_stage(6);
+        probe.mark(0);
+        probe.mark(2);
+        assert_eq!([0, 1, 2].map(|id| probe.stage_of(id)), [Some(6), Some(5), Some(6)]);
     }
 }

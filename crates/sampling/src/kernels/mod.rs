@@ -15,6 +15,7 @@ pub(crate) mod nth;
 pub(crate) mod passes;
 pub(crate) mod selection;
 pub(crate) mod special;
+pub(crate) mod tally;
 pub(crate) mod visits;
 
 pub use math::{Mass, exp, ln, weight};

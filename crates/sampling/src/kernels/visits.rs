@@ -63,6 +63,30 @@ fn visit_each(values: &[f32], first: usize, floor: f32, visit: &mut impl FnMut(u
     }
 }
 
+/// Calls `visit(slot, a, b)` for each pair of values, one of each row, that passes `test`.
+pub(crate) fn visit_pairs(
+    (a, b): (&[f32], &[f32]),
+    test: impl Fn(f32, f32) -> bool + Copy,
+    mut visit: impl FnMut(usize, f32, f32),
+) {
+    const TOGETHER: usize = 4 * LANES;
+    vectorised(
+        #[inline(always)]
+        || {
+            let parts = a.chunks(TOGETHER).zip(b.chunks(TOGETHER));
+            for ((a, b), first) in parts.zip((0..).step_by(TOGETHER)) {
+                if a.iter().zip(b).fold(false, |any, (&a, &b)| any | test(a, b)) {
+                    for ((&a, &b), slot) in a.iter().zip(b).zip(first..) {
+                        if test(a, b) {
+                            visit(slot, a, b);
+                        }
+                    }
+                }
+            }
+        },
+    );
+}
+
 /// The first value from `floor` up; `block_max` as in [`visit_from`].
 pub(crate) fn first_from(values: &[f32], block_max: Option<&[f32]>, floor: f32) -> Option<usize> {
     vectorised(
