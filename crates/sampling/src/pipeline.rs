@@ -209,7 +209,7 @@ impl Pipeline {
         self.run(&mut candidates, step)?;
         let token = choose(&mut candidates)?;
         if ask.trace {
-            candidates.start_again();
+            candidates.run_again();
             self.run_traced(&mut candidates, step, token, trace)?;
         }
         let wants_probability = ask.probability || !step.memory.is_empty();

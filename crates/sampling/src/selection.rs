@@ -38,7 +38,7 @@ impl<'w> Selection<'w> {
     /// selector did; `None` if it was still in the running, or if no trace was asked for.
     pub fn removed_by(&mut self, token: u32) -> Option<usize> {
         self.trace?;
-        self.candidates.probe().stage_of(token)
+        self.candidates.removed_by(token)
     }
 
     /// What to tell the sequence's [`Memory`](crate::Memory).

@@ -7,8 +7,7 @@ use crate::draws::Purpose;
 use crate::kernels::account::{Band, Zone};
 use crate::kernels::gather::gather;
 use crate::kernels::nth::nth;
-use crate::kernels::tally::Tally;
-use crate::kernels::{Mass, visits};
+use crate::kernels::visits;
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 
@@ -120,17 +119,15 @@ impl Candidates<'_> {
         room: usize,
         ties: TiePolicy,
     ) -> Result<(), StageError> {
+        self.note_ties(value, room, Side::Above);
         if ties == TiePolicy::KeepAll {
-            self.note_ties(value, room, |other| other > value);
             let score = self.score_of(value);
             let lowest = self.lowest_value(|other| other >= score);
             self.retain_from(lowest, |_, _| true);
             return Ok(());
         }
-        if !self.buffers.probe.is_on() {
-            // Whatever the policy, those below go; the equals are then divided in a short list.
-            self.retain_from(value, |_, _| true);
-        }
+        // Whatever the policy, those below go; the equals are then divided in a short list.
+        self.retain_from(value, |_, _| true);
         self.cut_class(Class { value, room, lowest: value }, ties, |other| other > value)
     }
 
@@ -143,13 +140,8 @@ impl Candidates<'_> {
         inside: impl Fn(f32) -> bool,
     ) -> Result<(), StageError> {
         let Class { value, room, lowest } = class;
-        self.note_ties(value, room, &inside);
         let (_, equal) = visits::count_around(self.values(), self.blocks(), value);
-        if room >= equal
-            && lowest == value
-            && self.shape == Shape::List
-            && !self.buffers.probe.is_on()
-        {
+        if room >= equal && lowest == value && self.shape == Shape::List {
             return Ok(());
         }
         if ties == TiePolicy::Error && room < equal {
@@ -193,7 +185,7 @@ impl Candidates<'_> {
     /// Keeps the values from `lowest` upwards.
     pub(super) fn retain_at_least(&mut self, lowest: f32) {
         let few = self.blocks().is_some_and(|blocks| few_reach(blocks, lowest));
-        if self.shape == Shape::List || self.buffers.probe.is_on() || few {
+        if self.shape == Shape::List || few {
             self.retain_from(lowest, |_, _| true);
         } else {
             let split = Split::whole(Band { low: lowest, high: f32::INFINITY });
@@ -265,9 +257,7 @@ impl Candidates<'_> {
 
     /// Keeps the slots whose value is at least `lowest` and that pass `accept(id, value)`.
     pub(super) fn retain_from(&mut self, lowest: f32, mut accept: impl FnMut(u32, f32) -> bool) {
-        let watched = self.buffers.probe.is_on();
         let was = self.cache.best;
-        let before = if watched { self.received(was) } else { None };
         let super::Buffers { values, ids, block_max, spare, probe, .. } = &mut *self.buffers;
         if self.shape == Shape::List {
             let mut kept = 0;
@@ -275,7 +265,7 @@ impl Candidates<'_> {
                 if values[slot] >= lowest && accept(ids[slot], values[slot]) {
                     (ids[kept], values[kept]) = (ids[slot], values[slot]);
                     kept += 1;
-                } else if watched {
+                } else if probe.is_on() {
                     probe.mark(ids[slot]);
                 }
             }
@@ -294,17 +284,8 @@ impl Candidates<'_> {
             });
             core::mem::swap(values, spare);
             self.shape = Shape::List;
-            if watched {
-                probe.mark_all_but(ids);
-            }
         }
         self.cache = Cache { best: was, ..Cache::default() };
-        if let Some(before) = before {
-            // Of the same weights, whether or not the best of them is left.
-            let after = Tally::of(self.values(), before.halvings);
-            self.buffers.probe.lose(Mass(before.mass.0 - after.mass.0), before.mass);
-            self.cache.tally = Some(after);
-        }
     }
 
     /// For a cut after which the best candidate may be gone: then nothing learnt about the set
@@ -315,26 +296,40 @@ impl Candidates<'_> {
         }
     }
 
-    /// Tells the probe how many share the score at which a cut falls, if the cut divides them.
-    pub(super) fn note_ties(&mut self, value: f32, room: usize, inside: impl Fn(f32) -> bool) {
+    /// Tells the probe how many share the score at which a cut falls, if the cut divides them: who stays is
+    /// `room` of those that equal the value, and who is on this side of it.
+    pub(super) fn note_ties(&mut self, value: f32, room: usize, stays: Side) {
         if !self.buffers.probe.is_on() {
             return;
         }
-        let score = self.score_of(value);
-        let lowest = self.lowest_value(|other| other >= score);
-        let blocks = self.blocks();
-        let (mut sharing, mut equal, mut kept) = (0, 0, 0);
-        visits::visit_from(self.values(), blocks, lowest, |_, other| {
-            if self.score_of(other) == score {
-                sharing += 1;
-                equal += usize::from(other == value);
-                kept += usize::from(other != value && inside(other));
-            }
-        });
-        if kept + room.min(equal) < sharing {
+        let (values, blocks) = (self.values(), self.blocks());
+        let [reach, above, of_score, beyond] = if self.divisor == 1.0 {
+            let [reach, above] = visits::count_from(values, blocks, [value, value.next_up()]);
+            [reach, above, reach, above]
+        } else {
+            // A division may have merged values: then others have the score, some above the value and
+            // some below.
+            let score = self.score_of(value);
+            let lowest = self.lowest_value(|other| other >= score);
+            let beyond = self.lowest_value(|other| other > score);
+            visits::count_from(values, blocks, [value, value.next_up(), lowest, beyond])
+        };
+        let sharing = of_score - beyond;
+        let others = match stays {
+            Side::Above => above - beyond,
+            Side::Below => of_score - reach,
+        };
+        if others + room.min(reach - above) < sharing {
             self.buffers.probe.tied(sharing);
         }
     }
+}
+
+/// Which of two sides of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Above,
+    Below,
 }
 
 /// Whether most blocks lie below `lowest`, so that it is best to skip them.

@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use super::boundary::Class;
+use super::boundary::{Class, Side};
 use super::frontier::{ByScore, Order};
 use super::{Candidates, Chunks, Pending, Shape};
 use crate::kernels::{Mass, visits};
@@ -71,11 +71,13 @@ impl Candidates<'_> {
         if k >= self.len() {
             return Ok(());
         }
+        self.begin_cut(best);
         if k == 1 {
             return self.cut_at(best.value, 1, ties);
         }
         let (value, above) = self.kth_value(k);
-        if self.shape != Shape::List && !self.buffers.probe.is_on() {
+        if self.shape != Shape::List {
+            self.note_ties(value, k - above, Side::Above);
             let collected = !self.buffers.edge.values.is_empty();
             match ties {
                 TiePolicy::LowestId if collected => {
@@ -118,6 +120,10 @@ impl Candidates<'_> {
         if p >= 1.0 || at_least >= self.len() {
             return Ok(());
         }
+        self.begin_cut(best);
+        if self.cut_as_before() {
+            return Ok(());
+        }
         let order = ByScore(self.gaps(best));
         let frontier = self.frontier(order, p, |total| rule.needed(p, total), best)?;
         if frontier.kept < at_least {
@@ -129,8 +135,10 @@ impl Candidates<'_> {
         let Some(split) = split.and_then(|split| order.by_value(split)) else {
             return self.cut_at(frontier.value, frontier.room, ties);
         };
+        self.note_ties(frontier.value, frontier.room, Side::Above);
         self.pending = Some(Pending { split, kept: Some(frontier.left(ties)) });
         (self.cache.mass, self.cache.chunks) = (Some(frontier.mass(ties)), Chunks::OfTokens);
+        self.remember_cut(frontier.value, frontier.room);
         Ok(())
     }
 
@@ -161,6 +169,7 @@ impl Candidates<'_> {
         if !reached {
             return Err(StageError::Empty);
         }
+        self.begin_cut(best);
         self.retain_at_least(lowest);
         Ok(())
     }
@@ -172,6 +181,7 @@ impl Candidates<'_> {
     /// [`StageError::Empty`] if it holds for none, and as [`Candidates::max`].
     pub fn keep_if(&mut self, mut test: impl FnMut(u32, f32) -> bool) -> Result<(), StageError> {
         let best = self.best()?;
+        self.begin_cut(best);
         let divisor = self.divisor;
         let mut any = false;
         self.retain_from(f32::NEG_INFINITY, |id, value| {
@@ -204,13 +214,14 @@ impl Candidates<'_> {
         if k >= self.eligible() {
             return Err(StageError::Empty);
         }
+        self.begin_cut(best);
         // The first that stays, and how many of its equals do.
         let (value, above) = self.kth_value(k + 1);
         let (_, equal) = visits::count_around(self.values(), self.blocks(), value);
         let room = above + equal - k;
         let below = |other: f32| other < value;
+        self.note_ties(value, room, Side::Below);
         if ties == TiePolicy::KeepAll {
-            self.note_ties(value, room, below);
             let score = self.score_of(value);
             let divisor = self.divisor;
             self.retain_from(f32::NEG_INFINITY, |_, other| other / divisor <= score);

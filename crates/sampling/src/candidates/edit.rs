@@ -27,6 +27,7 @@ impl Candidates<'_> {
         if temperature == 1.0 {
             return Ok(());
         }
+        self.account_for_cuts();
         if self.divisor != 1.0 {
             // fl(fl(x / a) / b) is not fl(x / ab): the first division is carried out.
             self.own_values();
@@ -196,11 +197,12 @@ impl Candidates<'_> {
     fn begin_edit(&mut self) -> Option<Received> {
         self.settle();
         let received = if self.buffers.probe.is_on() {
+            self.account_for_cuts();
             let best = self.top().ok();
             let super::Buffers { values, spare, .. } = &mut *self.buffers;
             spare.clear();
             spare.extend_from_slice(if self.shape == Shape::Row { self.row } else { values });
-            self.received(best)
+            best.map(|best| self.received(best))
         } else {
             None
         };

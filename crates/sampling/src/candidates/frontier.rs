@@ -278,8 +278,8 @@ impl Candidates<'_> {
         }
     }
 
-    /// Which slots stay, where that can be said in so few words: in a row that nobody watches, and if
-    /// the class is divided by slot. Adds what of the edge stays to the masses of the chunks.
+    /// Which slots stay, where that can be said in so few words: in a row, and if the class is divided
+    /// by slot. Adds what of the edge stays to the masses of the chunks.
     pub(super) fn split<O: Order>(
         &mut self,
         order: O,
@@ -289,7 +289,7 @@ impl Candidates<'_> {
         let Frontier { key, class, .. } = *frontier;
         let taken = frontier.taken(ties);
         let by_slot = taken == class || !matches!(ties, TiePolicy::Random | TiePolicy::Error);
-        let dense = self.shape != Shape::List && !self.buffers.probe.is_on();
+        let dense = self.shape != Shape::List;
         if !(dense && by_slot && frontier.one_value) {
             return None;
         }

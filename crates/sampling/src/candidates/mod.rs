@@ -2,6 +2,7 @@
 
 mod boundary;
 mod cut;
+mod decided;
 mod edit;
 mod frontier;
 mod measure;
@@ -17,6 +18,7 @@ pub use cut::{Edge, MassRule};
 pub(crate) use probe::{Census, Probe};
 pub use read::Normaliser;
 
+use self::decided::Decided;
 use self::frontier::Split;
 use crate::draws::Draws;
 use crate::kernels::Mass;
@@ -51,6 +53,7 @@ pub(crate) struct Buffers {
     /// Lent to stages that keep account of something, see [`Candidates::with_words`].
     words: Vec<u64>,
     selection: SelectionScratch,
+    decided: Decided,
     pub(crate) probe: Probe,
 }
 
@@ -71,6 +74,7 @@ impl Buffers {
             // A window of the text may be longer than a small vocabulary.
             words: Vec::with_capacity(size.max(4096)),
             selection: SelectionScratch::for_vocabulary(size),
+            decided: Decided::default(),
             probe: Probe::for_vocabulary(size),
         }
     }
@@ -195,8 +199,15 @@ impl<'w> Candidates<'w> {
             draws,
             cache,
         };
+        candidates.buffers.decided.forget();
         candidates.start_again();
         candidates
+    }
+
+    /// Lists all tokens again, for a run that repeats the one before.
+    pub(crate) fn run_again(&mut self) {
+        self.buffers.decided.rewind();
+        self.start_again();
     }
 
     /// Lists all tokens again, untouched.

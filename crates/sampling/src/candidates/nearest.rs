@@ -1,6 +1,6 @@
 //! The cut that does not follow the order of scores: the nearest to some place.
 
-use super::boundary::Class;
+use super::boundary::{Class, Side};
 use super::frontier::{Frontier, KeySplit, Order, Split};
 use super::{Best, Cache, Candidates, Chunks, MassRule, Pending};
 use crate::kernels::account::{self, Band, Key};
@@ -187,6 +187,10 @@ impl Candidates<'_> {
         ties: TiePolicy,
     ) -> Result<(), StageError> {
         let best = self.best()?;
+        self.begin_cut(best);
+        if self.cut_as_before() {
+            return Ok(());
+        }
         let frontier = self.frontier(order, p, |total| rule.needed(p, total), best)?;
         let as_near = |&&value: &&f32| order.key(value) >= frontier.key;
         let kept = if ties == TiePolicy::KeepAll && at_least > 1 {
@@ -199,7 +203,9 @@ impl Candidates<'_> {
             let frontier = self.nth(order, at_least, best);
             self.cut_at_frontier(&frontier, ties, order)?;
         } else if let Some(split) = self.split(order, &frontier, ties) {
+            self.note_ties(frontier.value, frontier.room, Side::Above);
             self.carry_out(order, split, &frontier, ties, best);
+            self.remember_cut(frontier.value, frontier.room);
             return Ok(());
         } else {
             self.cut_at_frontier(&frontier, ties, order)?;
@@ -262,8 +268,8 @@ impl Candidates<'_> {
             let own = order.key(other);
             own > key || (own == key && other > value)
         };
+        self.note_ties(value, room, Side::Above);
         if ties == TiePolicy::KeepAll {
-            self.note_ties(value, room, inside);
             self.retain_from(f32::NEG_INFINITY, |_, other| order.key(other) >= key);
             return Ok(());
         }

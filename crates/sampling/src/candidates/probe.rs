@@ -2,12 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::{Best, Candidates};
+use super::frontier::Split;
+use super::{Best, Candidates, Pending, Shape};
 use crate::kernels::Mass;
 use crate::kernels::tally::{Halvings, Tally};
-
-/// A stage number that no stage has: the token is still in the running.
-const LISTED: u16 = u16::MAX;
+use crate::logits::Logits;
 
 /// What happened to whom. Off unless a trace is asked for, and then the verbs write to it.
 #[derive(Debug)]
@@ -16,16 +15,20 @@ pub(crate) struct Probe {
     stage: u16,
     /// Numbers the steps, from 1 to the largest and again.
     step: u16,
-    /// Per token a step, and the stage of it that removed or banned the token, or [`LISTED`]. What an
+    /// Per token a step, and the stage of it that banned the token, or removed it from a list. What an
     /// earlier step wrote says nothing, so that a step need not begin by writing about everybody.
     fate: Vec<(u16, u16)>,
-    /// The stage that made a list of survivors: it removed everybody that the step has not written about.
-    lister: Option<u16>,
+    /// The stage that was the first to cut: it removed everybody whom none has marked and who is gone.
+    first_cut: Option<u16>,
+    /// What the candidates were before the cuts that are not accounted for yet.
+    received: Option<Received>,
     /// The share of the mass received that the stage has left so far.
     left: f64,
     /// Whether the stage met scores that have no mass.
     blind: bool,
     ties: usize,
+    /// How many could be chosen at the last census.
+    eligible: usize,
 }
 
 impl Probe {
@@ -34,11 +37,13 @@ impl Probe {
             on: false,
             stage: 0,
             step: 0,
-            fate: alloc::vec![(0, LISTED); size],
-            lister: None,
+            fate: alloc::vec![(0, 0); size],
+            first_cut: None,
+            received: None,
             left: 1.0,
             blind: false,
             ties: 0,
+            eligible: 0,
         }
     }
 
@@ -47,11 +52,11 @@ impl Probe {
     }
 
     pub(crate) fn start_step(&mut self, on: bool) {
-        (self.on, self.lister) = (on, None);
+        (self.on, self.first_cut, self.received, self.eligible) = (on, None, None, 0);
         self.step = self.step.wrapping_add(1);
         if self.step == 0 {
             // The numbers begin again, and nothing may look as if this step had written it.
-            self.fate.fill((0, LISTED));
+            self.fate.fill((0, 0));
             self.step = 1;
         }
     }
@@ -73,13 +78,6 @@ impl Probe {
         self.ties
     }
 
-    /// The stage that removed or banned a token.
-    pub(crate) fn stage_of(&self, id: u32) -> Option<usize> {
-        let &(step, stage) = self.fate.get(id as usize)?;
-        let stage = if step == self.step { Some(stage) } else { self.lister };
-        stage.filter(|&stage| stage != LISTED).map(usize::from)
-    }
-
     pub(super) fn lose(&mut self, part: Mass, of: Mass) {
         self.left *= 1.0 - part.share_of(of);
     }
@@ -88,30 +86,21 @@ impl Probe {
         self.ties = self.ties.max(candidates);
     }
 
-    /// The stage bans a token, or removes it, unless it was banned before.
+    /// The stage bans a token, or removes it from a list, unless it was banned before.
     pub(super) fn mark(&mut self, id: u32) {
         let fate = &mut self.fate[id as usize];
-        if fate.0 != self.step || fate.1 == LISTED {
+        if fate.0 != self.step {
             *fate = (self.step, self.stage);
         }
     }
 
     /// The stage gives a banned token a score.
     pub(super) fn unmark(&mut self, id: u32) {
-        // Before there is a list, somebody on it would be somebody that its maker did not remove.
-        let step = if self.lister.is_some() { self.step } else { 0 };
-        self.fate[id as usize] = (step, LISTED);
+        self.fate[id as usize].0 = 0;
     }
 
-    /// The stage removes everybody but the tokens of a list, of whom it may be the first.
-    pub(super) fn mark_all_but(&mut self, survivors: &[u32]) {
-        self.lister = Some(self.stage);
-        for &id in survivors {
-            let fate = &mut self.fate[id as usize];
-            if fate.0 != self.step {
-                *fate = (self.step, LISTED);
-            }
-        }
+    fn mark_of(&self, id: u32) -> Option<u16> {
+        self.fate.get(id as usize).filter(|fate| fate.0 == self.step).map(|fate| fate.1)
     }
 }
 
@@ -126,7 +115,7 @@ pub(crate) struct Census {
     pub(crate) entropy: f64,
 }
 
-/// The mass before a verb took candidates away, and how to weigh those.
+/// The mass before verbs took candidates away, and how to weigh those.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Received {
     pub(super) mass: Mass,
@@ -134,12 +123,24 @@ pub(super) struct Received {
 }
 
 impl Candidates<'_> {
+    /// The state of the candidates at the end of a stage, which is thereby accounted for.
     pub(crate) fn census(&mut self) -> Census {
-        let Ok(best) = self.best() else {
+        let cut = self.shape == Shape::List || self.pending.is_some();
+        let listed_from_the_first = matches!(self.source, Logits::List(_));
+        let Self { buffers: super::Buffers { probe, .. }, .. } = self;
+        if cut && !listed_from_the_first {
+            probe.first_cut.get_or_insert(probe.stage);
+        }
+        self.account_for_cuts();
+        let Ok(best) = self.top() else {
             self.buffers.probe.blind = true;
             return Census { eligible: self.eligible(), norm: None, entropy: f64::NAN };
         };
         let tally = self.tally(best);
+        if self.divisor < 1.0 && tally.eligible < self.buffers.probe.eligible {
+            self.mark_overflown(best);
+        }
+        self.buffers.probe.eligible = tally.eligible;
         Census {
             eligible: tally.eligible,
             norm: Some((best.score, tally.mass)),
@@ -147,20 +148,66 @@ impl Candidates<'_> {
         }
     }
 
-    /// The tally of the candidates.
-    pub(super) fn tally(&mut self, best: Best) -> Tally {
+    /// Scores that a division took to −∞ are banned by it.
+    fn mark_overflown(&mut self, best: Best) {
+        self.settle();
+        let halvings = self.halvings(best);
+        for slot in 0..self.values().len() {
+            let value = self.values()[slot];
+            if value > f32::NEG_INFINITY && !halvings.is_eligible(value) {
+                let id = self.id_at(slot);
+                self.buffers.probe.mark(id);
+            }
+        }
+    }
+
+    /// The stage that removed or banned a token; `None` if it is in the running.
+    pub(crate) fn removed_by(&self, id: u32) -> Option<usize> {
+        let probe = &self.buffers.probe;
+        let gone = (id as usize) < self.vocab_size && self.get(id).is_none();
+        let first_cut = probe.first_cut.filter(|_| gone);
+        probe.mark_of(id).or(first_cut).map(usize::from)
+    }
+
+    /// For a verb that is about to take candidates away, of which this is the best.
+    pub(super) fn begin_cut(&mut self, best: Best) {
+        if self.buffers.probe.is_on() && self.buffers.probe.received.is_none() {
+            self.buffers.probe.received = Some(self.received(best));
+        }
+        self.cache.tally = None;
+    }
+
+    /// Tells the probe what was taken since [`Candidates::begin_cut`].
+    pub(super) fn account_for_cuts(&mut self) {
+        if let Some(received) = self.buffers.probe.received.take() {
+            let left = match self.pending {
+                Some(Pending { split: Split { at, before, after }, .. }) => {
+                    Tally::within(self.values(), (at, before, after), received.halvings)
+                }
+                None => Tally::of(self.values(), received.halvings),
+            };
+            self.buffers.probe.lose(Mass(received.mass.0 - left.mass.0), received.mass);
+            // By the same weights, if the best of them is left.
+            let known = self.cache.best.filter(|best| received.halvings.are_below(best.value));
+            self.cache.tally = known.map(|_| left);
+        }
+    }
+
+    /// What the probe needs to know before candidates are taken away, of which this is the best.
+    pub(super) fn received(&mut self, best: Best) -> Received {
+        Received { mass: self.tally(best).mass, halvings: self.halvings(best) }
+    }
+
+    /// The tally of the candidates, of which this is the best.
+    fn tally(&mut self, best: Best) -> Tally {
         if let Some(tally) = self.cache.tally {
             return tally;
         }
+        // Of who is left, if a cut is pending.
+        self.settle();
         let tally = Tally::of(self.values(), self.halvings(best));
         self.cache.tally = Some(tally);
         tally
-    }
-
-    /// What the probe needs to know before a verb takes candidates away; `best` of them, if there is one.
-    pub(super) fn received(&mut self, best: Option<Best>) -> Option<Received> {
-        let best = best?;
-        Some(Received { mass: self.tally(best).mass, halvings: self.halvings(best) })
     }
 
     fn halvings(&self, best: Best) -> Halvings {
@@ -175,20 +222,21 @@ mod tests {
 
     #[test]
     fn a_step_knows_nothing_of_those_before_it() {
-        let mut probe = Probe::for_vocabulary(3);
+        let mut probe = Probe::for_vocabulary(2);
         probe.start_step(true);
         probe.start_stage(5);
         probe.mark(1);
-        assert_eq!([0, 1, 2, 3].map(|id| probe.stage_of(id)), [None, Some(5), None, None]);
+        assert_eq!([0, 1, 2].map(|id| probe.mark_of(id)), [None, Some(5), None]);
         // Until long after their numbers have begun again.
         for _ in 0..2 * usize::from(u16::MAX) {
             probe.start_step(true);
-            assert_eq!(probe.stage_of(1), None);
+            assert_eq!(probe.mark_of(1), None);
         }
-        probe.mark_all_but(&[2]);
+        probe.mark(1);
         probe.start_stage(6);
-        probe.mark(0);
-        probe.mark(2);
-        assert_eq!([0, 1, 2].map(|id| probe.stage_of(id)), [Some(6), Some(5), Some(6)]);
+        probe.mark(1);
+        assert_eq!(probe.mark_of(1), Some(5));
+        probe.unmark(1);
+        assert_eq!(probe.mark_of(1), None);
     }
 }

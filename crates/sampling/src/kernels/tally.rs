@@ -5,19 +5,20 @@
 //! and nothing is reduced in two parts. A weight is off by up to `1 + gap / 2` times 2·10⁻⁷ of itself, where
 //! the rounding of the score is as much, and the entropy by less than 10⁻⁶ nats.
 //!
-//! Masses are exact sums of such weights: whatever a stage removed, it is not less than nothing nor more
-//! than all. They are not to be compared with the masses that tokens are drawn by.
+//! Sums are exact: a row and a list of the same candidates have the same entropy, and whatever a stage
+//! removed, it is not less than nothing nor more than all. But they are sums of other weights than those that
+//! tokens are drawn by, and not to be compared with them.
 
+use super::account::{Band, Zone};
+use super::gather::packed;
 use super::math::Fixed;
-use super::passes::{CHUNK, LANES, Sum};
+use super::passes::{CHUNK, Sum};
 use super::visits::count_if;
 use super::{Mass, ln, vectorised};
 
 /// How far below the best a weight is followed, in halvings. It is nothing in fixed point long before, and
 /// from here its bits still are those of a float.
 const FURTHEST: f32 = 126.0;
-/// Moments that are added up side by side.
-const SIDE: usize = 4 * LANES;
 
 /// How values become weights.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +34,8 @@ pub(crate) struct Tally {
     /// Those that are not banned.
     pub(crate) eligible: usize,
     pub(crate) mass: Mass,
-    /// The sum of weight times distance below the best, in halvings.
-    spread: f64,
+    /// The sum of weight times distance below the best, in halvings, in the same unit.
+    spread: Mass,
 }
 
 impl Halvings {
@@ -44,6 +45,11 @@ impl Halvings {
         // A temperature of almost nothing leaves the best alone; infinity would lose that too.
         let per = (core::f32::consts::LOG2_E / divisor).min(f32::MAX);
         Self { best, per, lowest }
+    }
+
+    /// Whether they are those below this value.
+    pub(crate) fn are_below(self, best: f32) -> bool {
+        self.best == best
     }
 
     /// Whether the value is not banned.
@@ -89,52 +95,65 @@ impl Tally {
         vectorised(
             #[inline(always)]
             || {
-                let (mut eligible, mut mass) = (0, 0);
-                let (mut moments, mut spread) = ([0.0; CHUNK], [0.0; SIDE]);
+                let mut tally = Self { eligible: 0, mass: Mass(0), spread: Mass(0) };
+                let mut moments = [0.0; CHUNK];
                 for chunk in values.chunks(CHUNK) {
-                    let (mut sum, mut lowest) = (Sum::default(), 0);
+                    let (mut mass, mut spread) = (Sum::default(), Sum::default());
+                    let mut lowest = 0;
                     for (&value, moment) in chunk.iter().zip(&mut moments) {
                         let t = halvings.of(value);
                         let weight = power(t);
-                        sum.add(Fixed::of(weight));
+                        mass.add(Fixed::of(weight));
+                        // At most 0.54.
                         *moment = weight * t;
+                        // The lower of two negative numbers has the larger bits.
                         lowest = value.to_bits().max(lowest);
                     }
-                    mass += sum.mass(chunk.len() as u32);
-                    eligible += if lowest > halvings.lowest.to_bits() {
+                    // A loop of its own: there are not registers enough for both.
+                    for &moment in moments.get(..chunk.len()).unwrap_or(&moments) {
+                        spread.add(Fixed::of(moment));
+                    }
+                    tally.mass.0 += mass.mass(chunk.len() as u32);
+                    tally.spread.0 += spread.mass(chunk.len() as u32);
+                    tally.eligible += if lowest > halvings.lowest.to_bits() {
                         count_if(chunk, |value| halvings.is_eligible(value))
                     } else {
                         chunk.len()
                     };
-                    add_lanes(&mut spread, moments.get(..chunk.len()).unwrap_or(&moments));
                 }
-                Self { eligible, mass: Mass(mass), spread: spread.iter().sum() }
+                tally
             },
         )
     }
 
+    /// Of what lies in one band up to slot `at`, and in another from there on.
+    pub(crate) fn within(
+        values: &[f32],
+        (at, before, after): (usize, Band, Band),
+        halvings: Halvings,
+    ) -> Self {
+        let mut tally = Self { eligible: 0, mass: Mass(0), spread: Mass(0) };
+        let (head, tail) = values.split_at_checked(at).unwrap_or((values, &[]));
+        for (values, band) in [(head, before), (tail, after)] {
+            packed(
+                values,
+                #[inline(always)]
+                move |value| band.holds(value),
+                |part| tally.add(Self::of(part, halvings)),
+            );
+        }
+        tally
+    }
+
+    fn add(&mut self, part: Self) {
+        self.eligible += part.eligible;
+        self.mass.0 += part.mass.0;
+        self.spread.0 += part.spread.0;
+    }
+
     /// In nats.
     pub(crate) fn entropy(&self) -> f64 {
-        let mass = self.mass.as_f64();
-        ln(mass) + core::f64::consts::LN_2 * self.spread / mass
-    }
-}
-
-/// Adds each value to its lane: of a chunk in single precision, and then to what was there.
-#[inline(always)]
-fn add_lanes(spread: &mut [f64; SIDE], values: &[f32]) {
-    let mut lanes = [0.0; SIDE];
-    let (rows, tail) = values.as_chunks::<SIDE>();
-    for row in rows {
-        for lane in 0..SIDE {
-            lanes[lane] += row[lane];
-        }
-    }
-    for (lane, value) in lanes.iter_mut().zip(tail) {
-        *lane += value;
-    }
-    for (sum, lane) in spread.iter_mut().zip(lanes) {
-        *sum += f64::from(lane);
+        ln(self.mass.as_f64()) + core::f64::consts::LN_2 * self.spread.share_of(self.mass)
     }
 }
 

@@ -181,6 +181,29 @@ pub(crate) fn count_in(values: &[f32], low: f32, high: f32) -> usize {
     )
 }
 
+/// How many values are from each of some floors up; none for NaN. `block_max` as in [`visit_from`].
+pub(crate) fn count_from<const N: usize>(
+    values: &[f32],
+    block_max: Option<&[f32]>,
+    floors: [f32; N],
+) -> [usize; N] {
+    vectorised(
+        #[inline(always)]
+        || {
+            let (mut counts, mut lowest) = ([0; N], f32::INFINITY);
+            for floor in floors {
+                lowest = lowest.min(floor);
+            }
+            for (_, chunk) in reaching(values, block_max, lowest) {
+                for (count, floor) in counts.iter_mut().zip(floors) {
+                    *count += passing(chunk, |x| x >= floor);
+                }
+            }
+            counts
+        },
+    )
+}
+
 /// How many values come before the one in `slot`: those above it, and its equals in earlier slots (−0.0
 /// equals +0.0). `block_max` as in [`visit_from`].
 pub(crate) fn count_before(

@@ -13,4 +13,5 @@ mod refusals_edits;
 mod selectors;
 mod support;
 mod testkit;
+mod traces;
 mod value_stability;

@@ -1,6 +1,7 @@
 //! The fast paths against the naive reference, and the promises, over adversarial rows.
 
 use crate::support::{Cut, Op, cases, cut, history, long_row, op, row, unconditional};
+use crate::traces::check_trace;
 use proptest::prelude::*;
 use taper_sampling::reference::List;
 use taper_sampling::testkit::*;
@@ -18,34 +19,6 @@ fn pipeline_of(ops: &[Op], mut pipeline: Pipeline) -> Pipeline {
         pipeline.push(op.stage());
     }
     pipeline
-}
-
-/// Per token the stage that banned or removed it, from the candidates before and after each.
-fn fates(
-    pipeline: &Pipeline,
-    row: &[f32],
-    step: &Step<'_>,
-    workspace: &mut Workspace,
-) -> Vec<Option<usize>> {
-    let mut after = |stages: usize| -> Vec<Option<f32>> {
-        let candidates = pipeline.process_first(stages, row, step, workspace).unwrap();
-        (0..row.len() as u32).map(|id| candidates.get(id)).collect()
-    };
-    let running = |score: Option<f32>| score.is_some_and(|score| score > f32::NEG_INFINITY);
-    let (mut fates, mut before) = (vec![None; row.len()], after(0));
-    for stage in 0..pipeline.stages().len() {
-        let now = after(stage + 1);
-        for (fate, (&was, &is)) in fates.iter_mut().zip(before.iter().zip(&now)) {
-            if running(is) {
-                *fate = None;
-            } else if running(was) || (was.is_some() && is.is_none()) {
-                // Who was banned before is not removed once more.
-                *fate = fate.or(Some(stage));
-            }
-        }
-        before = now;
-    }
-    fates
 }
 
 proptest! {
@@ -101,21 +74,7 @@ proptest! {
         let mut full = pipeline.select(&row, &traced, &mut workspace).unwrap();
         prop_assert_eq!(full.token, bare);
         prop_assert_eq!(entries(full.candidates()), entries_of(&list));
-        prop_assert_eq!(full.removed_by(bare), None);
-        let stages = full.trace.unwrap().stages().to_vec();
-        prop_assert_eq!(stages.len(), ops.len());
-        prop_assert!(stages.windows(2).all(|w| w[0].after == w[1].before));
-        for stage in &stages {
-            prop_assert!((0.0..=1.0).contains(&stage.removed_mass), "{stage:?}");
-            prop_assert!(stage.rank_before >= 1 && stage.probability_before >= 0.0);
-        }
-        let removed: Vec<_> = (0..row.len() as u32).map(|id| full.removed_by(id)).collect();
-        prop_assert_eq!(removed, fates(&pipeline, &row, &step, &mut workspace));
-        for (stage, trace) in (1..).zip(&stages) {
-            let mut left = pipeline.process_first(stage, &row, &step, &mut workspace).unwrap();
-            prop_assert_eq!(left.eligible(), trace.after);
-            prop_assert!((left.entropy().unwrap() - trace.entropy_after).abs() < 2e-6, "{trace:?}");
-        }
+        check_trace(&pipeline, &ops, &row, &traced, &mut workspace)?;
     }
 
     /// Promise 1, for candidates that an arbitrary pipeline lets through.
@@ -192,9 +151,9 @@ proptest! {
         u in 0.0_f64..1.0,
     ) {
         let key = DrawKey::new(5);
-        let ops = [Op::Cut(Cut::Divide(t)), Op::Cut(cut), Op::Cut(next)];
-        for last in 1..=ops.len() {
-            let ops = &ops[..last];
+        let all = [Op::Cut(Cut::Divide(t)), Op::Cut(cut), Op::Cut(next)];
+        for last in 1..=all.len() {
+            let ops = &all[..last];
             let mut list = List::new(&row, Draws::new(key));
             for op in ops {
                 prop_assume!(!op.is_undecided(&list));
@@ -212,6 +171,10 @@ proptest! {
             candidates.map(|_, score| score);
             prop_assert_eq!(entries(&candidates), entries_of(&list));
             prop_assert_eq!(candidates.pick(u).ok(), list.pick(u));
+            if last == all.len() {
+                let traced = Step::new(key).ask(Ask::everything());
+                check_trace(&pipeline, ops, &row, &traced, &mut workspace)?;
+            }
         }
     }
 }
