@@ -28,6 +28,7 @@ impl Candidates<'_> {
             return Ok(());
         }
         self.account_for_cuts();
+        self.buffers.probe.divided();
         if self.divisor != 1.0 {
             // fl(fl(x / a) / b) is not fl(x / ab): the first division is carried out.
             self.own_values();
@@ -235,7 +236,7 @@ impl Candidates<'_> {
             },
         );
         if let Some(received) = received {
-            probe.lose(Mass(banned), received.mass);
+            probe.lose(Mass(banned), received.tally.mass);
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Probe {
     /// Whether the stage met scores that have no mass.
     blind: bool,
     ties: usize,
+    /// Whether the stage divided the scores.
+    divided: bool,
     /// How many could be chosen at the last census.
     eligible: usize,
 }
@@ -43,6 +45,7 @@ impl Probe {
             left: 1.0,
             blind: false,
             ties: 0,
+            divided: false,
             eligible: 0,
         }
     }
@@ -66,6 +69,7 @@ impl Probe {
         self.left = 1.0;
         self.blind = false;
         self.ties = 0;
+        self.divided = false;
     }
 
     /// The share of the mass received that the stage removed; NaN if it received none.
@@ -80,6 +84,10 @@ impl Probe {
 
     pub(super) fn lose(&mut self, part: Mass, of: Mass) {
         self.left *= 1.0 - part.share_of(of);
+    }
+
+    pub(super) fn divided(&mut self) {
+        self.divided = true;
     }
 
     pub(super) fn tied(&mut self, candidates: usize) {
@@ -115,10 +123,10 @@ pub(crate) struct Census {
     pub(crate) entropy: f64,
 }
 
-/// The mass before verbs took candidates away, and how to weigh those.
+/// The candidates before verbs took some away, and how to weigh those.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Received {
-    pub(super) mass: Mass,
+    pub(super) tally: Tally,
     pub(super) halvings: Halvings,
 }
 
@@ -137,7 +145,7 @@ impl Candidates<'_> {
             return Census { eligible: self.eligible(), norm: None, entropy: f64::NAN };
         };
         let tally = self.tally(best);
-        if self.divisor < 1.0 && tally.eligible < self.buffers.probe.eligible {
+        if self.buffers.probe.divided && tally.eligible < self.buffers.probe.eligible {
             self.mark_overflown(best);
         }
         self.buffers.probe.eligible = tally.eligible;
@@ -180,22 +188,31 @@ impl Candidates<'_> {
     /// Tells the probe what was taken since [`Candidates::begin_cut`].
     pub(super) fn account_for_cuts(&mut self) {
         if let Some(received) = self.buffers.probe.received.take() {
-            let left = match self.pending {
-                Some(Pending { split: Split { at, before, after }, .. }) => {
-                    Tally::within(self.values(), (at, before, after), received.halvings)
-                }
-                None => Tally::of(self.values(), received.halvings),
-            };
-            self.buffers.probe.lose(Mass(received.mass.0 - left.mass.0), received.mass);
+            let left = self.left_of(received);
+            self.buffers.probe.lose(Mass(received.tally.mass.0 - left.mass.0), received.tally.mass);
             // By the same weights, if the best of them is left.
             let known = self.cache.best.filter(|best| received.halvings.are_below(best.value));
             self.cache.tally = known.map(|_| left);
         }
     }
 
+    /// The tally of who is left.
+    fn left_of(&self, Received { tally, halvings }: Received) -> Tally {
+        let Some(Pending { split: Split { at, before, after }, kept }) = self.pending else {
+            return Tally::of(self.values(), halvings);
+        };
+        let bands = (at, before, after);
+        // Sums are exact: if most stay, it is as well to weigh the others.
+        if kept.is_some_and(|kept| kept > self.values().len() / 2) {
+            tally.without(Tally::of_those(self.values(), bands, false, halvings))
+        } else {
+            Tally::of_those(self.values(), bands, true, halvings)
+        }
+    }
+
     /// What the probe needs to know before candidates are taken away, of which this is the best.
     pub(super) fn received(&mut self, best: Best) -> Received {
-        Received { mass: self.tally(best).mass, halvings: self.halvings(best) }
+        Received { tally: self.tally(best), halvings: self.halvings(best) }
     }
 
     /// The tally of the candidates, of which this is the best.

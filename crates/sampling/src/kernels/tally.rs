@@ -126,10 +126,11 @@ impl Tally {
         )
     }
 
-    /// Of what lies in one band up to slot `at`, and in another from there on.
-    pub(crate) fn within(
+    /// Of what lies in one band up to slot `at`, and in another from there on; or of all that does not.
+    pub(crate) fn of_those(
         values: &[f32],
         (at, before, after): (usize, Band, Band),
+        within: bool,
         halvings: Halvings,
     ) -> Self {
         let mut tally = Self { eligible: 0, mass: Mass(0), spread: Mass(0) };
@@ -138,17 +139,25 @@ impl Tally {
             packed(
                 values,
                 #[inline(always)]
-                move |value| band.holds(value),
-                |part| tally.add(Self::of(part, halvings)),
+                move |value| band.holds(value) == within,
+                |part| {
+                    let part = Self::of(part, halvings);
+                    tally.eligible += part.eligible;
+                    tally.mass.0 += part.mass.0;
+                    tally.spread.0 += part.spread.0;
+                },
             );
         }
         tally
     }
 
-    fn add(&mut self, part: Self) {
-        self.eligible += part.eligible;
-        self.mass.0 += part.mass.0;
-        self.spread.0 += part.spread.0;
+    /// Of those that are not a part of these.
+    pub(crate) fn without(self, part: Self) -> Self {
+        Self {
+            eligible: self.eligible - part.eligible,
+            mass: Mass(self.mass.0 - part.mass.0),
+            spread: Mass(self.spread.0 - part.spread.0),
+        }
     }
 
     /// In nats.
