@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
+use super::pack::pack;
 use super::passes::{CHUNK, LANES, chunks_for};
-use super::visits::any;
 
 /// What was taken, in the order of the slots.
 #[derive(Debug)]
@@ -19,14 +19,14 @@ pub(crate) struct Taken {
 /// What was taken of one chunk, before it goes to the lists. Each step writes whole lanes and moves
 /// on by as many as passed, so there is room for one more row of them.
 #[derive(Debug)]
-struct Part {
-    slots: [u32; CHUNK + LANES],
-    values: [f32; CHUNK + LANES],
-    len: usize,
+pub(super) struct Part {
+    pub(super) slots: [u32; CHUNK + LANES],
+    pub(super) values: [f32; CHUNK + LANES],
+    pub(super) len: usize,
 }
 
 impl Part {
-    const EMPTY: Self = Self { slots: [0; _], values: [0.0; _], len: 0 };
+    pub(super) const EMPTY: Self = Self { slots: [0; _], values: [0.0; _], len: 0 };
 }
 
 impl Taken {
@@ -67,11 +67,11 @@ impl Taken {
 }
 
 impl Part {
-    fn slots(&self) -> &[u32] {
+    pub(super) fn slots(&self) -> &[u32] {
         self.slots.get(..self.len).unwrap_or(&[])
     }
 
-    fn values(&self) -> &[f32] {
+    pub(super) fn values(&self) -> &[f32] {
         self.values.get(..self.len).unwrap_or(&[])
     }
 
@@ -88,13 +88,13 @@ impl Part {
         self.len = 0;
         let (rows, tail) = chunk.as_chunks::<LANES>();
         let (keys, tail_keys) = keys.as_chunks::<LANES>();
-        take_rows::<SLOTS>(rows, keys, test, base, self);
+        pack::<SLOTS>(rows, keys, test, base, self);
         self.take_each(tail, tail_keys, test, base + (rows.len() * LANES) as u32);
     }
 
     /// One value after the other, without a branch: whether it passed decides how far the end moves.
     #[inline(always)]
-    fn take_each(
+    pub(super) fn take_each(
         &mut self,
         values: &[f32],
         keys: &[f32],
@@ -146,143 +146,5 @@ pub(crate) fn packed(
             rest.fill(f32::NEG_INFINITY);
         }
         each(part.values.get(..end).unwrap_or(&[]));
-    }
-}
-
-/// Whole rows, for a CPU without an instruction for it. Rows in which nothing passes are skipped.
-#[inline(always)]
-fn take_rows_anywhere(
-    rows: &[[f32; LANES]],
-    keys: &[[f32; LANES]],
-    test: impl Fn(f32) -> bool + Copy,
-    base: u32,
-    part: &mut Part,
-) {
-    super::vectorised(
-        #[inline(always)]
-        || {
-            for ((row, keys), base) in rows.iter().zip(keys).zip((base..).step_by(LANES)) {
-                if any(keys, test) {
-                    part.take_each(row, keys, test, base);
-                }
-            }
-        },
-    );
-}
-
-#[inline(always)]
-fn take_rows<const SLOTS: bool>(
-    rows: &[[f32; LANES]],
-    keys: &[[f32; LANES]],
-    test: impl Fn(f32) -> bool + Copy,
-    base: u32,
-    part: &mut Part,
-) {
-    #[cfg(target_arch = "x86_64")]
-    if let pulp::Arch::V4(simd) = super::arch() {
-        let pass = wide::TakeRows::<_, SLOTS> { simd, rows, keys, test, base, part };
-        pulp::Simd::vectorize(simd, pass);
-        return;
-    }
-    take_rows_anywhere(rows, keys, test, base, part);
-}
-
-/// AVX-512 packs the lanes that passed to the front of a register: the one place where loops that
-/// the compiler turns into vector code by itself are several times slower than the instruction.
-#[cfg(target_arch = "x86_64")]
-mod wide {
-    use core::arch::x86_64::__m512i;
-
-    use super::{CHUNK, LANES, Part};
-
-    pub(super) struct TakeRows<'a, T, const SLOTS: bool> {
-        pub(super) simd: pulp::x86::V4,
-        pub(super) rows: &'a [[f32; LANES]],
-        pub(super) keys: &'a [[f32; LANES]],
-        pub(super) test: T,
-        pub(super) base: u32,
-        pub(super) part: &'a mut Part,
-    }
-
-    impl<T, const SLOTS: bool> pulp::NullaryFnOnce for TakeRows<'_, T, SLOTS>
-    where
-        T: Fn(f32) -> bool + Copy,
-    {
-        type Output = ();
-
-        #[inline(always)]
-        fn call(self) {
-            let Self { simd, rows, keys, test, base, part } = self;
-            let avx = simd.avx512f;
-            let mut slots = [0_u32; LANES];
-            for (slot, lane) in slots.iter_mut().zip(base..) {
-                *slot = lane;
-            }
-            let mut slots: __m512i = pulp::cast(slots);
-            let step = avx._mm512_set1_epi32(LANES as i32);
-            // A copy: in memory each row would wait for the one before.
-            let mut len = part.len;
-            for (row, keys) in rows.iter().zip(keys) {
-                let marks: __m512i = pulp::cast(marks_of(keys, test));
-                let passed = avx._mm512_test_epi32_mask(marks, marks);
-                // It never is more, which the compiler does not know.
-                let end = len.min(CHUNK);
-                let values: [f32; LANES] =
-                    pulp::cast(avx._mm512_maskz_compress_ps(passed, pulp::cast(*row)));
-                if let Some(last) = part.values.get_mut(end..end + LANES) {
-                    last.copy_from_slice(&values);
-                }
-                if SLOTS {
-                    let ids: [u32; LANES] =
-                        pulp::cast(avx._mm512_maskz_compress_epi32(passed, slots));
-                    if let Some(last) = part.slots.get_mut(end..end + LANES) {
-                        last.copy_from_slice(&ids);
-                    }
-                    slots = avx._mm512_add_epi32(slots, step);
-                }
-                len += passed.count_ones() as usize;
-            }
-            part.len = len;
-        }
-    }
-
-    /// All ones where `test` holds.
-    #[inline(always)]
-    fn marks_of(row: &[f32; LANES], test: impl Fn(f32) -> bool) -> [u32; LANES] {
-        let mut marks = [0; LANES];
-        for lane in 0..LANES {
-            marks[lane] = if test(row[lane]) { u32::MAX } else { 0 };
-        }
-        marks
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::vec::Vec;
-
-    #[test]
-    fn both_ways_find_what_a_filter_finds() {
-        let values: Vec<f32> = (0..2 * CHUNK as u32 + 37)
-            .map(|i| (i.wrapping_mul(2_654_435_761) >> 20) as f32)
-            .collect();
-        let key = |value: f32| -(value - 1000.0).abs();
-        for floor in [-300.0, -500.0, -1e9, 1.0] {
-            let want: Vec<(u32, f32)> =
-                (7..).zip(values.iter().copied()).filter(|&(_, v)| key(v) >= floor).collect();
-            let (mut slots, mut found) = (Vec::new(), Vec::new());
-            gather(&values, 7, |value| key(value) >= floor, &mut slots, &mut found);
-            assert_eq!(slots.into_iter().zip(found).collect::<Vec<_>>(), want);
-
-            let chunk = &values[..CHUNK];
-            let mut part = Part::EMPTY;
-            let rows = chunk.as_chunks().0;
-            take_rows_anywhere(rows, rows, |value| key(value) >= floor, 7, &mut part);
-            let found: Vec<_> =
-                part.slots().iter().copied().zip(part.values().iter().copied()).collect();
-            assert_eq!(found, want[..part.len]);
-            assert!(want.get(part.len).is_none_or(|&(slot, _)| slot as usize >= CHUNK + 7));
-        }
     }
 }

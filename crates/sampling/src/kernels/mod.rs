@@ -12,6 +12,7 @@ pub(crate) mod gather;
 pub(crate) mod math;
 pub(crate) mod moments;
 pub(crate) mod nth;
+mod pack;
 pub(crate) mod passes;
 pub(crate) mod selection;
 pub(crate) mod special;
@@ -33,7 +34,14 @@ pub(crate) fn vectorised<R>(pass: impl FnMut() -> R) -> R {
 #[inline(always)]
 fn arch() -> pulp::Arch {
     // `.ci/same-bits` compares builds for one unit each, which must not look for a wider one.
-    if cfg!(taper_no_dispatch) { pulp::Arch::Scalar } else { pulp::Arch::new() }
+    if cfg!(taper_no_dispatch) {
+        return pulp::Arch::Scalar;
+    }
+    #[cfg(all(taper_at_most_avx2, target_arch = "x86_64"))]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return pulp::Arch::V3(simd);
+    }
+    pulp::Arch::new()
 }
 
 /// A pass for `pulp`. It takes closures too, but calls them through the compiler's `FnOnce` shim,
