@@ -2,8 +2,7 @@
 //! vector code by itself are many times slower than what a vector unit can do.
 
 use super::gather::Part;
-use super::passes::LANES;
-use super::visits::any;
+use super::passes::{CHUNK, LANES};
 
 /// Appends to `part` the values of whole rows whose key passes `test`, with their slots or without; `base`
 /// is the slot of the first.
@@ -30,7 +29,7 @@ pub(super) fn pack<const SLOTS: bool>(
     pack_anywhere(rows, keys, test, base, part);
 }
 
-/// For a CPU without a way to do it. Rows in which nothing passes are skipped.
+/// For a CPU without a way to do it. A bit says of each lane whether it passed, and the bits are gone through.
 #[inline(always)]
 fn pack_anywhere(
     rows: &[[f32; LANES]],
@@ -42,11 +41,23 @@ fn pack_anywhere(
     super::vectorised(
         #[inline(always)]
         || {
+            let mut len = part.len;
             for ((row, keys), base) in rows.iter().zip(keys).zip((base..).step_by(LANES)) {
-                if any(keys, test) {
-                    part.take_each(row, keys, test, base);
+                let mut bits = [0_u32; LANES];
+                for lane in 0..LANES {
+                    bits[lane] = if test(keys[lane]) { 1 << lane } else { 0 };
+                }
+                let mut passed = bits.iter().fold(0, |all, bit| all | bit);
+                while passed > 0 {
+                    let lane = passed.trailing_zeros();
+                    // It never is more, which the compiler does not know.
+                    let end = len.min(CHUNK);
+                    (part.slots[end], part.values[end]) = (base + lane, row[lane as usize % LANES]);
+                    len += 1;
+                    passed &= passed - 1;
                 }
             }
+            part.len = len;
         },
     );
 }

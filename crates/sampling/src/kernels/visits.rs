@@ -50,7 +50,7 @@ fn reaching<'a>(
 
 /// Whether any value passes. No early exit: they are compared side by side.
 #[inline(always)]
-pub(super) fn any(values: &[f32], test: impl Fn(f32) -> bool) -> bool {
+fn any(values: &[f32], test: impl Fn(f32) -> bool) -> bool {
     values.iter().fold(false, |any, &x| any | test(x))
 }
 
