@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::gather::Taken;
 use super::math::{Fixed, weight};
-use super::passes::{CHUNK, Gaps, LANES, Sum, each_of};
+use super::passes::{CHUNK, Gaps, LANES, Room, Sum, each_of};
 use super::{Mass, vectorised};
 
 /// What values are ordered by. Copied into every pass: read through a reference, what it goes by
@@ -147,7 +147,7 @@ fn account_of<K: Key>(
         #[inline(always)]
         || {
             let mut account = Account::default();
-            let (mut keys, mut weights) = ([0.0; CHUNK], [0.0; CHUNK]);
+            let (mut keys, mut weights) = (Room([0.0; CHUNK]), Room([0.0; CHUNK]));
             let mut known = row.weights.chunks(CHUNK);
             let mut maxima = row.block_max.as_chunks::<LANES>().0.iter();
             for chunk in row.values.chunks(CHUNK) {
@@ -159,16 +159,16 @@ fn account_of<K: Key>(
                             #[inline(always)]
                             move |value| if K::BY_VALUE { value } else { key.key(value) },
                             f32::NAN,
-                            &mut keys,
+                            &mut keys.0,
                         );
-                        &keys
+                        &keys.0
                     }
                 };
                 let weights = if let Some(known) = known.next() {
                     known
                 } else {
-                    each_of(chunk, weight_of, 0.0, &mut weights);
-                    &weights
+                    each_of(chunk, weight_of, 0.0, &mut weights.0);
+                    &weights.0
                 };
                 // Of a length that is not known: a loop over so many would be unrolled whole, and
                 // run out of registers.

@@ -18,11 +18,15 @@ pub(crate) struct Taken {
 
 /// What was taken of one chunk, before it goes to the lists. Each step writes whole lanes and moves
 /// on by as many as passed, so there is room for one more row of them.
+///
+/// A write across the end of a page takes as long as twenty others, and where little passes, all writes are
+/// close to the front: so that is where no page ends.
 #[derive(Debug)]
+#[repr(C, align(512))]
 pub(super) struct Part {
-    pub(super) slots: [u32; CHUNK + LANES],
     pub(super) values: [f32; CHUNK + LANES],
     pub(super) len: usize,
+    pub(super) slots: [u32; CHUNK + LANES],
 }
 
 impl Part {

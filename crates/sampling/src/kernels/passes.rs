@@ -14,15 +14,25 @@ const SIDE: usize = 8;
 /// Consecutive values that share their block maxima, and whose masses are added up together.
 pub(crate) const CHUNK: usize = LANES * ROWS;
 
+/// Room for a chunk that begins where a cache line does: elsewhere every register that is written or read
+/// lies across two.
+#[repr(align(64))]
+pub(crate) struct Room<T>(pub(crate) [T; CHUNK]);
+
 /// `f` of a chunk, slot by slot, and `rest` past its end.
 ///
 /// A loop of its own over the whole chunk: the compiler turns that into vector code whatever `f` is
 /// made of, and the few lanes of a row only if it is simple enough.
 #[inline(always)]
 pub(crate) fn each_of(chunk: &[f32], f: impl Fn(f32) -> f32, rest: f32, out: &mut [f32; CHUNK]) {
+    // Bits that nobody wants: a loop that adds something up is compiled with several steps side by side,
+    // and any other so that each step waits for the one before.
+    let mut bits = 0;
     for (slot, &value) in out.iter_mut().zip(chunk) {
         *slot = f(value);
+        bits |= slot.to_bits();
     }
+    core::hint::black_box(bits);
     for slot in out.iter_mut().skip(chunk.len()) {
         *slot = rest;
     }

@@ -12,7 +12,7 @@
 use super::account::{Band, Zone};
 use super::gather::packed;
 use super::math::Fixed;
-use super::passes::{CHUNK, Sum};
+use super::passes::{CHUNK, Room, Sum};
 use super::visits::count_if;
 use super::{Mass, ln, vectorised};
 
@@ -96,11 +96,11 @@ impl Tally {
             #[inline(always)]
             || {
                 let mut tally = Self { eligible: 0, mass: Mass(0), spread: Mass(0) };
-                let mut moments = [0.0; CHUNK];
+                let mut moments = Room([0.0; CHUNK]);
                 for chunk in values.chunks(CHUNK) {
                     let (mut mass, mut spread) = (Sum::default(), Sum::default());
                     let mut lowest = 0;
-                    for (&value, moment) in chunk.iter().zip(&mut moments) {
+                    for (&value, moment) in chunk.iter().zip(&mut moments.0) {
                         let t = halvings.of(value);
                         let weight = power(t);
                         mass.add(Fixed::of(weight));
@@ -110,7 +110,7 @@ impl Tally {
                         lowest = value.to_bits().max(lowest);
                     }
                     // A loop of its own: there are not registers enough for both.
-                    for &moment in moments.get(..chunk.len()).unwrap_or(&moments) {
+                    for &moment in moments.0.get(..chunk.len()).unwrap_or(&moments.0) {
                         spread.add(Fixed::of(moment));
                     }
                     tally.mass.0 += mass.mass(chunk.len() as u32);
