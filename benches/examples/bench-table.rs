@@ -1,4 +1,5 @@
-//! Writes the table of ratios to `docs/benchmarks.md`, or the rows for the scripts in `peers/`.
+//! Writes the table of ratios to `docs/benchmarks.md` (`docs/benchmarks-avx2.md` in a build that goes no further
+//! than AVX2), or the rows for the scripts in `peers/`.
 //!
 //! ```text
 //! cargo run -p taper-benches --example bench-table            # the table, printed too
@@ -10,12 +11,18 @@ use std::path::Path;
 
 use taper_benches::{SIZES, inputs, table};
 
-const HEAD: &str = "# Benchmarks
+/// The page, its title, and what comes before the commands on it.
+const PAGE: (&str, &str, &str) = if cfg!(taper_at_most_avx2) {
+    (
+        "benchmarks-avx2.md",
+        "# Benchmarks, with AVX2",
+        "export RUSTFLAGS=\"--cfg taper_at_most_avx2\" CARGO_TARGET_DIR=$PWD/target/avx2\n",
+    )
+} else {
+    ("benchmarks.md", "# Benchmarks", "")
+};
 
-Made by
-
-```sh
-rm -rf target/criterion target/rounds && cargo bench -p taper-benches --bench sampler
+const HEAD: &str = "rm -rf ${CARGO_TARGET_DIR:-target}/{criterion,rounds} && cargo bench -p taper-benches --bench sampler
 cargo run -p taper-benches --example bench-table -- rows && benches/peers/run
 cargo run -p taper-benches --example bench-table
 ```
@@ -34,9 +41,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(write_rows()?);
     }
     let table = table::table(&table::default_times())?;
-    let text = format!("{HEAD}\n{}\n\n{table}", machine());
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
-    std::fs::write(page, text)?;
+    let (page, title, before) = PAGE;
+    let text = format!("{title}\n\nMade by\n\n```sh\n{before}{HEAD}\n{}\n\n{table}", machine());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    std::fs::write(folder.join(page), text)?;
     println!("{table}");
     Ok(())
 }

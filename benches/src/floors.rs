@@ -45,6 +45,52 @@ pub fn sum_exp_pass(row: &[f32], max: f32) -> f32 {
     )
 }
 
+/// [`sum_exp_pass`] with its exponentials an operation at a time, over 64 lanes: the most that a vector unit
+/// can do, for no lane waits for itself. Says how far from that the plain loop is.
+#[expect(clippy::excessive_precision, reason = "the coefficients of `taper_sampling::weight`")]
+pub fn sum_exp_pass_by_operation(row: &[f32], max: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0;
+    const POLYNOMIAL: [f32; 5] =
+        [1.398_199_950_7e-3, 8.333_451_907_3e-3, 4.166_579_589_4e-2, 1.666_666_545_9e-1, 0.5];
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut lanes = [0.0_f32; 64];
+            let (chunks, tail) = row.as_chunks::<64>();
+            for chunk in chunks {
+                let gap = each(|i| max - chunk[i]);
+                let shifted = each(|i| ROUND - gap[i] * core::f32::consts::LOG2_E);
+                let n = each(|i| ROUND - shifted[i]);
+                let r = each(|i| (n[i] * 0.693_359_375 - gap[i]) - n[i] * 2.121_944_4e-4);
+                let mut poly = [1.987_569_15e-4; 64];
+                for coefficient in POLYNOMIAL {
+                    poly = each(|i| poly[i] * r[i] + coefficient);
+                }
+                let fraction = each(|i| poly[i] * (r[i] * r[i]) + r[i] + 1.0);
+                let bits =
+                    |i: usize| fraction[i].to_bits().wrapping_add(shifted[i].to_bits() << 23);
+                for i in 0..64 {
+                    let value = f32::from_bits(bits(i));
+                    lanes[i] +=
+                        if gap[i] < taper_sampling::Mass::LARGEST_GAP { value } else { 0.0 };
+                }
+            }
+            let tail: f32 = tail.iter().map(|&x| taper_sampling::weight(max - x)).sum();
+            tail + lanes.iter().sum::<f32>()
+        },
+    )
+}
+
+/// `f` of each lane.
+#[inline(always)]
+fn each(f: impl Fn(usize) -> f32) -> [f32; 64] {
+    let mut out = [0.0; 64];
+    for (i, lane) in out.iter_mut().enumerate() {
+        *lane = f(i);
+    }
+    out
+}
+
 /// A log-softmax: a maximum, a sum of exponentials, and what is left written down.
 pub fn log_softmax_pass(row: &[f32], out: &mut [f32]) {
     let max = max_pass(row);
@@ -69,13 +115,22 @@ fn vectorised<R>(pass: impl FnMut() -> R) -> R {
             (self.0)()
         }
     }
-    pulp::Arch::new().dispatch(Pass(pass))
+    arch().dispatch(Pass(pass))
+}
+
+/// As taper looks for it.
+fn arch() -> pulp::Arch {
+    #[cfg(all(taper_at_most_avx2, target_arch = "x86_64"))]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return pulp::Arch::V3(simd);
+    }
+    pulp::Arch::new()
 }
 
 /// The vector unit of this CPU, for which the floors are compiled as taper's passes are.
 pub fn vector_unit() -> &'static str {
     #[cfg(target_arch = "x86_64")]
-    match pulp::Arch::new() {
+    match arch() {
         pulp::Arch::V4(_) => return "AVX-512",
         pulp::Arch::V3(_) => return "AVX2",
         _ => {}

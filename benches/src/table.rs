@@ -177,6 +177,14 @@ fn floors(times: &Times) -> String {
             goal.map_or("none", |goal| goal.words),
         );
     }
+    let plain = |input| times.ratio("floors", "floor_sum_exp", None, "floor_by_operation", input);
+    if let [Some(flat), Some(peaked), Some(ties)] = INPUTS.map(plain) {
+        let _ = writeln!(
+            text,
+            "\nThe sum-of-exp pass is a plain loop over lanes. With its exponentials written an operation at a time, \
+             over 64 lanes,\nit is {flat:.2} times as fast on `flat`, {peaked:.2} on `peaked` and {ties:.2} on `ties`."
+        );
+    }
     text + "\n"
 }
 

@@ -136,14 +136,16 @@ fn main() {
 fn sized(bench: &mut Bench<'_>, vocab_size: usize) {
     let text = text(vocab_size);
     let settings = settings(vocab_size);
-    let steps: [(&str, Group); 4] = [
+    let steps: [(&str, Group); 6] = [
         ("trace_on", steps::trace_on),
         ("logprob_rank", steps::logprob_rank),
+        ("trace_top_p09", steps::trace_top_p09),
+        ("floors", steps::floors),
         ("beam_step", steps::beam_step),
         ("batch_64_rows", steps::batch_64_rows),
     ];
     let middle = bench.size == MIDDLE;
-    // The last two go through many rows: one size will do.
+    // One size will do for the others, of which two go through many rows.
     let steps = if middle { &steps[..] } else { &steps[..2] };
     for input in inputs(vocab_size) {
         for setting in settings.iter().filter(|setting| wants(setting.group)) {

@@ -3,7 +3,10 @@
 
 use std::hint::black_box;
 
-use taper_benches::{Input, log_softmax_pass, max_pass, rotations, sum_exp_pass, worst_inputs};
+use taper_benches::{
+    Input, log_softmax_pass, max_pass, rotations, sum_exp_pass, sum_exp_pass_by_operation,
+    worst_inputs,
+};
 use taper_sampling::search::{BeamRows, BeamSearch, BeamSettings};
 use taper_sampling::*;
 
@@ -21,6 +24,28 @@ pub(crate) fn trace_on(bench: &mut Bench<'_>, input: &Input) {
         .then(TopP::new(0.9).expect("in range"));
     let traced = Step::new(KEY).ask(Ask { trace: true, ..Ask::token() });
     asked(bench, "trace_on", &pipeline, traced, input);
+}
+
+/// The same where top-p sees all tokens as well, and leaves most of them in a flat row.
+pub(crate) fn trace_top_p09(bench: &mut Bench<'_>, input: &Input) {
+    let pipeline = Pipeline::draw()
+        .then(Temperature::new(0.8).expect("in range"))
+        .then(TopP::new(0.9).expect("in range"));
+    let traced = Step::new(KEY).ask(Ask { trace: true, ..Ask::token() });
+    asked(bench, "trace_top_p09", &pipeline, traced, input);
+}
+
+/// The floor of exponentials, as a plain loop and as good as it gets.
+pub(crate) fn floors(bench: &mut Bench<'_>, input: &Input) {
+    let row = input.row.as_slice();
+    let max = max_pass(row);
+    let (plain, best) = (sum_exp_pass(row, max), sum_exp_pass_by_operation(row, max));
+    assert!((plain / best - 1.0).abs() < 1e-6, "{plain} {best}");
+    let race = vec![
+        contender("floor_sum_exp", || sum_exp_pass(black_box(row), max)),
+        contender("floor_by_operation", || sum_exp_pass_by_operation(black_box(row), max)),
+    ];
+    bench.group("floors", input.name).time_and_race("floors", race);
 }
 
 /// With the token's log-probability and rank, and without.
