@@ -211,6 +211,7 @@ impl Pipeline {
         if ask.trace {
             candidates.run_again();
             self.run_traced(&mut candidates, step, token, trace)?;
+            candidates.has_run_again();
         }
         let wants_probability = ask.probability || !step.memory.is_empty();
         let selector_failed = |source| failed(self.selector.name(), source);

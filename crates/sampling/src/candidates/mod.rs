@@ -210,6 +210,11 @@ impl<'w> Candidates<'w> {
         self.start_again();
     }
 
+    /// That run is over: what comes after it repeats nothing.
+    pub(crate) fn has_run_again(&mut self) {
+        self.buffers.decided.forget();
+    }
+
     /// Lists all tokens again, untouched.
     pub(crate) fn start_again(&mut self) {
         (self.divisor, self.cache, self.pending) = (1.0, Cache::default(), None);

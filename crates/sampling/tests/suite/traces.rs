@@ -172,3 +172,33 @@ fn a_stage_may_cut_twice_and_edit_between() {
     assert_eq!((stages[0].before, stages[0].after), (5, 1));
     assert_eq!(removed_by, [Some(0), None, Some(0), Some(0), Some(0)]);
 }
+
+/// Takes the best of the first half of the mass, and does not say that it cuts.
+#[derive(Debug)]
+struct Half;
+
+impl Selector for Half {
+    fn name(&self) -> &'static str {
+        "half"
+    }
+
+    fn select(
+        &self,
+        candidates: &mut Candidates<'_>,
+        _: &StepContext<'_>,
+    ) -> Result<u32, StageError> {
+        candidates.keep_mass(0.5, MassRule::Reach, 1, TiePolicy::LowestId)?;
+        candidates.argmax(ArgmaxTies::LowestId)
+    }
+}
+
+#[test]
+fn a_cut_after_a_trace_is_its_own() {
+    let row = [0.4_f32, 0.3, 0.2, 0.05, 0.05].map(f32::ln);
+    let mut workspace = Workspace::new(row.len());
+    let step = Step::new(DrawKey::new(1)).ask(Ask { trace: true, ..Ask::token() });
+    let mut chosen = Pipeline::selecting(Half).select(&row, &step, &mut workspace).unwrap();
+    let candidates = chosen.candidates();
+    candidates.keep_mass(0.85, MassRule::Reach, 1, TiePolicy::LowestId).unwrap();
+    assert_eq!(candidates.len(), 3);
+}
