@@ -7,8 +7,9 @@ use crate::candidates::Census;
 
 /// The account of one step, stage by stage. Empty unless [`Ask::trace`](crate::Ask) was set.
 ///
-/// Its shares, entropies and probabilities are right within 3·10⁻⁶, which is what tests allow them: their
-/// weights are rounder than those that tokens are drawn by, which halves what a trace takes.
+/// Its shares, entropies and probabilities are right within 3·10⁻⁶, and within four units in the last place of
+/// the best score where that is more: their weights are rounder than those that tokens are drawn by, and
+/// a temperature is a product in them. That halves what a trace takes.
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
     stages: Vec<StageTrace>,

@@ -15,6 +15,7 @@ struct State {
     /// The place of the winner.
     rank: Option<usize>,
     entropy: f64,
+    best: f32,
 }
 
 impl State {
@@ -36,6 +37,7 @@ impl State {
             scores,
             rank: candidates.rank(winner).unwrap(),
             entropy: candidates.entropy().unwrap(),
+            best: candidates.max().unwrap(),
         }
     }
 
@@ -75,7 +77,10 @@ pub(crate) fn check_trace(
             (told.entropy_after, after.entropy),
             (told.removed_mass, removed_mass(&before, &after)),
         ] {
-            prop_assert!((number - want).abs() < 3e-6, "{told:?}: {number} is {want}");
+            // A trace multiplies where scores are divided, which is a matter of their last bits.
+            let bits = 4.0 * f32::EPSILON * before.best.abs().max(after.best.abs());
+            let within = 3e-6 + f64::from(bits);
+            prop_assert!((number - want).abs() < within, "{told:?}: {number} is {want}");
         }
         prop_assert!((0.0..=1.0).contains(&told.removed_mass), "{told:?}");
         if let Some(sharing) = divided(&before, &after) {
