@@ -256,7 +256,7 @@ impl Pipeline {
     /// Runs the stages once more, now that the winner is known, with an account at every stage.
     ///
     /// A pipeline is a function of row, history, memory and key, so the second run repeats the
-    /// first; that spares the bare step any bookkeeping.
+    /// first; that spares the bare step an account, but for where its cuts by mass fell.
     fn run_traced(
         &self,
         candidates: &mut Candidates<'_>,

@@ -119,7 +119,6 @@ impl Candidates<'_> {
         room: usize,
         ties: TiePolicy,
     ) -> Result<(), StageError> {
-        self.note_ties(value, room, Side::Above);
         if ties == TiePolicy::KeepAll {
             let score = self.score_of(value);
             let lowest = self.lowest_value(|other| other >= score);

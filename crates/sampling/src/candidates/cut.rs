@@ -73,11 +73,12 @@ impl Candidates<'_> {
         }
         self.begin_cut(best);
         if k == 1 {
+            self.note_ties(best.value, 1, Side::Above);
             return self.cut_at(best.value, 1, ties);
         }
         let (value, above) = self.kth_value(k);
+        self.note_ties(value, k - above, Side::Above);
         if self.shape != Shape::List {
-            self.note_ties(value, k - above, Side::Above);
             let collected = !self.buffers.edge.values.is_empty();
             match ties {
                 TiePolicy::LowestId if collected => {
@@ -129,13 +130,13 @@ impl Candidates<'_> {
         if frontier.kept < at_least {
             return self.keep_top(at_least, ties);
         }
+        self.note_ties(frontier.value, frontier.room, Side::Above);
         // A division may have merged values: equal scores are then more than one class.
         let merged = ties == TiePolicy::KeepAll && self.divisor != 1.0;
         let split = if merged { None } else { self.split(order, &frontier, ties) };
         let Some(split) = split.and_then(|split| order.by_value(split)) else {
             return self.cut_at(frontier.value, frontier.room, ties);
         };
-        self.note_ties(frontier.value, frontier.room, Side::Above);
         self.pending = Some(Pending { split, kept: Some(frontier.left(ties)) });
         (self.cache.mass, self.cache.chunks) = (Some(frontier.mass(ties)), Chunks::OfTokens);
         self.remember_cut(frontier.value, frontier.room);

@@ -19,8 +19,8 @@ pub(crate) struct Taken {
 /// What was taken of one chunk, before it goes to the lists. Each step writes whole lanes and moves
 /// on by as many as passed, so there is room for one more row of them.
 ///
-/// A write across the end of a page takes as long as twenty others, and where little passes, all writes are
-/// close to the front: so that is where no page ends.
+/// A write across the end of a page takes several times as long as any other, and where little passes, all
+/// writes are close to the front: so that is where no page ends.
 #[derive(Debug)]
 #[repr(C, align(512))]
 pub(super) struct Part {
