@@ -45,8 +45,8 @@ pub fn sum_exp_pass(row: &[f32], max: f32) -> f32 {
     )
 }
 
-/// [`sum_exp_pass`] with its exponentials an operation at a time, over 64 lanes: the most that a vector unit
-/// can do, for no lane waits for itself. Says how far from that the plain loop is.
+/// [`sum_exp_pass`] with its exponentials an operation at a time, over 64 lanes, so that no lane waits for
+/// itself. Says how far the plain loop is from what the vector unit can do.
 #[expect(clippy::excessive_precision, reason = "the coefficients of `taper_sampling::weight`")]
 pub fn sum_exp_pass_by_operation(row: &[f32], max: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
