@@ -76,6 +76,12 @@ fn a_spec_gives_the_same_records_however_many_run_at_a_time() {
     let seeds: BTreeSet<u64> = read.manifest.seeds.iter().copied().collect();
     assert_eq!((read.manifest.seeds[0], read.manifest.seeds[2], seeds.len()), (7, 3, 4));
     assert!(read.records.is_sorted_by_key(|record| record.id));
+    // Numbers are read as they were written, to the last bit.
+    for (line, record) in
+        fs::read_to_string(one.join("records.jsonl")).unwrap().lines().zip(&read.records)
+    {
+        assert_eq!(serde_json::to_string(record).unwrap(), line);
+    }
     let labels: Vec<&str> =
         read.manifest.settings.iter().map(|setting| setting.label.as_str()).collect();
     assert_eq!(
