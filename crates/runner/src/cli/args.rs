@@ -72,7 +72,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct GenerateArgs {
-    /// The text to continue
+    /// The text to continue; `-` for standard input, without a line break at its end
     pub(super) prompt: Option<String>,
 
     /// The prompt as token ids instead

@@ -83,7 +83,9 @@ pub(super) struct Prepared {
 pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Failure> {
     let chat = args.chat.chat.then(|| chat::conversation(args)).transpose()?;
     if chat.is_none() && args.prompt.is_none() && args.prompt_ids.is_none() {
-        return Err(Failure::usage("the prompt is missing; give a text, or --prompt-ids 1,2,3"));
+        return Err(Failure::usage(
+            "the prompt is missing; give a text, - for standard input, or --prompt-ids 1,2,3",
+        ));
     }
     if args.prompt.as_deref() == Some("") {
         return Err(Failure::usage(RequestError::EmptyPrompt));

@@ -8,6 +8,7 @@ mod dump;
 mod export;
 mod failure;
 mod generate;
+mod input;
 mod inspect;
 mod models;
 mod progress;
@@ -45,8 +46,14 @@ fn run() -> Result<(), Failure> {
     });
     let flags = flags.unwrap_or_default();
     match cli.command {
-        Command::Generate(args) => generate::run(&args, &flags),
-        Command::Inspect(args) => inspect::run(&args, &flags),
+        Command::Generate(mut args) => {
+            input::read_prompt(&mut args.prompt)?;
+            generate::run(&args, &flags)
+        }
+        Command::Inspect(mut args) => {
+            input::read_prompt(&mut args.run.prompt)?;
+            inspect::run(&args, &flags)
+        }
         Command::Score(args) => score::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Summarize { dir, tables } => sweep::again(&dir, &tables),

@@ -1,7 +1,7 @@
 //! `taper score`.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use taper_runner::{
 use super::args::{Format, ScoreArgs};
 use super::failure::Failure;
 use super::generate::{load_model, run_failure, watch_for_ctrl_c};
+use super::input::read;
 use super::style::Style;
 use super::text::show;
 use super::trace::quoted;
@@ -76,20 +77,6 @@ fn print(score: &Score, format: Format) -> Result<(), Failure> {
     serde_json::to_writer(&mut stdout, score).map_err(std::io::Error::from)?;
     writeln!(stdout)?;
     Ok(())
-}
-
-fn read(file: &str) -> Result<String, Failure> {
-    let mut bytes = Vec::new();
-    let read = match file {
-        "-" => std::io::stdin().lock().read_to_end(&mut bytes).map(drop),
-        _ => std::fs::read(file).map(|read| bytes = read),
-    };
-    let name = if file == "-" { "standard input" } else { file };
-    read.map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Failure::Usage(format!("{name}: it must be UTF-8, and is not from byte {at} on"))
-    })
 }
 
 /// Says where the setting came from that is to blame.

@@ -229,7 +229,7 @@ fn arguments_that_make_no_sense_are_refused() {
             &["x", "--top-logprobs", "3"],
             "--top-logprobs: only --trace and --format json show it; add one of them",
         ),
-        (&[], "the prompt is missing; give a text, or --prompt-ids 1,2,3"),
+        (&[], "the prompt is missing; give a text, - for standard input, or --prompt-ids 1,2,3"),
         (&[""], "the prompt is empty; it must have at least one token"),
         (
             &["x", "--prompt-ids", "1"],

@@ -168,7 +168,7 @@ fn steps_move_along_the_text() {
 #[test]
 fn bad_input_is_refused() {
     let cases: &[(&[&str], &str)] = &[
-        (&[], "the prompt is missing; give a text, or --prompt-ids 1,2,3"),
+        (&[], "the prompt is missing; give a text, - for standard input, or --prompt-ids 1,2,3"),
         (
             &["x", "--num-beams", "2"],
             "--num-beams: inspect follows one sequence, token by token; leave it out, or use \

@@ -1,13 +1,11 @@
 //! `taper score` against what Hugging Face transformers makes of the same text.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Folder, Ran, command, json, llama, taper};
+use crate::support::{Folder, Ran, json, llama, taper, taper_reading};
 
 fn run(args: &[&str]) -> Ran {
     let llama = llama();
@@ -105,15 +103,9 @@ fn a_text_may_come_through_a_pipe() {
     let text = "Räder 🙂\n";
     let (_dir, file) = text_file(text.as_bytes());
     let from_file = run(&[file.to_str().unwrap()]);
-    let mut piped = command(["score", "--model", llama().to_str().unwrap(), "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    piped.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let piped = piped.wait_with_output().unwrap();
-    assert!(piped.status.success());
-    assert_eq!(String::from_utf8(piped.stdout).unwrap(), from_file.stdout);
+    let piped =
+        taper_reading(text.as_bytes(), ["score", "--model", llama().to_str().unwrap(), "-"]);
+    assert_eq!((piped.code, &piped.stdout), (Some(0), &from_file.stdout));
     assert!(from_file.stdout.contains(" bits a byte over 12 bytes\n"), "{}", from_file.stdout);
 }
 

@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -14,6 +15,17 @@ pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
 }
 
 /// A tiny random llama that Hugging Face transformers made: 288 tokens, 512 positions, and settings
@@ -29,9 +41,19 @@ pub(crate) fn command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Com
 }
 
 pub(crate) fn taper<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ran {
-    let output = command(args).output().expect("the program starts");
-    let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
-    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Ran::of(command(args).output().expect("the program starts"))
+}
+
+/// [`taper`], with something to read.
+pub(crate) fn taper_reading<S: AsRef<OsStr>>(
+    bytes: &[u8],
+    args: impl IntoIterator<Item = S>,
+) -> Ran {
+    let mut command = command(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    child.stdin.take().expect("a pipe").write_all(bytes).expect("the program reads");
+    Ran::of(child.wait_with_output().expect("the program ends"))
 }
 
 /// `taper generate` on [`llama`].

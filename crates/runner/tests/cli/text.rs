@@ -1,6 +1,6 @@
 //! What the program prints for people to read.
 
-use crate::support::{Folder, generate, taper};
+use crate::support::{Folder, generate, llama, taper, taper_reading};
 
 const GREEDY: [&str; 5] = ["x", "--do-sample", "false", "--eos-token-id", "none"];
 
@@ -33,6 +33,28 @@ fn the_trace_is_a_table_with_a_row_and_its_reasons_for_each_token() {
         assert_eq!(column(lines[start("step")], "top_k"), column(row, "288→50"), "{row}");
     }
     assert!(!ran.stdout.contains('\x1b'), "no colours where there is no terminal");
+}
+
+#[test]
+fn a_prompt_may_come_through_a_pipe() {
+    let llama = llama();
+    for command in ["generate", "inspect"] {
+        let args = |prompt| {
+            let model = ["--model", llama.to_str().unwrap(), "--max-new-tokens", "3"];
+            [&[command, prompt], &model[..], &["--seed", "5"]].concat()
+        };
+        // One line break is the shell's; a second belongs to the text.
+        let pipes = [("a\nb", "a\nb"), ("a\nb", "a\nb\n"), ("ä", "ä\r\n"), ("a\n", "a\n\n")];
+        for (prompt, piped) in pipes {
+            let (named, ran) = (taper(args(prompt)), taper_reading(piped.as_bytes(), args("-")));
+            assert_eq!((ran.code, ran.stdout), (Some(0), named.stdout), "{command} {piped:?}");
+        }
+        let ran = taper_reading(b"\n", args("-"));
+        assert_eq!(ran.stderr, "error: the prompt is empty; it must have at least one token\n");
+        let ran = taper_reading(b"abc\xff", args("-"));
+        let want = "error: standard input: it must be UTF-8, and is not from byte 3 on\n";
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), want));
+    }
 }
 
 #[test]
