@@ -102,7 +102,12 @@ fn values_out_of_an_engines_range_are_refused_by_flag_value_and_range() {
         ("huggingface", "temperature", &["-1", "0", "-0", "NaN", "inf", "1e-60", "1e60"], hot),
         ("huggingface", "top-p", &["1.5", "-0.1", "nan"], share),
         ("huggingface", "min-p", &["-0.1", "1.1", "NaN"], share),
-        ("huggingface", "typical-p", &["-0.5", "1.5", "nan"], share),
+        (
+            "huggingface",
+            "typical-p",
+            &["0", "-0.5", "1.5", "nan"],
+            "it must be above 0 and at most 1",
+        ),
         ("huggingface", "top-k", &["-3"], "it must be at least 0 (0 is off)"),
         ("llama.cpp", "temperature", &["nan", "inf", "1e60"], "it must be finite"),
         ("llama.cpp", "top-p", &["-0.5"], share),

@@ -47,7 +47,8 @@ use crate::ties::TiePolicy;
 ///
 /// Where Hugging Face raises an exception there is an error here, except that an empty
 /// `sequence_bias` or `bad_words_ids` is off, and that a power of the decay beyond `f64` is refused
-/// at the step. Ids outside the vocabulary are refused at the step that uses them; Hugging Face
+/// at the step. There is one too where Hugging Face leaves out a `typical_p`, `epsilon_cutoff` or
+/// `eta_cutoff` that is outside its range, or a negative size. Ids outside the vocabulary are refused at the step that uses them; Hugging Face
 /// passes over some. `min_new_tokens` takes the place of `min_length`, of which Hugging Face makes
 /// a second stage with the same effect. Without any limit on length, `forced_eos_token_id` counts
 /// with 20 new tokens, as there.
@@ -197,6 +198,11 @@ fn with_cutoffs(
 ) -> Result<Pipeline, PresetError> {
     let at_least = min_tokens_to_keep(config);
     if let Some(p) = config.typical_p.filter(|&p| p != 1.0) {
+        if !(p > 0.0 && p < 1.0) {
+            // The stage, and llama.cpp, take 0 for the candidate nearest to the mean.
+            let domain = "above 0 and at most 1";
+            return Err(PresetError::OutOfRange { key: "typical_p", value: p, domain });
+        }
         let typical = Typical::new(p)?.rule(MassRule::Reach).min_tokens_to_keep(at_least);
         pipeline = pipeline.then(typical.ties(ties.unwrap_or(TiePolicy::KeepAll)));
     }
@@ -291,6 +297,7 @@ mod tests {
             (r#"{"do_sample": true, "top_p": 1.5}"#, "top_p"),
             (r#"{"do_sample": true, "min_p": -0.1}"#, "min_p"),
             (r#"{"repetition_penalty": 0}"#, "repetition_penalty"),
+            (r#"{"do_sample": true, "typical_p": 0}"#, "typical_p"),
             (r#"{"typical_p": 0.9, "do_sample": true, "eta_cutoff": 2}"#, "eta_cutoff"),
             (
                 r#"{"exponential_decay_length_penalty": [1, 1.5]}"#,
