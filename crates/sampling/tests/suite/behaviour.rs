@@ -130,6 +130,15 @@ fn a_temperature_does_not_change_who_is_first() {
     };
     assert_eq!(kept(TiePolicy::LowestId), (1, true));
     assert_eq!(kept(TiePolicy::KeepAll), (2, true), "scores tie, as Hugging Face sees them");
+    // A second one divides what the first has left, and that is equal.
+    let token = |pipeline: Pipeline| {
+        pipeline.select(&row, &Step::new(key()), &mut Workspace::new(2)).unwrap().token
+    };
+    let twice = |pipeline: Pipeline| {
+        pipeline.then(Temperature::new(1.5).unwrap()).then(Temperature::new(2.0).unwrap())
+    };
+    assert_eq!(token(twice(Pipeline::draw()).then(TopK::new(1).unwrap())), 0);
+    assert_eq!(token(twice(Pipeline::greedy())), 0);
 }
 
 /// Promise 6, on a peaked row, a flat one under `KeepAll`, and one of nothing but ties.
