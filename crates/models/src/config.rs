@@ -1,8 +1,10 @@
 //! Reading a `config.json` strictly: every value that is used is checked, and an error names the key.
 
+mod rope;
+
 use serde_json::{Map, Value};
 
-use crate::spec::{Activation, RopeScaling, RopeSpec};
+use crate::spec::Activation;
 
 /// Why a `config.json` does not describe a model that this crate can build.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -282,105 +284,6 @@ impl<'a> Config<'a> {
     ) -> Result<Option<Config<'a>>, ConfigError> {
         self.optional(key, "an object", |value| value.as_object().map(Config))
     }
-
-    /// The rotation of heads of width `head_dim`.
-    ///
-    /// transformers 5 keeps everything in `rope_parameters`; before that the base was `rope_theta`
-    /// and the rest `rope_scaling`, whose oldest form says `type` for `rope_type`.
-    pub(crate) fn rope(self, head_dim: usize, default_theta: f64) -> Result<RopeSpec, ConfigError> {
-        let parameters = match self.optional_object("rope_parameters")? {
-            Some(parameters) => Some(parameters),
-            None => self.optional_object("rope_scaling")?,
-        };
-        self.rope_with(parameters, "rope_theta", head_dim, default_theta)
-    }
-
-    /// The rotation that `parameters` describe, if there are any; a base that they do not give is
-    /// found under `theta_key`.
-    pub(crate) fn rope_with(
-        self,
-        parameters: Option<Config<'a>>,
-        theta_key: &'static str,
-        head_dim: usize,
-        default_theta: f64,
-    ) -> Result<RopeSpec, ConfigError> {
-        let nested = parameters.map(|parameters| parameters.optional_positive("rope_theta"));
-        let theta = match nested.transpose()?.flatten() {
-            Some(theta) => theta,
-            None => self.optional_positive(theta_key)?.unwrap_or(default_theta),
-        };
-        let scaling = parameters.map_or(Ok(RopeScaling::None), Config::rope_scaling)?;
-        even_width("head_dim", head_dim)?;
-        Ok(RopeSpec { dim: head_dim, theta, scaling })
-    }
-
-    /// How much of a head of width `head_dim` is rotated.
-    pub(crate) fn rotated_width(self, head_dim: usize, default: f64) -> Result<usize, ConfigError> {
-        let key = "partial_rotary_factor";
-        let expected = "a number above 0 and up to 1, which gives an even part of the head";
-        let read = |value: &Value| {
-            // Rounded towards zero, as transformers does.
-            let width = (value.as_f64()? * head_dim as f64) as usize;
-            (width > 0 && width <= head_dim && width.is_multiple_of(2)).then_some(width)
-        };
-        let nested = match self.optional_object("rope_parameters")? {
-            Some(parameters) => parameters.optional(key, expected, read)?,
-            None => None,
-        };
-        match nested {
-            Some(width) => Ok(width),
-            None => match self.optional(key, expected, read)? {
-                Some(width) => Ok(width),
-                None => even_width("head_dim", (default * head_dim as f64) as usize),
-            },
-        }
-    }
-
-    fn rope_scaling(self) -> Result<RopeScaling, ConfigError> {
-        let kind = match self.optional_text("rope_type")? {
-            Some(kind) => Some(kind),
-            None => self.optional_text("type")?,
-        };
-        match kind {
-            None | Some("default") => Ok(RopeScaling::None),
-            Some("linear") => Ok(RopeScaling::Linear { factor: self.positive("factor")? }),
-            Some("llama3") => self.llama3_scaling(),
-            Some(other) => Err(ConfigError::Invalid {
-                key: "rope_type",
-                found: format!("`{other}`"),
-                expected: "one of default, linear, llama3",
-            }),
-        }
-    }
-
-    fn llama3_scaling(self) -> Result<RopeScaling, ConfigError> {
-        let low_freq_factor = self.positive("low_freq_factor")?;
-        let high_freq_factor = self.positive("high_freq_factor")?;
-        if high_freq_factor <= low_freq_factor {
-            return Err(ConfigError::Invalid {
-                key: "high_freq_factor",
-                found: high_freq_factor.to_string(),
-                expected: "a number above `low_freq_factor`",
-            });
-        }
-        Ok(RopeScaling::Llama3 {
-            factor: self.positive("factor")?,
-            low_freq_factor,
-            high_freq_factor,
-            original_context: self.size("original_max_position_embeddings")?,
-        })
-    }
-}
-
-fn even_width(key: &'static str, width: usize) -> Result<usize, ConfigError> {
-    if width.is_multiple_of(2) && width > 0 {
-        return Ok(width);
-    }
-    Err(ConfigError::Invalid {
-        key,
-        found: width.to_string(),
-        expected: "an even number, since the rotation works on pairs",
-    })
 }
 
 /// The error for a value that is there and cannot be used.

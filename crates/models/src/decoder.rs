@@ -78,7 +78,7 @@ impl Decoder {
             },
             rotations: rotations
                 .into_iter()
-                .map(|rope| Rotation::new(rope.frequencies(), device))
+                .map(|rope| Rotation::new(rope, device))
                 .collect::<candle_core::Result<_>>()?,
             embedding,
             positions: positions.transpose()?,

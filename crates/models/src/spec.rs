@@ -14,6 +14,7 @@ mod mamba;
 mod parts;
 mod rope;
 mod tensors;
+mod yarn;
 
 pub use attention::{AttentionSpec, QkvSpec};
 pub use experts::{ExpertsSpec, RouterSpec, Scoring};
@@ -21,6 +22,7 @@ pub use mamba::MambaSpec;
 pub use parts::{Activation, GateSpec, LinearSpec, MatrixLayout, MlpSpec, NormKind, NormSpec};
 pub use rope::{RopeScaling, RopeSpec};
 pub use tensors::{TensorRole, TensorSpec};
+pub use yarn::Yarn;
 
 /// A decoder-only language model: embedding, layers, a last norm, a head.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,5 @@
-"""Makes the folders `gemma3`, `gemma3_capped`, `qwen3_moe` and `phi3` beside this file: tiny models with random weights, and
-what Hugging Face transformers computes with them.
+"""Makes the folders `gemma3`, `gemma3_capped`, `qwen3_moe`, `phi3` and `qwen3_yarn` beside this file: tiny models with
+random weights, and what Hugging Face transformers computes with them.
 
     pip install torch transformers==5.23.0
     python make.py
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache, Gemma3Config, Gemma3ForConditionalGeneration
-from transformers import Gemma3TextConfig, Phi3Config, Qwen3MoeConfig, SiglipVisionConfig
+from transformers import Gemma3TextConfig, Phi3Config, Qwen3Config, Qwen3MoeConfig, SiglipVisionConfig
 
 HERE = Path(__file__).parent
 VOCAB = 96
@@ -79,6 +79,26 @@ def phi3():
         pad_token_id=0, bos_token_id=1, eos_token_id=EOS,
     )
     return AutoModelForCausalLM.from_config(config)
+
+
+def qwen3_yarn():
+    """A context that YaRN has made four times as long, and prompts beyond the one before."""
+    config = Qwen3Config(
+        vocab_size=VOCAB, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=16, max_position_embeddings=256, eos_token_id=EOS, bos_token_id=1,
+        tie_word_embeddings=True, rope_parameters={
+            "rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 64,
+        },
+    )
+    return AutoModelForCausalLM.from_config(config)
+
+
+def as_before_transformers_5(folder):
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    config["rope_scaling"] = config.pop("rope_parameters")
+    config["rope_theta"] = config["rope_scaling"].pop("rope_theta")
+    path.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def randomise(model):
@@ -145,3 +165,5 @@ torch.manual_seed(12)
 make("qwen3_moe", qwen3_moe())
 torch.manual_seed(13)
 make("phi3", phi3())
+torch.manual_seed(14)
+make("qwen3_yarn", qwen3_yarn(), as_before_transformers_5)

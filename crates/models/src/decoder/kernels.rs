@@ -10,6 +10,7 @@ use candle_core::{D, DType, Device, Module, Result, Tensor};
 use candle_nn::{ops, rotary_emb};
 
 use super::cpu;
+use crate::spec::RopeSpec;
 use crate::weights::Matrix;
 
 /// Which of the two to use.
@@ -126,16 +127,18 @@ pub(super) struct Angles {
 }
 
 impl Angles {
-    fn new(frequencies: &[f32], positions: Range<usize>, device: &Device) -> Result<Self> {
+    fn new(rope: &RopeSpec, positions: Range<usize>, device: &Device) -> Result<Self> {
+        let (frequencies, amplitude) = (rope.frequencies(), rope.amplitude());
         let shape = (positions.len(), frequencies.len());
         let angles = || {
             let positions = positions.clone();
-            positions.flat_map(|position| frequencies.iter().map(move |f| position as f32 * f))
+            let of = |position| frequencies.iter().map(move |f| position as f32 * f);
+            positions.flat_map(of)
         };
         let table = |values: Vec<f32>| Tensor::from_vec(values, shape, device);
         Ok(Self {
-            cos: table(angles().map(f32::cos).collect())?,
-            sin: table(angles().map(f32::sin).collect())?,
+            cos: table(angles().map(|angle| amplitude * angle.cos()).collect())?,
+            sin: table(angles().map(|angle| amplitude * angle.sin()).collect())?,
         })
     }
 
@@ -151,7 +154,7 @@ impl Angles {
 /// or sent to a GPU for each token.
 #[derive(Debug)]
 pub(super) struct Rotation {
-    frequencies: Vec<f32>,
+    rope: RopeSpec,
     table: Mutex<Angles>,
 }
 
@@ -159,9 +162,9 @@ pub(super) struct Rotation {
 const FIRST_TABLE: usize = 256;
 
 impl Rotation {
-    pub(super) fn new(frequencies: Vec<f32>, device: &Device) -> Result<Self> {
-        let table = Mutex::new(Angles::new(&frequencies, 0..FIRST_TABLE, device)?);
-        Ok(Self { frequencies, table })
+    pub(super) fn new(rope: &RopeSpec, device: &Device) -> Result<Self> {
+        let table = Mutex::new(Angles::new(rope, 0..FIRST_TABLE, device)?);
+        Ok(Self { rope: rope.clone(), table })
     }
 
     pub(super) fn at(&self, positions: &[usize]) -> Result<Angles> {
@@ -185,7 +188,7 @@ impl Rotation {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if table.cos.dim(0)? < end {
             let positions = 0..end.next_power_of_two();
-            *table = Angles::new(&self.frequencies, positions, table.cos.device())?;
+            *table = Angles::new(&self.rope, positions, table.cos.device())?;
         }
         Ok(table.clone())
     }

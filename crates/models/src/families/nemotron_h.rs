@@ -41,7 +41,6 @@ pub(super) fn spec(config: Config<'_>) -> Result<DecoderSpec, ConfigError> {
         let norm = NormSpec::rms(&format!("{name}.norm"), hidden_size, eps);
         Ok(LayerSpec::new([BlockSpec::new(norm, mixer)]))
     });
-    let tied = config.flag("tie_word_embeddings", false)?;
     let head = LinearSpec::new("lm_head", hidden_size, vocab_size, false);
     Ok(DecoderSpec {
         family: "nemotron_h".to_owned(),
@@ -57,7 +56,7 @@ pub(super) fn spec(config: Config<'_>) -> Result<DecoderSpec, ConfigError> {
         embedding: EmbeddingSpec::new("backbone.embeddings"),
         layers: layers.collect::<Result<_, _>>()?,
         norm: NormSpec::rms("backbone.norm_f", hidden_size, eps),
-        head: if tied { HeadSpec::Tied } else { HeadSpec::Separate(head) },
+        head: HeadSpec::Separate(head),
         logit_softcap: None,
     })
 }
@@ -65,6 +64,9 @@ pub(super) fn spec(config: Config<'_>) -> Result<DecoderSpec, ConfigError> {
 fn require_what_is_built(config: Config<'_>) -> Result<(), ConfigError> {
     let silu = "\"silu\", the only activation of a Mamba layer that is built";
     config.require("mamba_hidden_act", silu, |value| value == "silu")?;
+    // transformers 5 has a head of its own whatever the key says, transformers 4 had not; no model has it.
+    let separate = "false: the head is a matrix of its own";
+    config.require("tie_word_embeddings", separate, |value| value == false)?;
     let none = "null: experts in a space of their own are not built";
     config.require("moe_latent_size", none, |_| false)
 }

@@ -7,6 +7,7 @@ use super::architecture::Architecture;
 use super::error::GgufError;
 use super::header::Header;
 use super::metadata::Metadata;
+use crate::spec::Yarn;
 
 /// The keys of one architecture.
 struct Keys<'a> {
@@ -111,13 +112,40 @@ fn rotation(
         keys.require("rope.dimension_count", rotated, dim, ", the width of a head")?;
     }
     optional(entries, "rope_theta", keys.optional_real("rope.freq_base")?);
-    let kind = keys.metadata.optional_text(&keys.key("rope.scaling.type"))?;
-    if let Some(kind) = kind.filter(|kind| *kind != "none") {
-        let factor = keys.optional_real("rope.scaling.factor")?;
-        let scaling = json!({ "rope_type": kind, "factor": factor });
+    if let Some(scaling) = scaling(keys)? {
         entries.insert("rope_scaling".to_owned(), scaling);
     }
     Ok(())
+}
+
+/// How the rotation was slowed.
+fn scaling(keys: &Keys<'_>) -> Result<Option<Value>, GgufError> {
+    let key = keys.key("rope.scaling.type");
+    let kind = keys.metadata.optional_text(&key)?.filter(|kind| *kind != "none");
+    let Some(kind) = kind else { return Ok(None) };
+    let factor = keys.optional_real("rope.scaling.factor")?;
+    match kind {
+        "linear" => Ok(Some(json!({ "rope_type": kind, "factor": factor }))),
+        "yarn" => {
+            for name in ["ext_factor", "attn_factor", "beta_fast", "beta_slow", "log_multiplier"] {
+                let key = keys.key(&format!("rope.scaling.yarn_{name}"));
+                if let Some(found) = keys.metadata.optional_real(&key)? {
+                    let (found, expected) = (found.to_string(), "no such key".to_owned());
+                    return Err(GgufError::Value { key, found, expected });
+                }
+            }
+            let usual = Yarn::scale(factor.unwrap_or(1.0), 1.0);
+            let amplitude = keys.optional_real("rope.scaling.attn_factor")?.unwrap_or(1.0) * usual;
+            Ok(Some(json!({
+                "rope_type": kind, "factor": factor, "attention_factor": amplitude,
+                "original_max_position_embeddings": keys.count("rope.scaling.original_context_length")?,
+            })))
+        }
+        other => {
+            let (found, expected) = (format!("`{other}`"), "none, linear or yarn".to_owned());
+            Err(GgufError::Value { key, found, expected })
+        }
+    }
 }
 
 /// Windows on five of six layers, or as the file says, and what llama.cpp does not write down.

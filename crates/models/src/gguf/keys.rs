@@ -9,7 +9,7 @@ use super::vocabulary::SPECIAL;
 use crate::load::Parts;
 use crate::spec::{
     Activation, AttentionSpec, DecoderSpec, GateSpec, HeadSpec, MixerSpec, MlpSpec, RopeScaling,
-    RopeSpec,
+    RopeSpec, Yarn,
 };
 
 /// A model in llama.cpp's terms.
@@ -135,7 +135,7 @@ impl Keys {
             (_, None) => {}
             (_, Some(window)) => return Err(format!("a window of {window}")),
         }
-        self.rotation(rope);
+        self.rotation(rope)?;
         match &rope.scaling {
             RopeScaling::Llama3 { .. } | RopeScaling::Factors(_) => {
                 if architecture != Architecture::Llama {
@@ -145,17 +145,32 @@ impl Keys {
                 let pairs = unscaled.frequencies().into_iter().zip(rope.frequencies());
                 Ok(Some(pairs.map(|(plain, scaled)| plain / scaled).collect()))
             }
-            _ => Ok(None),
+            RopeScaling::None | RopeScaling::Linear { .. } | RopeScaling::Yarn(_) => Ok(None),
         }
     }
 
-    fn rotation(&mut self, rope: &RopeSpec) {
+    fn rotation(&mut self, rope: &RopeSpec) -> Result<(), String> {
         self.count("rope.dimension_count", rope.dim);
         self.real("rope.freq_base", rope.theta);
-        if let RopeScaling::Linear { factor } = rope.scaling {
-            self.put("rope.scaling.type", Entry::String("linear".to_owned()));
-            self.real("rope.scaling.factor", factor);
+        match &rope.scaling {
+            RopeScaling::Linear { factor } => self.scaling("linear", *factor),
+            RopeScaling::Yarn(yarn) => {
+                if (yarn.beta_fast, yarn.beta_slow, yarn.truncate) != (32.0, 1.0, true) {
+                    return Err("limits of YaRN other than 32 and 1 turns".to_owned());
+                }
+                self.scaling("yarn", yarn.factor);
+                self.count("rope.scaling.original_context_length", yarn.original_context);
+                let usual = Yarn::scale(yarn.factor, 1.0);
+                self.real("rope.scaling.attn_factor", yarn.amplitude / usual);
+            }
+            _ => {}
         }
+        Ok(())
+    }
+
+    fn scaling(&mut self, kind: &str, factor: f64) {
+        self.put("rope.scaling.type", Entry::String(kind.to_owned()));
+        self.real("rope.scaling.factor", factor);
     }
 
     /// Layers with a window between those that see everything.
@@ -177,7 +192,7 @@ impl Keys {
         if !matches!(rope.scaling, RopeScaling::None | RopeScaling::Linear { .. }) {
             return Err("factors of a rotation".to_owned());
         }
-        self.rotation(&rope);
+        self.rotation(&rope)?;
         if let Some(cap) = spec.logit_softcap {
             self.real("final_logit_softcapping", cap);
         }

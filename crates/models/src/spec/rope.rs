@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+use super::yarn::Yarn;
+
 /// Rotary position embedding over the first `dim` numbers of a head, the first half of which is
 /// paired with the second.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +40,8 @@ pub enum RopeScaling {
         /// Context that the model was trained on first.
         original_context: usize,
     },
+    /// `YaRN`: pairs that turn often are kept, the others slowed down.
+    Yarn(Yarn),
     /// The frequency of each pair is divided by a factor of its own, as GGUF files have it.
     Factors(Vec<f32>),
 }
@@ -55,19 +59,26 @@ impl RopeSpec {
         (0..self.dim / 2)
             .map(|pair| {
                 let exponent = 2.0 * pair as f64 / self.dim as f64;
-                self.scaling.rescale(pair, self.theta.powf(-exponent)) as f32
+                self.rescale(pair, self.theta.powf(-exponent)) as f32
             })
             .collect()
     }
-}
 
-impl RopeScaling {
+    /// What the cosines and sines are multiplied by, so that scores grow by its square.
+    pub fn amplitude(&self) -> f32 {
+        match &self.scaling {
+            RopeScaling::Yarn(yarn) => yarn.amplitude as f32,
+            _ => 1.0,
+        }
+    }
+
     fn rescale(&self, pair: usize, frequency: f64) -> f64 {
-        match *self {
-            Self::None => frequency,
-            Self::Linear { factor } => frequency / factor,
-            Self::Factors(ref factors) => frequency / f64::from(factors[pair]),
-            Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
+        match self.scaling {
+            RopeScaling::None => frequency,
+            RopeScaling::Linear { factor } => frequency / factor,
+            RopeScaling::Factors(ref factors) => frequency / f64::from(factors[pair]),
+            RopeScaling::Yarn(ref yarn) => yarn.rescale(pair, self, frequency),
+            RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
                 let turns = original_context as f64 * frequency / (2.0 * PI);
                 let kept = (turns - low_freq_factor) / (high_freq_factor - low_freq_factor);
                 let kept = kept.clamp(0.0, 1.0);

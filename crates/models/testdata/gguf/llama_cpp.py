@@ -38,6 +38,7 @@ FILES = {
     "gemma3": ("../gemma3_text", ["--dtype", "f32"], SHORT + LONG),
     "gemma3_hub": ("../gemma3_text_hub", ["--dtype", "f32"], SHORT + LONG),
     "phi3": ("fused", ["--dtype", "f32", "--random-weights", "1"], SHORT + LONG),
+    "yarn": ("yarn", ["--dtype", "f32", "--random-weights", "1"], SHORT + LONG),
     "builtin_f16": ("builtin", ["--dtype", "f16"], WORDS),
     "builtin_q8_0": ("builtin", ["--dtype", "q8_0"], WORDS),
     "wide_q8_0": ("wide", ["--dtype", "q8_0", "--random-weights", "1"], MANY),

@@ -1,5 +1,5 @@
 """Makes the folders beside this file: configs without weights, for matrices whose rows are whole blocks (`wide`), for phi3
-without a window (`fused`), and for the kinds of tokenizers that GGUF files have, each trained on the text below.
+without a window (`fused`), for a context that YaRN has made longer (`yarn`), and for the kinds of tokenizers that GGUF files have, each trained on the text below.
 
     pip install transformers==5.23.0 sentencepiece==0.2.3 protobuf
     python make.py
@@ -87,5 +87,8 @@ of_sentencepiece("spm_gemma", GemmaTokenizer, False)
 # there are.
 config(HERE / "fused", 420, model_type="phi3", num_hidden_layers=2, partial_rotary_factor=0.5, pad_token_id=0)
 shutil.copy(HERE / "spm/tokenizer.json", HERE / "fused/tokenizer.json")
+config(HERE / "yarn", 288, model_type="qwen3", head_dim=16, num_hidden_layers=2, rope_theta=10000.0, rope_scaling={
+    "rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 32, "attention_factor": 1.3})
+shutil.copy(HERE / "../qwen3/tokenizer.json", HERE / "yarn/tokenizer.json")
 config(HERE / "wide", 288, hidden_size=256, num_hidden_layers=2, intermediate_size=512)
 shutil.copy(HERE / "../llama/tokenizer.json", HERE / "wide/tokenizer.json")

@@ -125,8 +125,19 @@ fn configs() {
         set("hidden_act", json!("gelu_")), LoadError::Config { .. },
             "FOLDER/config.json: `hidden_act` is \"gelu_\"; expected one of silu, gelu, gelu_new, \
              gelu_pytorch_tanh, relu, relu2";
+        set("rope_scaling", json!({"rope_type": "dynamic"})), LoadError::Config { .. },
+            "FOLDER/config.json: `rope_type` is `dynamic`; expected one of default, linear, llama3, \
+             yarn";
         set("rope_scaling", json!({"rope_type": "yarn"})), LoadError::Config { .. },
-            "FOLDER/config.json: `rope_type` is `yarn`; expected one of default, linear, llama3";
+            "FOLDER/config.json: `factor` is missing";
+        set("rope_scaling", json!({"rope_type": "yarn", "factor": 4, "beta_slow": 0})), LoadError::Config { .. },
+            "FOLDER/config.json: `beta_slow` is 0; expected a finite number above 0";
+        |folder| edit_config(folder, |config| {
+            config["rope_scaling"] = json!({"rope_type": "yarn", "factor": 4});
+            config["rope_theta"] = json!(1);
+        }), LoadError::Config { .. },
+            "FOLDER/config.json: `rope_theta` is 1; expected a number above 1: yarn divides by its \
+             logarithm";
         set("rope_scaling", json!({"type": "linear"})), LoadError::Config { .. },
             "FOLDER/config.json: `factor` is missing";
         set("head_dim", json!(7)), LoadError::Config { .. },
@@ -276,6 +287,12 @@ fn configs_of_other_families() {
             "tie_word_embeddings",
             json!(true),
             "`tie_word_embeddings` is true; expected false",
+        ),
+        (
+            "nemotron_h",
+            "tie_word_embeddings",
+            json!(true),
+            "`tie_word_embeddings` is true; expected false: the head is a matrix of its own",
         ),
         ("nemotron_h", "hybrid_override_pattern", json!("MEX"), patterns),
         (

@@ -1,5 +1,6 @@
 //! Every family against what Hugging Face transformers computed with the same weights.
 
+use taper_models::spec::{DecoderSpec, MixerSpec};
 use taper_models::{
     DeviceChoice, Dtype, LanguageModel, LoadOptions, Outputs, RowId, State, Want, Work, families,
     load,
@@ -56,6 +57,32 @@ fn every_family_has_a_golden_model() {
         MODELS.iter().map(|name| model(name, Dtype::F32).family().to_owned()).collect();
     tested.dedup();
     assert_eq!(tested, families::supported());
+}
+
+/// `testdata/rope.json`, which transformers made.
+#[test]
+fn rotations_have_the_frequencies_of_transformers() {
+    #[derive(serde::Deserialize)]
+    struct Case {
+        config: serde_json::Value,
+        frequencies: Vec<f32>,
+        amplitude: f32,
+    }
+    let cases = std::fs::read(folder("rope.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_slice(&cases).unwrap();
+    assert_eq!(cases.len(), 13);
+    for Case { config, frequencies, amplitude } in cases {
+        let spec = DecoderSpec::from_config(&config).unwrap();
+        let MixerSpec::Attention(attention) = &spec.layers[0].blocks[0].mixers[0] else {
+            panic!("a layer begins with attention");
+        };
+        let rope = attention.rope.as_ref().unwrap();
+        assert_eq!(rope.frequencies().len(), frequencies.len());
+        for (got, want) in rope.frequencies().into_iter().zip(frequencies) {
+            assert!((got / want - 1.0).abs() < 1e-6, "{got} for {want}: {config}");
+        }
+        assert!((rope.amplitude() / amplitude - 1.0).abs() < 1e-6, "{config}");
+    }
 }
 
 #[test]

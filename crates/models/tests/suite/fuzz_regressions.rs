@@ -44,7 +44,8 @@ fn folders() -> Vec<Vec<u8>> {
         json!({"model_type": "llama", "rope_scaling": {"rope_type": "linear", "factor": 2.0}}),
         json!({"model_type": "qwen3_moe", "num_experts": 2}),
         json!({"model_type": "nemotron_h", "hybrid_override_pattern": "M*", "mamba_num_heads": 2,
-               "n_groups": 1, "mamba_head_dim": 2, "ssm_state_size": 2, "head_dim": 2}),
+               "n_groups": 1, "mamba_head_dim": 2, "ssm_state_size": 2, "head_dim": 2,
+               "tie_word_embeddings": false}),
     ];
     let one = |kind: &Value| {
         let mut config = sizes.clone();

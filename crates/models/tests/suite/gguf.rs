@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::golden::{distance, expected, folder, half_distances};
 
 /// Folders of families that GGUF files can hold, with answers of Hugging Face's.
-const MODELS: [&str; 9] = [
+const MODELS: [&str; 10] = [
     "gemma3",
     "gemma3_capped",
     "gemma3_text",
@@ -23,6 +23,7 @@ const MODELS: [&str; 9] = [
     "phi3",
     "qwen2",
     "qwen3",
+    "qwen3_yarn",
 ];
 
 pub(crate) fn options() -> LoadOptions {

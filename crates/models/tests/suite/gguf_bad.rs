@@ -188,7 +188,7 @@ fn refusal_of(model: &str, spoil: impl FnOnce(&mut Parts)) -> (LoadError, String
 #[test]
 fn keys_that_make_no_model() {
     type Spoil = fn(&mut Parts);
-    let cases: [(&str, Spoil, &str); 12] = [
+    let cases: [(&str, Spoil, &str); 14] = [
         (
             "llama",
             |p| p.set("general.architecture", said("mamba")),
@@ -233,8 +233,21 @@ fn keys_that_make_no_model() {
         ),
         (
             "llama",
+            |p| p.set("llama.rope.scaling.type", said("longrope")),
+            "`llama.rope.scaling.type` is `longrope`; expected none, linear or yarn",
+        ),
+        (
+            "llama",
             |p| p.set("llama.rope.scaling.type", said("yarn")),
-            "`rope_type` is `yarn`; expected one of default, linear, llama3",
+            "the key `llama.rope.scaling.original_context_length` is missing",
+        ),
+        (
+            "llama",
+            |p| {
+                p.set("llama.rope.scaling.type", said("yarn"));
+                p.set("llama.rope.scaling.yarn_beta_fast", Value::F32(8.0));
+            },
+            "`llama.rope.scaling.yarn_beta_fast` is 8; expected no such key",
         ),
         (
             "llama",

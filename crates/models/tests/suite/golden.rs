@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 /// Folders under `testdata`, at least one of each family.
-pub(crate) const MODELS: [&str; 15] = [
+pub(crate) const MODELS: [&str; 16] = [
     "gemma3",
     "gemma3_capped",
     "gemma3_text",
@@ -20,6 +20,7 @@ pub(crate) const MODELS: [&str; 15] = [
     "phi3",
     "qwen2",
     "qwen3",
+    "qwen3_yarn",
     "qwen3_moe",
     "smollm3",
 ];
