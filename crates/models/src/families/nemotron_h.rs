@@ -64,7 +64,7 @@ pub(super) fn spec(config: Config<'_>) -> Result<DecoderSpec, ConfigError> {
 fn require_what_is_built(config: Config<'_>) -> Result<(), ConfigError> {
     let silu = "\"silu\", the only activation of a Mamba layer that is built";
     config.require("mamba_hidden_act", silu, |value| value == "silu")?;
-    // transformers 5 has a head of its own whatever the key says, transformers 4 had not; no model has it.
+    // transformers 5.23 takes a head of its own from the weights whatever the key says; a tied one is what it means.
     let separate = "false: the head is a matrix of its own";
     config.require("tie_word_embeddings", separate, |value| value == false)?;
     let none = "null: experts in a space of their own are not built";
