@@ -48,10 +48,10 @@ use crate::ties::TiePolicy;
 /// Where Hugging Face raises an exception there is an error here, except that an empty
 /// `sequence_bias` or `bad_words_ids` is off, and that a power of the decay beyond `f64` is refused
 /// at the step. There is one too where Hugging Face leaves out a `typical_p`, `epsilon_cutoff` or
-/// `eta_cutoff` that is outside its range, or a negative size. Ids outside the vocabulary are refused at the step that uses them; Hugging Face
-/// passes over some. `min_new_tokens` takes the place of `min_length`, of which Hugging Face makes
-/// a second stage with the same effect. Without any limit on length, `forced_eos_token_id` counts
-/// with 20 new tokens, as there.
+/// `eta_cutoff` that is outside its range. Ids outside the vocabulary are refused at the step that
+/// uses them; Hugging Face passes over some. `min_new_tokens` takes the place of `min_length`, of
+/// which Hugging Face makes a second stage with the same effect. Without any limit on length,
+/// `forced_eos_token_id` counts with 20 new tokens, as there.
 ///
 /// # Errors
 ///

@@ -92,12 +92,18 @@ proptest! {
         let mut hot = ops.clone();
         hot.push(Op::Cut(Cut::Divide(t)));
         let before = if ops.iter().any(divides) { &hot } else { &ops };
-        let Ok(greedy) = pipeline_of(before, Pipeline::greedy())
-            .select(&row, &step, &mut workspace).map(|s| s.token) else { return Ok(()) };
+        let mut greedy_after = |ops: &[Op]| {
+            pipeline_of(ops, Pipeline::greedy()).select(&row, &step, &mut workspace).map(|s| s.token)
+        };
+        let (Ok(first), Ok(greedy)) = (greedy_after(&ops), greedy_after(before)) else { return Ok(()) };
         let hot = pipeline_of(&hot, Pipeline::draw()).then(TopK::new(1).unwrap());
         let mut chosen = hot.select(&row, &step, &mut workspace).unwrap();
         prop_assert_eq!(chosen.token, greedy);
         prop_assert_eq!(chosen.candidates().len(), 1);
+        // Whichever token that is, none had a higher score before.
+        let token = chosen.token;
+        let left = pipeline_of(&ops, Pipeline::draw()).process(&row, &step, &mut workspace).unwrap();
+        prop_assert_eq!(left.get(token), left.get(first));
     }
 
     /// A pending division reads, bit for bit, as one carried out at once.
