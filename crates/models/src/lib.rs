@@ -28,6 +28,7 @@
 //!   [differentiable mode](Decoder::forward_train) starts from [`random`] weights.
 //! - [`export_gguf`] writes a model as a file that llama.cpp reads, in the types that it has.
 //! - [`LanguageModel`] is object safe and open: implement it to drive another engine.
+//! - [`files`] reads and writes files: up to a size, and whole or not at all.
 //! - An [`Observer`] is shown hidden states and attention weights, if one is given to a call.
 //!
 //! # Features
@@ -43,6 +44,7 @@ mod decoder;
 mod device;
 mod error;
 pub mod families;
+pub mod files;
 mod gguf;
 mod language_model;
 mod load;

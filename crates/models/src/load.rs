@@ -6,6 +6,7 @@ mod experts;
 mod hub;
 mod progress;
 
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -19,6 +20,7 @@ pub(crate) use self::progress::Watched;
 use crate::config::ConfigError;
 use crate::decoder::Decoder;
 use crate::device::{DeviceChoice, Dtype};
+use crate::files::{FileError, FileKind};
 use crate::gguf;
 use crate::language_model::LanguageModel;
 use crate::random;
@@ -119,19 +121,19 @@ pub(crate) struct Parts<'a> {
 impl Parts<'static> {
     /// The parts in a folder; a seed draws the weights in place of those that are there.
     pub(crate) fn of_folder(folder: &Path, random: Option<u64>) -> Result<Self, LoadError> {
-        match std::fs::metadata(folder) {
+        match fs::metadata(folder) {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => return Err(LoadError::NotAFolder(folder.to_owned())),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(LoadError::NotFound(folder.to_owned()));
             }
             Err(source) => {
-                let path = folder.to_owned();
-                return Err(LoadError::Io { path, source });
+                return Err(FileError::of_system(folder, source).into());
             }
         }
         let config_path = folder.join("config.json");
-        let config = read(&config_path)?.ok_or_else(|| LoadError::NoConfig(folder.to_owned()))?;
+        let config = FileKind::SETTINGS.read_if_there(&config_path)?;
+        let config = config.ok_or_else(|| LoadError::NoConfig(folder.to_owned()))?;
         let (config, spec) = parse_config(&config, &config_path)?;
         let tokenizer = read_tokenizer(folder, spec.vocab_size)?;
         let (weights, names): (Box<dyn TensorSource>, _) = if let Some(seed) = random {
@@ -230,7 +232,7 @@ fn parse_config(bytes: &[u8], path: &Path) -> Result<(Value, DecoderSpec), LoadE
 
 fn read_tokenizer(folder: &Path, vocab_size: usize) -> Result<Option<Tokenizer>, LoadError> {
     let path = folder.join("tokenizer.json");
-    let Some(bytes) = read(&path)? else {
+    let Some(bytes) = FileKind::TOKENIZER.read_if_there(&path)? else {
         return Ok(None);
     };
     let tokenizer = parse_tokenizer(&bytes, &path)?;
@@ -250,20 +252,11 @@ fn parse_tokenizer(bytes: &[u8], path: &Path) -> Result<Tokenizer, LoadError> {
 
 fn read_json(path: &Path) -> Result<Option<Value>, LoadError> {
     let parse = |bytes: Vec<u8>| serde_json::from_slice(&bytes);
-    let parsed = read(path)?.map(parse).transpose();
+    let parsed = FileKind::SETTINGS.read_if_there(path)?.map(parse).transpose();
     parsed.map_err(|error| LoadError::Json { path: path.to_owned(), reason: error.to_string() })
 }
 
 fn read_text(path: &Path) -> Result<Option<String>, LoadError> {
-    let text = read(path)?.map(String::from_utf8).transpose();
+    let text = FileKind::TEMPLATE.read_if_there(path)?.map(String::from_utf8).transpose();
     text.map_err(|error| LoadError::Text { path: path.to_owned(), reason: error.to_string() })
-}
-
-/// The contents of a file, or `None` if there is no such file.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, LoadError> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(LoadError::Io { path: path.to_owned(), source }),
-    }
 }

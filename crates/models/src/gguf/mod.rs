@@ -32,6 +32,7 @@ use self::header::{Failed, Header, MAGIC};
 use self::metadata::Metadata;
 use self::tensors::Tensors;
 use crate::decoder::Decoder;
+use crate::files::{FileError, FileKind};
 use crate::load::{LoadError, LoadOptions, LoadedModel, Watched};
 use crate::random;
 use crate::spec::{DecoderSpec, MixerSpec, RopeScaling};
@@ -79,8 +80,8 @@ pub(crate) fn load_file(
 
 /// Opens a file and reads its header.
 fn open(path: &Path) -> Result<(File, Header), LoadError> {
-    let io = |source| LoadError::Io { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(io)?;
+    let io = |source| LoadError::File(FileError::of_system(path, source));
+    let mut file = FileKind::WEIGHTS.open(path)?;
     let length = file.metadata().map_err(io)?.len();
     let mut magic = [0; MAGIC.len()];
     match file.read_exact(&mut magic) {

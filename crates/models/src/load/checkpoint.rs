@@ -3,20 +3,24 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
-use candle_core::safetensors::MmapedSafetensors;
+use candle_core::safetensors::Load;
 #[cfg(feature = "builtin")]
 use candle_core::safetensors::SliceSafetensors;
 use candle_core::{DType, Device, Tensor};
+use memmap2::Mmap;
+use safetensors::tensor::{Metadata, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
 use serde::Deserialize;
 
+use super::LoadError;
 use super::experts::{Part, parts};
-use super::{LoadError, read};
 use crate::error::cause;
+use crate::files::FileKind;
 use crate::weights::TensorSource;
 
 /// Mapped files and which tensor is in which.
 pub(super) struct Checkpoint {
-    files: Vec<MmapedSafetensors>,
+    files: Vec<Mapped>,
     file_of: HashMap<String, usize>,
     /// Tensors that are parts of others, by the names that they pass for.
     parts: HashMap<String, Part>,
@@ -34,7 +38,7 @@ impl Checkpoint {
         let index = folder.join("model.safetensors.index.json");
         let paths = if single.exists() {
             vec![single]
-        } else if let Some(bytes) = read(&index)? {
+        } else if let Some(bytes) = FileKind::SETTINGS.read_if_there(&index)? {
             shards(&bytes, &index)?
         } else {
             return Err(LoadError::NoWeights(folder.to_owned()));
@@ -53,10 +57,10 @@ impl Checkpoint {
     }
 
     fn add(&mut self, path: &Path) -> Result<(), LoadError> {
-        let file = map(path).map_err(|error| corrupt(path, error))?;
+        let file = Mapped::open(path)?;
         let number = self.files.len();
-        for (name, view) in file.tensors() {
-            let parts = parts(&name, view.shape());
+        for (name, info) in file.header.tensors() {
+            let parts = parts(&name, &info.shape);
             if parts.is_empty() {
                 self.file_of.insert(name, number);
             }
@@ -76,7 +80,7 @@ impl TensorSource for Checkpoint {
         let file = &self.files[*number];
         match self.parts.get(name) {
             Some(part) => load_part(file, part, device).map(Some),
-            None => file.load(name, device).map(Some),
+            None => file.get(name)?.load(device).map(Some),
         }
     }
 
@@ -86,11 +90,7 @@ impl TensorSource for Checkpoint {
 }
 
 /// Copies no more out of the file than the part.
-fn load_part(
-    file: &MmapedSafetensors,
-    part: &Part,
-    device: &Device,
-) -> candle_core::Result<Tensor> {
+fn load_part(file: &Mapped, part: &Part, device: &Device) -> candle_core::Result<Tensor> {
     let whole = file.get(&part.of)?;
     let dtype = DType::try_from(whole.dtype())?;
     let width = dtype.size_in_bytes();
@@ -119,12 +119,36 @@ fn shards(index: &[u8], path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     names.iter().map(shard).collect()
 }
 
-#[allow(unsafe_code)]
-fn map(path: &Path) -> candle_core::Result<MmapedSafetensors> {
-    // SAFETY: a mapped file must not change while it is mapped. This one is mapped for as long as
-    // the model loads, everything is copied out of it, and `load` tells its callers not to write to
-    // the file meanwhile.
-    unsafe { MmapedSafetensors::new(path) }
+/// A mapped safetensors file and its header.
+struct Mapped {
+    bytes: Mmap,
+    header: Metadata,
+    /// Where the data begins.
+    data: usize,
+}
+
+impl Mapped {
+    fn open(path: &Path) -> Result<Self, LoadError> {
+        let file = FileKind::WEIGHTS.open(path)?;
+        // SAFETY: a mapped file must not change while it is mapped. This one is mapped for as long as
+        // the model loads, everything is copied out of it, and `load` tells its callers not to write to
+        // the file meanwhile.
+        #[allow(unsafe_code)]
+        let bytes = unsafe { Mmap::map(&file) };
+        let bytes = bytes.map_err(|error| corrupt(path, error.into()))?;
+        let (length, header) =
+            SafeTensors::read_metadata(&bytes).map_err(|error| corrupt(path, error.into()))?;
+        Ok(Self { bytes, header, data: size_of::<u64>() + length })
+    }
+
+    fn get(&self, name: &str) -> Result<TensorView<'_>, SafeTensorError> {
+        let missing = || SafeTensorError::TensorNotFound(name.to_owned());
+        let info = self.header.info(name).ok_or_else(missing)?;
+        // The header was checked against the length of the file.
+        let (start, end) = info.data_offsets;
+        let data = &self.bytes[self.data + start..self.data + end];
+        TensorView::new(info.dtype, info.shape.clone(), data)
+    }
 }
 
 fn corrupt(path: &Path, error: candle_core::Error) -> LoadError {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::device::DeviceError;
+use crate::files::FileError;
 use crate::gguf::GgufError;
 
 /// Why a model could not be loaded. Each displays as one line that says what, where, and what would
@@ -12,7 +13,11 @@ use crate::gguf::GgufError;
 #[non_exhaustive]
 pub enum LoadError {
     /// Nothing is at the path.
-    #[error("{}: no such folder", .0.display())]
+    #[error(
+        "{}: no such file or folder; expected a folder that holds config.json and \
+         model.safetensors, a GGUF file, or the name of a model in Hugging Face's cache",
+        .0.display()
+    )]
     NotFound(PathBuf),
     /// Neither a folder nor a model in the cache of `huggingface_hub` has the name.
     #[error(
@@ -166,14 +171,9 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file is there and cannot be read.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// A file or folder cannot be read, or is not what a model has in its place.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The device cannot be had.
     #[error(transparent)]
     Device(#[from] DeviceError),

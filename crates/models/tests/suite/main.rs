@@ -2,6 +2,8 @@
 
 mod bad_folders;
 mod families;
+#[cfg(unix)]
+mod files;
 mod fuzz_regressions;
 mod gguf;
 mod gguf_bad;

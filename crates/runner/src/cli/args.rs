@@ -59,7 +59,7 @@ pub(super) enum Command {
     },
     /// Run cases that other engines made, and say where this build differs
     Conform {
-        /// Case files (JSON Lines), and model folders with an expected.json
+        /// Case files (JSON Lines), model folders with an expected.json, and folders of such
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },

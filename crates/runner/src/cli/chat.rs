@@ -1,13 +1,12 @@
 //! From flags to a conversation, and to the tokens of its prompt.
 
-use std::fs;
-
 use serde_json::{Value, json};
 use taper_runner::models::LoadedModel;
 use taper_runner::{Chat, ChatTemplate};
 
 use super::args::GenerateArgs;
 use super::failure::Failure;
+use super::input::{MESSAGES, read_for};
 
 /// What a chat begins with: its prompt, and the tokens that end the model's turn.
 pub(super) struct Opening {
@@ -23,7 +22,7 @@ pub(super) fn conversation(args: &GenerateArgs) -> Result<Chat, Failure> {
     }
     if let Some(path) = &args.chat.messages {
         let blame = |why: String| Failure::usage(format!("--messages {}: {why}", path.display()));
-        let text = fs::read_to_string(path).map_err(|error| blame(error.to_string()))?;
+        let text = read_for("--messages", path, MESSAGES)?;
         let turns: Vec<Value> =
             serde_json::from_str(&text).map_err(|error| blame(error.to_string()))?;
         let is_turn = |turn: &Value| turn["role"].is_string() && turn.get("content").is_some();

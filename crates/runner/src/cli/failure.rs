@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ErrorKind as ArgumentError};
+use taper_runner::models::files::FileError;
 
 /// What ended the program early, by exit code.
 #[derive(Debug)]
@@ -26,17 +27,26 @@ impl Failure {
         Self::Usage(what.to_string())
     }
 
+    /// Of a file that could not be written; `flag` names it, with a space at its end.
+    pub(super) fn of_output(flag: &str, error: &FileError) -> Self {
+        let what = format!("{flag}{error}");
+        match error.io().map(std::io::Error::kind) {
+            Some(ErrorKind::BrokenPipe) => Self::NobodyReads,
+            _ if error.is_about_the_path() => Self::Usage(what),
+            _ => Self::Run(what),
+        }
+    }
+
     pub(super) fn report(self) -> ExitCode {
         match self {
             Self::Usage(what) => complain(&what, 2),
             Self::Run(what) => complain(&what, 1),
             Self::Cancelled => ExitCode::from(130),
             Self::NobodyReads => ExitCode::SUCCESS,
-            Self::Help(help) => {
-                // If it can not be printed there is nobody to tell.
-                let _ = help.print();
-                ExitCode::from(help.exit_code() as u8)
-            }
+            Self::Help(help) => match help.print() {
+                Ok(()) => ExitCode::from(help.exit_code() as u8),
+                Err(error) => Self::from(error).report(),
+            },
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -20,6 +19,7 @@ use super::args::{
 };
 use super::dump::Look;
 use super::failure::Failure;
+use super::interrupt::watch_for_ctrl_c;
 use super::progress::LoadProgress;
 use super::settings::Flags;
 use super::text::{Plain, summary};
@@ -159,18 +159,6 @@ pub(super) fn run_failure(error: RunError, model: &str) -> Failure {
         }
         error => Failure::Run(error.to_string()),
     }
-}
-
-/// The first Ctrl-C asks the loop to end after the present token, the second ends the program.
-pub(super) fn watch_for_ctrl_c() -> Result<&'static AtomicBool, Failure> {
-    static CANCELLED: AtomicBool = AtomicBool::new(false);
-    ctrlc::set_handler(|| {
-        if CANCELLED.swap(true, Ordering::Relaxed) {
-            process::exit(130);
-        }
-    })
-    .map_err(|error| Failure::Run(format!("Ctrl-C can not be watched for: {error}")))?;
-    Ok(&CANCELLED)
 }
 
 pub(super) fn load_model(

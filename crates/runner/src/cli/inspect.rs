@@ -18,7 +18,8 @@ use taper_runner::{
 use self::table::Table;
 use super::args::{Format, InspectArgs, UNINSPECTED, ViewArgs};
 use super::failure::Failure;
-use super::generate::{Prepared, blame, prepare, run_failure, tell, watch_for_ctrl_c};
+use super::generate::{Prepared, blame, prepare, run_failure, tell};
+use super::interrupt::watch_for_ctrl_c;
 use super::settings::Flags;
 use super::style::Style;
 use super::text::{prompt_text, show};

@@ -8,6 +8,7 @@ use taper_runner::{LlamaCpp, RequestError, Semantics, TextGrammar, Vllm, tokeniz
 
 use super::args::{Engine, GenerateArgs, GrammarArgs, LlamaCppArgs, SomeArgs, UNDER};
 use super::failure::Failure;
+use super::input::{GRAMMAR, SCHEMA, read_for};
 
 /// The flags that were given.
 #[derive(Debug, Default)]
@@ -276,16 +277,14 @@ impl GenerateArgs {
 impl GrammarArgs {
     /// What the text is held to; reads the files that were named.
     pub(super) fn read(&self) -> Result<Option<TextGrammar>, Failure> {
-        let file = |flag: &str, path: &str| {
-            let refused = |error| Failure::Usage(format!("--{flag}: {path}: {error}"));
-            std::fs::read_to_string(path).map_err(refused)
-        };
+        let file = |flag, path: &str, kind| read_for(flag, path.as_ref(), kind);
         Ok(if let Some(schema) = &self.json_schema {
             let inline = schema.trim_start().starts_with('{');
-            let schema = if inline { schema.clone() } else { file("json-schema", schema)? };
+            let schema =
+                if inline { schema.clone() } else { file("--json-schema", schema, SCHEMA)? };
             Some(TextGrammar::JsonSchema(schema))
         } else if let Some(path) = &self.grammar {
-            Some(TextGrammar::Lark(file("grammar", path)?))
+            Some(TextGrammar::Lark(file("--grammar", path, GRAMMAR)?))
         } else {
             self.regex.clone().map(TextGrammar::Regex)
         })

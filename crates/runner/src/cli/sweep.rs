@@ -18,7 +18,9 @@ use taper_runner::models::{LoadOptions, locate};
 
 use super::args::ModelArgs;
 use super::failure::Failure;
-use super::generate::{load_model, watch_for_ctrl_c};
+use super::generate::load_model;
+use super::input::SPEC;
+use super::interrupt::{end_at_ctrl_c, watch_for_ctrl_c};
 use super::text::show;
 use super::values;
 
@@ -111,12 +113,16 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
 
 /// `taper summarize`: the tables again, from what the folder holds.
 pub(super) fn again(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
+    end_at_ctrl_c()?;
     let default = [Table::Summary, Table::Texts];
     summarize(dir, if tables.is_empty() { &default } else { tables })
 }
 
 fn summarize(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
     let summary = Summary::read(dir).map_err(|error| of_records(&error))?;
+    if summary.repeated.records > 0 {
+        let _ = writeln!(std::io::stderr(), "note: {}", summary.repeated);
+    }
     summary.write_csv(dir).map_err(|error| of_folder(&error))?;
     show(&summary.markdown(tables))
 }
@@ -140,8 +146,7 @@ fn read(name: &str) -> Result<String, Failure> {
     match named {
         Ok(shipped) if !is_file => Ok(shipped.text.to_owned()),
         Err(unknown) if !is_file => Err(Failure::usage(unknown)),
-        _ => std::fs::read_to_string(path)
-            .map_err(|error| Failure::Usage(format!("{name}: {error}"))),
+        _ => SPEC.read_text(path).map_err(Failure::usage),
     }
 }
 
@@ -187,10 +192,15 @@ fn drive(
     }
     let swept = sweep(plan, dir, options, cancelled, |event| {
         match event {
-            SweepEvent::Begun { done, cut_off, begun_by, .. } => {
+            SweepEvent::Begun { done, cut_off, begun_by, repeated, .. } => {
                 note(&bar, *cut_off, |file| {
                     format!(
                         "the last line of the records was cut off; it is in {file}, and its run is made again"
+                    )
+                });
+                note(&bar, *repeated, |file| {
+                    format!(
+                        "some records are of runs that are there already; they go to {file} in the end"
                     )
                 });
                 note(&bar, *begun_by, |version| {
@@ -231,14 +241,11 @@ fn note(bar: &ProgressBar, what: Option<&str>, text: impl Fn(&str) -> String) {
 fn of_folder(error: &FolderError) -> Failure {
     match error {
         FolderError::Records(error) => of_records(error),
-        FolderError::Write { .. } => Failure::Run(error.to_string()),
+        FolderError::Write(error) => Failure::of_output("", error),
         error => Failure::Usage(format!("--out: {error}")),
     }
 }
 
 fn of_records(error: &RecordsError) -> Failure {
-    match error {
-        RecordsError::Io { .. } => Failure::Run(error.to_string()),
-        error => Failure::usage(error),
-    }
+    Failure::usage(error)
 }

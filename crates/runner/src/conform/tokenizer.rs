@@ -6,13 +6,17 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use taper_models::files::FileKind;
 use taper_models::tokenizers::Tokenizer;
 
 use super::case::member;
 
+const TOKENIZER: FileKind = FileKind::regular("a regular file with a tokenizer", 512);
+
 pub(super) fn run(cases: &Path, case: &Value) -> Result<(), String> {
     let path = beside(cases).ok_or("no tokenizer.json beside the file or in a folder beside it")?;
-    let tokenizer = Tokenizer::from_file(path).map_err(|error| error.to_string())?;
+    let bytes = TOKENIZER.read(&path).map_err(|error| error.to_string())?;
+    let tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| error.to_string())?;
     let ids: Vec<u32> = member(case, "ids")?;
     if let Some(text) = case["text"].as_str() {
         expect_encoded(&tokenizer, text, false, &ids)?;

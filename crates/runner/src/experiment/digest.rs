@@ -1,13 +1,16 @@
 //! What tells a model from another of the same name.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use taper_models::LoadOptions;
+use taper_models::files::{FileError, FileKind};
 
 use super::plan::hex;
+
+const KIND: FileKind = FileKind::regular("a regular file of a model", 1 << 40);
 
 /// The files of a folder that have a part in what a model says.
 const FILES: [&str; 5] = [
@@ -24,12 +27,13 @@ const FILES: [&str; 5] = [
 /// # Errors
 ///
 /// When a file can not be read; the error names it.
-pub fn digest_of(path: impl AsRef<Path>, options: &LoadOptions) -> io::Result<String> {
+pub fn digest_of(path: impl AsRef<Path>, options: &LoadOptions) -> Result<String, FileError> {
     let path = path.as_ref();
+    let told = |error| FileError::of_system(path, error);
     let mut paths = Vec::new();
     if path.is_dir() {
-        for entry in fs::read_dir(path)? {
-            let path = entry?.path();
+        for entry in fs::read_dir(path).map_err(told)? {
+            let path = entry.map_err(told)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let of_weights = name.ends_with(".safetensors") || name.ends_with(".index.json");
             if FILES.contains(&&*name) || (of_weights && options.random_weights.is_none()) {
@@ -42,9 +46,7 @@ pub fn digest_of(path: impl AsRef<Path>, options: &LoadOptions) -> io::Result<St
     paths.sort();
     let mut digest = begin(options);
     for path in paths {
-        add(&mut digest, &path).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?;
+        add(&mut digest, &path)?;
     }
     Ok(hex(&digest.finalize()))
 }
@@ -63,10 +65,12 @@ fn begin(options: &LoadOptions) -> Sha256 {
 }
 
 /// Name and length tell where one file ends and the next begins.
-fn add(digest: &mut Sha256, path: &PathBuf) -> io::Result<()> {
-    let mut file = File::open(path)?;
+fn add(digest: &mut Sha256, path: &Path) -> Result<(), FileError> {
+    let mut file = KIND.open(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    digest.update(format!("{name} {}\n", file.metadata()?.len()));
-    io::copy(&mut file, digest)?;
-    Ok(())
+    let mut read = || {
+        digest.update(format!("{name} {}\n", file.metadata()?.len()));
+        io::copy(&mut file, digest)
+    };
+    read().map(drop).map_err(|error| FileError::of_system(path, error))
 }

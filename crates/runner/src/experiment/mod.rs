@@ -22,7 +22,7 @@ pub use self::knobs::{Knob, KnobError, Knobs, knobs};
 pub use self::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
 pub use self::plan::{Plan, PlanError};
 pub use self::record::{Alternative, Record, RunId, StepRecord};
-pub use self::records::{MANIFEST, RECORDS, Records, RecordsError, SUMMARY};
+pub use self::records::{MANIFEST, RECORDS, Records, RecordsError, Repeated, SUMMARY};
 pub use self::shipped::{Shipped, UnknownSpec, shipped};
 pub use self::spec::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
 pub use self::summary::{Between, Estimate, METRICS, Row, Spread, Summary, metrics};

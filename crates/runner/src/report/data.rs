@@ -169,6 +169,9 @@ fn facts(manifest: &Manifest, read: &Records) -> Vec<(&'static str, String)> {
         "made of",
         format!("{prompts} prompts × {settings} settings × {} seeds", manifest.seeds.len()),
     ));
+    if read.repeated.records > 0 {
+        facts.push(("records left out", read.repeated.to_string()));
+    }
     let failed = read.records.iter().filter(|record| record.error.is_some()).count();
     if failed > 0 {
         facts.push(("failed runs", failed.to_string()));

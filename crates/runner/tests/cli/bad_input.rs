@@ -295,7 +295,10 @@ fn a_prompt_longer_than_the_context_is_refused() {
 fn folders_that_are_no_models_are_refused() {
     type Spoil = fn(&Folder);
     let cases: [(Spoil, &str); 6] = [
-        (|folder| fs::remove_dir_all(folder.path()).unwrap(), "--model: DIR: no such folder"),
+        (
+            |folder| fs::remove_dir_all(folder.path()).unwrap(),
+            "--model: DIR: no such file or folder; expected",
+        ),
         (
             |folder| fs::remove_file(folder.file("config.json")).unwrap(),
             "--model: DIR: no config.json in this folder",

@@ -77,7 +77,10 @@ fn chats_that_can_not_be_held_are_refused() {
     let turns = folder.file("turns.json");
     let turns = turns.to_str().unwrap();
     refused(&["--chat", "--messages", turns], "entry 1: expected an object with a `role`");
-    refused(&["--chat", "--messages", "no/such.json"], "--messages no/such.json: No such file");
+    refused(
+        &["--chat", "--messages", "no/such.json"],
+        "--messages no/such.json: no such file or folder; expected a JSON list",
+    );
     let builtin = taper(["generate", "x", "--chat"]);
     assert!(builtin.stderr.contains("the model has no chat template"), "{}", builtin.stderr);
 }

@@ -95,7 +95,11 @@ fn a_file_is_described() {
         assert!(lines[7].starts_with("loaded in       0."), "{}", ran.stdout);
     }
     let ran = file.run(&["models", "DIR/none.gguf"]);
-    assert_eq!(ran.stderr, "error: model: DIR/none.gguf: no such folder\n");
+    assert_eq!(
+        ran.stderr,
+        "error: model: DIR/none.gguf: no such file or folder; expected a folder that holds config.json \
+         and model.safetensors, a GGUF file, or the name of a model in Hugging Face's cache\n"
+    );
     assert_eq!(ran.code, Some(2));
 }
 
@@ -128,8 +132,14 @@ fn bad_files_and_arguments_are_refused() {
             "invalid value 'q5_k' for '--dtype <TYPE>': unknown type `q5_k`; expected q8_0, q4_k, \
              q6_k, f16 or f32",
         ),
-        (&["export-gguf", llama, "DIR/none/x.gguf"], "DIR/none/x.gguf: No such file or directory"),
-        (&["export-gguf", "DIR/none", "DIR/x.gguf"], "DIR/none: no such folder"),
+        (
+            &["export-gguf", llama, "DIR/none/x.gguf"],
+            "DIR/none/x.gguf: there is no such folder to write to",
+        ),
+        (
+            &["export-gguf", "DIR/none", "DIR/x.gguf"],
+            "DIR/none: no such file or folder; expected a folder",
+        ),
         (
             &["export-gguf", "DIR/model.gguf", "DIR/x.gguf"],
             "DIR/model.gguf: not a folder; expected",

@@ -7,6 +7,8 @@ mod conform;
 mod detokenizer;
 mod dump;
 mod engines;
+#[cfg(unix)]
+mod files;
 mod fuzz_regressions;
 mod gguf;
 mod grammar;

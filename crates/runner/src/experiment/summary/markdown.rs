@@ -42,6 +42,9 @@ impl Summary {
             // A write to a string does not fail.
             let _ = write!(text, "\n{}\n", about.trim());
         }
+        if self.repeated.records > 0 {
+            let _ = write!(text, "\n{}.\n", self.repeated);
+        }
         for table in tables {
             let (heading, table) = match table {
                 Table::Summary => ("Summary", self.rows_table(false)),
