@@ -192,6 +192,9 @@ enum Place {
 
 /// Follows symlinks, the last of which may lead to a file that is not there yet.
 fn place(path: &Path) -> Result<Place, FileProblem> {
+    if path.as_os_str().is_empty() {
+        return Err(FileProblem::Missing(EXPECTED));
+    }
     let names_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
     if names_folder && !path.exists() {
         return Err(FileProblem::NoFolder);

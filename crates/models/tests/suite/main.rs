@@ -2,7 +2,8 @@
 
 mod bad_folders;
 mod families;
-#[cfg(unix)]
+// It writes to /dev/full and reads /proc.
+#[cfg(target_os = "linux")]
 mod files;
 mod fuzz_regressions;
 mod gguf;

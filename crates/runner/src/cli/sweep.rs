@@ -142,7 +142,8 @@ fn list() -> Result<(), Failure> {
 fn read(name: &str) -> Result<String, Failure> {
     let path = Path::new(name);
     let named = Shipped::find(name);
-    let is_file = path.extension().is_some() || path.components().count() > 1 || path.is_file();
+    let is_there = path.metadata().is_ok_and(|found| !found.is_dir());
+    let is_file = path.extension().is_some() || path.components().count() > 1 || is_there;
     match named {
         Ok(shipped) if !is_file => Ok(shipped.text.to_owned()),
         Err(unknown) if !is_file => Err(Failure::usage(unknown)),

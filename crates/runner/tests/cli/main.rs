@@ -7,7 +7,8 @@ mod conform;
 mod detokenizer;
 mod dump;
 mod engines;
-#[cfg(unix)]
+// It writes to /dev/full and reads /proc.
+#[cfg(target_os = "linux")]
 mod files;
 mod fuzz_regressions;
 mod gguf;
