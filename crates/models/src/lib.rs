@@ -64,7 +64,9 @@ pub use gguf::{ExportError, Exported, GgufError, GgufType, export_gguf, gguf_arc
 pub use language_model::{Capabilities, LanguageModel, Outputs, RowId, State, Want, Work};
 #[cfg(feature = "builtin")]
 pub use load::load_builtin;
-pub use load::{LoadError, LoadOptions, LoadedModel, load, load_with_progress, locate};
+pub use load::{
+    LoadError, LoadOptions, LoadedModel, load, load_tokenizer, load_with_progress, locate,
+};
 pub use observe::{AttentionWeights, HiddenStates, Observable, Observe, Observer};
 pub use spec::DecoderSpec;
 pub use tokenizers;

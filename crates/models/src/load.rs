@@ -1,10 +1,13 @@
 //! Loading a model from a Hugging Face folder; the other form, a GGUF file, is in [`crate::gguf`].
 
+mod added_tokens;
 mod checkpoint;
 mod error;
 mod experts;
 mod hub;
+mod merges;
 mod progress;
+mod tokenizer;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -17,6 +20,8 @@ use self::checkpoint::Checkpoint;
 pub use self::error::LoadError;
 pub use self::hub::locate;
 pub(crate) use self::progress::Watched;
+use self::tokenizer::Tokenization;
+pub use self::tokenizer::load_tokenizer;
 use crate::config::ConfigError;
 use crate::decoder::Decoder;
 use crate::device::{DeviceChoice, Dtype};
@@ -37,6 +42,9 @@ pub struct LoadOptions {
     /// Weights drawn by this seed in place of those in the folder, which then needs a config alone.
     /// They say nothing sensible, as fast as trained ones.
     pub random_weights: Option<u64>,
+    /// Leaves the dropout that a `tokenizer.json` may ask for as it is: a text is then cut otherwise
+    /// each time, and a seed does not repeat a run. Off, a [note](LoadedModel::notes) says so.
+    pub bpe_dropout: bool,
 }
 
 /// A model with what came along in its folder.
@@ -54,11 +62,13 @@ pub struct LoadedModel {
     pub config: Value,
     /// `generation_config.json` as it is.
     pub generation_config: Option<Value>,
-    /// `tokenizer_config.json` as it is, or what a GGUF file has in its place: the special tokens by
-    /// name, perhaps a chat template.
+    /// `tokenizer_config.json`, with what older folders have in `special_tokens_map.json` in its
+    /// place, or what a GGUF file has: the special tokens by name, perhaps a chat template.
     pub tokenizer_config: Option<Value>,
     /// `chat_template.jinja`, which is for the template that is in no other file.
     pub chat_template: Option<String>,
+    /// What is not done as the files say.
+    pub notes: Vec<String>,
 }
 
 /// Loads the model in a Hugging Face folder (`config.json`, `model.safetensors` or the shards that
@@ -91,7 +101,7 @@ pub fn load_with_progress(
     if path.is_file() {
         return gguf::load_file(path, options, tell);
     }
-    Parts::of_folder(path, options.random_weights)?.load(options, tell)
+    Parts::of_folder(path, options)?.load(options, tell)
 }
 
 /// Loads the model that comes with the crate.
@@ -116,11 +126,12 @@ pub(crate) struct Parts<'a> {
     pub(crate) generation_config: Option<Value>,
     pub(crate) tokenizer_config: Option<Value>,
     chat_template: Option<String>,
+    notes: Vec<String>,
 }
 
 impl Parts<'static> {
     /// The parts in a folder; a seed draws the weights in place of those that are there.
-    pub(crate) fn of_folder(folder: &Path, random: Option<u64>) -> Result<Self, LoadError> {
+    pub(crate) fn of_folder(folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
         match fs::metadata(folder) {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => return Err(LoadError::NotAFolder(folder.to_owned())),
@@ -135,24 +146,27 @@ impl Parts<'static> {
         let config = FileKind::SETTINGS.read_if_there(&config_path)?;
         let config = config.ok_or_else(|| LoadError::NoConfig(folder.to_owned()))?;
         let (config, spec) = parse_config(&config, &config_path)?;
-        let tokenizer = read_tokenizer(folder, spec.vocab_size)?;
-        let (weights, names): (Box<dyn TensorSource>, _) = if let Some(seed) = random {
-            (Box::new(random::Weights::new(&spec, seed, 1.0)), Vec::new())
-        } else {
-            let checkpoint = Checkpoint::open(folder)?;
-            let names = checkpoint.names().cloned().collect();
-            (Box::new(checkpoint), names)
-        };
+        let tokenization = Tokenization::of_folder(folder, options.bpe_dropout)?;
+        check_size(tokenization.tokenizer.as_ref(), folder, spec.vocab_size)?;
+        let (weights, names): (Box<dyn TensorSource>, _) =
+            if let Some(seed) = options.random_weights {
+                (Box::new(random::Weights::new(&spec, seed, 1.0)), Vec::new())
+            } else {
+                let checkpoint = Checkpoint::open(folder)?;
+                let names = checkpoint.names().cloned().collect();
+                (Box::new(checkpoint), names)
+            };
         Ok(Self {
             name: folder_name(folder),
             config,
             spec,
             weights,
             names,
-            tokenizer,
+            tokenizer: tokenization.tokenizer,
             generation_config: read_json(&folder.join("generation_config.json"))?,
-            tokenizer_config: read_json(&folder.join("tokenizer_config.json"))?,
+            tokenizer_config: tokenization.config,
             chat_template: read_text(&folder.join("chat_template.jinja"))?,
+            notes: tokenization.notes,
         })
     }
 
@@ -168,10 +182,11 @@ impl Parts<'static> {
             spec,
             weights: Box::new(checkpoint::InMemory::parse(weights, Path::new(name))?),
             names: Vec::new(),
-            tokenizer: Some(parse_tokenizer(tokenizer, Path::new(name))?),
+            tokenizer: Some(tokenizer::parse(tokenizer, Path::new(name))?),
             generation_config: None,
             tokenizer_config: None,
             chat_template: None,
+            notes: Vec::new(),
         })
     }
 }
@@ -191,6 +206,7 @@ impl Parts<'_> {
             generation_config: self.generation_config,
             tokenizer_config: self.tokenizer_config,
             chat_template: self.chat_template,
+            notes: self.notes,
         })
     }
 
@@ -230,24 +246,20 @@ fn parse_config(bytes: &[u8], path: &Path) -> Result<(Value, DecoderSpec), LoadE
     Ok((config, spec))
 }
 
-fn read_tokenizer(folder: &Path, vocab_size: usize) -> Result<Option<Tokenizer>, LoadError> {
-    let path = folder.join("tokenizer.json");
-    let Some(bytes) = FileKind::TOKENIZER.read_if_there(&path)? else {
-        return Ok(None);
-    };
-    let tokenizer = parse_tokenizer(&bytes, &path)?;
-    // A vocabulary is often rounded up. It is smaller only by added tokens, as gemma3's text model's
-    // is by the token that stands for an image: those are refused when they are used.
-    let size = tokenizer.get_vocab_size(false);
-    if size > vocab_size {
-        return Err(LoadError::TokenizerSize { path, tokenizer: size, vocab_size });
+/// Refuses a tokenizer of another model. A vocabulary is often rounded up. It is smaller only by added
+/// tokens, as gemma3's text model's is by the token that stands for an image: those are refused when
+/// they are used.
+fn check_size(
+    tokenizer: Option<&Tokenizer>,
+    folder: &Path,
+    vocab_size: usize,
+) -> Result<(), LoadError> {
+    let size = tokenizer.map_or(0, |tokenizer| tokenizer.get_vocab_size(false));
+    if size <= vocab_size {
+        return Ok(());
     }
-    Ok(Some(tokenizer))
-}
-
-fn parse_tokenizer(bytes: &[u8], path: &Path) -> Result<Tokenizer, LoadError> {
-    Tokenizer::from_bytes(bytes)
-        .map_err(|error| LoadError::Tokenizer { path: path.to_owned(), reason: error.to_string() })
+    let path = folder.join("tokenizer.json");
+    Err(LoadError::TokenizerSize { path, tokenizer: size, vocab_size })
 }
 
 fn read_json(path: &Path) -> Result<Option<Value>, LoadError> {

@@ -14,7 +14,7 @@ use super::architecture::Architecture;
 use super::keys::{Description, describe, special_tokens};
 use super::vocabulary::{CHAT_TEMPLATE, vocabulary};
 use crate::files::{FileError, check_output, write_file};
-use crate::load::{LoadError, Parts};
+use crate::load::{LoadError, LoadOptions, Parts};
 use crate::weights::Weights;
 
 /// The type that matrices are stored in; everything else is stored in `f32`.
@@ -165,7 +165,8 @@ pub fn export_gguf(
     dtype: GgufType,
     random_weights: Option<u64>,
 ) -> Result<Exported, ExportError> {
-    write(&Parts::of_folder(folder.as_ref(), random_weights)?, out.as_ref(), dtype)
+    let options = LoadOptions { random_weights, ..LoadOptions::default() };
+    write(&Parts::of_folder(folder.as_ref(), &options)?, out.as_ref(), dtype)
 }
 
 /// Writes the model that comes with the crate, as [`export_gguf`] does.

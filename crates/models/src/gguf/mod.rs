@@ -14,6 +14,7 @@ mod metadata;
 mod pre_tokenizer;
 mod tensors;
 mod tokenizer;
+mod tokens;
 mod vocabulary;
 
 use std::fs::File;
@@ -75,6 +76,7 @@ pub(crate) fn load_file(
         generation_config: None,
         tokenizer_config: Some(tokenizer_config),
         chat_template: None,
+        notes: Vec::new(),
     })
 }
 

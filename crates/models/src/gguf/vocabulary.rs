@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use super::pre_tokenizer::PreTokenizer;
-use super::tokenizer::{SPACE, kind, merges};
+use super::tokenizer::{SPACE, merges};
+use super::tokens::kind;
 
 pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
 pub(super) const CHAT_TEMPLATE: &str = "tokenizer.chat_template";

@@ -155,6 +155,18 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A setting of the tokenizer is not what its key takes.
+    #[error("{}: `{key}` is {found}; expected {expected}", path.display())]
+    TokenizerSetting {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The value.
+        found: String,
+        /// What would be right.
+        expected: &'static str,
+    },
     /// A file of settings is not JSON.
     #[error("{}: not valid JSON: {reason}", path.display())]
     Json {

@@ -1,0 +1,216 @@
+//! The tokens of a file with what they are, by its keys and by llama.cpp's rules over names.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use tokenizers::AddedToken;
+
+use super::error::GgufError;
+use super::metadata::Metadata;
+
+/// What a token is, by its number in `tokenizer.ggml.token_type`.
+pub(super) mod kind {
+    pub(in crate::gguf) const NORMAL: usize = 1;
+    pub(in crate::gguf) const UNKNOWN: usize = 2;
+    pub(in crate::gguf) const CONTROL: usize = 3;
+    pub(in crate::gguf) const USER_DEFINED: usize = 4;
+    pub(in crate::gguf) const UNUSED: usize = 5;
+    pub(in crate::gguf) const BYTE: usize = 6;
+}
+
+/// Tokens that are control tokens whatever the file says, because their names end a text.
+const ENDS: [&str; 22] = [
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "</s>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|end_of_text|>",
+    "<end_of_utterance>",
+    "<eos>",
+    "<turn|>",
+    "<|tool_response>",
+    "<｜end▁of▁sentence｜>",
+    "[e~[",
+];
+
+/// Tokens of infilling that are control tokens, each group unless one of its keys is there.
+const INFILLING: [(&[&str], &[&str]); 6] = [
+    (
+        &["fim_pre", "prefix"],
+        &[
+            "<|fim_prefix|>",
+            "<fim-prefix>",
+            "<fim_prefix>",
+            "<｜fim▁begin｜>",
+            "<PRE>",
+            "▁<PRE>",
+            "<|code_prefix|>",
+            "<|prefix|>",
+        ],
+    ),
+    (
+        &["fim_suf", "suffix"],
+        &[
+            "<|fim_suffix|>",
+            "<fim-suffix>",
+            "<fim_suffix>",
+            "<｜fim▁hole｜>",
+            "<SUF>",
+            "▁<SUF>",
+            "<|code_suffix|>",
+            "<|suffix|>",
+        ],
+    ),
+    (
+        &["fim_mid", "middle"],
+        &[
+            "<|fim_middle|>",
+            "<fim-middle>",
+            "<fim_middle>",
+            "<｜fim▁end｜>",
+            "<MID>",
+            "▁<MID>",
+            "<|code_middle|>",
+            "<|middle|>",
+        ],
+    ),
+    (&["fim_pad"], &["<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"]),
+    (&["fim_rep"], &["<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"]),
+    (&["fim_sep"], &["<|file_sep|>"]),
+];
+
+/// Tokens that are part of the text, whatever the file says.
+const SHOWN: [&str; 4] = ["<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"];
+
+/// The tokens with what they are.
+pub(super) struct Tokens<'a> {
+    pub(super) texts: Vec<Cow<'a, str>>,
+    /// By the file alone.
+    pub(super) kinds: Vec<usize>,
+    names: Names<'a>,
+}
+
+/// What llama.cpp goes by besides the kinds.
+struct Names<'a> {
+    /// `general.name` in lower case.
+    model: String,
+    pre_tokenizer: &'a str,
+    /// Names of [`INFILLING`] that no key makes superfluous.
+    infilling: HashSet<&'static str>,
+}
+
+impl<'a> Tokens<'a> {
+    pub(super) fn read(metadata: &'a Metadata) -> Result<Self, GgufError> {
+        let texts = metadata.texts("tokenizer.ggml.tokens")?;
+        let named = |(id, text): (usize, &'a str)| match text {
+            "" => Cow::Owned(format!("[EMPTY_{id}]")),
+            text => Cow::Borrowed(text),
+        };
+        let texts: Vec<_> = texts.into_iter().enumerate().map(named).collect();
+        let mut known = HashSet::new();
+        if let Some(twice) = texts.iter().find(|text| !known.insert(&***text)) {
+            return Err(GgufError::Twice(format!("token {twice}")));
+        }
+        let key = "tokenizer.ggml.token_type";
+        let kinds = metadata.optional_counts(key)?;
+        let kinds = kinds.unwrap_or_else(|| vec![kind::NORMAL; texts.len()]);
+        one_each(key, kinds.len(), texts.len())?;
+        Ok(Self { texts, kinds, names: Names::read(metadata)? })
+    }
+
+    /// The first token of a kind.
+    pub(super) fn first(&self, kind: usize) -> Option<usize> {
+        self.kinds.iter().position(|own| *own == kind)
+    }
+
+    /// Those that are looked for before everything else, in the order of their ids.
+    pub(super) fn added(&self) -> Vec<AddedToken> {
+        let tokens = self.texts.iter().zip(&self.kinds);
+        tokens.filter_map(|(text, kind)| self.as_added(text, *kind)).collect()
+    }
+
+    fn as_added(&self, text: &str, kind: usize) -> Option<AddedToken> {
+        let special = if self.is_text(text) {
+            false
+        } else if ENDS.contains(&text) || self.names.infilling.contains(text) {
+            true
+        } else {
+            match kind {
+                kind::CONTROL | kind::UNKNOWN => true,
+                kind::USER_DEFINED => false,
+                _ => return None,
+            }
+        };
+        let (lstrip, rstrip) = self.names.strips(text);
+        Some(AddedToken::from(text, special).normalized(false).lstrip(lstrip).rstrip(rstrip))
+    }
+
+    /// Whether a token that is looked for is shown, whatever the file says.
+    fn is_text(&self, text: &str) -> bool {
+        let has = |name: &str| self.texts.iter().any(|text| text == name);
+        // Where messages have ends of their own, this one parts them.
+        let parts = || {
+            let calls = has("<|call|>") || has("<|calls|>");
+            calls && (has("<|return|>") || has("<|flush|>"))
+        };
+        SHOWN.contains(&text) || (text == "<|end|>" && parts())
+    }
+}
+
+impl<'a> Names<'a> {
+    fn read(metadata: &'a Metadata) -> Result<Self, GgufError> {
+        let mut infilling = HashSet::new();
+        for (keys, names) in INFILLING {
+            let mut known = false;
+            for key in keys {
+                let key = format!("tokenizer.ggml.{key}_token_id");
+                known |= metadata.optional_count(&key)?.is_some();
+            }
+            if !known {
+                infilling.extend(names);
+            }
+        }
+        Ok(Self {
+            model: metadata.optional_text("general.name")?.unwrap_or_default().to_ascii_lowercase(),
+            pre_tokenizer: metadata.optional_text("tokenizer.ggml.pre")?.unwrap_or_default(),
+            infilling,
+        })
+    }
+
+    /// Whether a token that is looked for takes along the white space before it, and after it. GGUF
+    /// has no keys for that.
+    fn strips(&self, text: &str) -> (bool, bool) {
+        let has = |name: &str, parts: &[&str]| parts.iter().any(|part| name.contains(part));
+        if has(self.pre_tokenizer, &["jina-v2-de", "jina-v2-es", "jina-v2-code", "mmbert"]) {
+            (text == "<mask>", false)
+        } else if has(&self.model, &["phi-3", "phi3"]) {
+            (false, !["<unk>", "<s>", "<|endoftext|>"].contains(&text))
+        } else {
+            (text == "[MASK]" && self.model.contains("modern-bert"), false)
+        }
+    }
+}
+
+/// Refuses a list that has not as many values as there are tokens.
+pub(super) fn one_each(key: &str, found: usize, tokens: usize) -> Result<(), GgufError> {
+    if found == tokens {
+        return Ok(());
+    }
+    let found = format!("a list of {found} values");
+    Err(GgufError::Value {
+        key: key.to_owned(),
+        found,
+        expected: format!("one for each of the {tokens} tokens"),
+    })
+}
