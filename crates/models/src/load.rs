@@ -126,7 +126,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) generation_config: Option<Value>,
     pub(crate) tokenizer_config: Option<Value>,
     chat_template: Option<String>,
-    notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Parts<'static> {

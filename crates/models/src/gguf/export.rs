@@ -202,7 +202,7 @@ fn write(parts: &Parts<'_>, out: &Path, dtype: GgufType) -> Result<Exported, Exp
         ("general.quantization_version".to_owned(), Entry::U32(2)),
     ];
     entries.append(&mut description.entries);
-    let mut notes = Vec::new();
+    let mut notes = parts.notes.clone();
     entries.extend(tokenizer(parts, &mut notes)?);
     let writer = Writer { parts, architecture, dtype, description: &description };
     let tensors = writer.tensors(&mut notes)?;
@@ -227,7 +227,7 @@ fn tokenizer(
         let none = Entry::String("no_vocab".to_owned());
         return Ok(vec![("tokenizer.ggml.model".to_owned(), none)]);
     };
-    let made = vocabulary(tokenizer, parts.spec.vocab_size)
+    let made = vocabulary(tokenizer, parts.spec.vocab_size, &parts.name)
         .map_err(|reason| ExportError::Tokenizer { model: parts.name.clone(), reason })?;
     notes.extend(made.notes);
     let mut entries = made.entries;

@@ -99,15 +99,15 @@ pub(super) struct Tokens<'a> {
     /// By the file alone.
     pub(super) kinds: Vec<usize>,
     names: Names<'a>,
+    /// Names of [`INFILLING`] that no key makes superfluous.
+    infilling: HashSet<&'static str>,
 }
 
-/// What llama.cpp goes by besides the kinds.
-struct Names<'a> {
+/// The names by which llama.cpp knows what GGUF has no keys for.
+pub(super) struct Names<'a> {
     /// `general.name` in lower case.
     model: String,
     pre_tokenizer: &'a str,
-    /// Names of [`INFILLING`] that no key makes superfluous.
-    infilling: HashSet<&'static str>,
 }
 
 impl<'a> Tokens<'a> {
@@ -126,7 +126,9 @@ impl<'a> Tokens<'a> {
         let kinds = metadata.optional_counts(key)?;
         let kinds = kinds.unwrap_or_else(|| vec![kind::NORMAL; texts.len()]);
         one_each(key, kinds.len(), texts.len())?;
-        Ok(Self { texts, kinds, names: Names::read(metadata)? })
+        let name = metadata.optional_text("general.name")?.unwrap_or_default();
+        let pre = metadata.optional_text("tokenizer.ggml.pre")?.unwrap_or_default();
+        Ok(Self { texts, kinds, names: Names::new(name, pre), infilling: infilling(metadata)? })
     }
 
     /// The first token of a kind.
@@ -143,7 +145,7 @@ impl<'a> Tokens<'a> {
     fn as_added(&self, text: &str, kind: usize) -> Option<AddedToken> {
         let special = if self.is_text(text) {
             false
-        } else if ENDS.contains(&text) || self.names.infilling.contains(text) {
+        } else if ENDS.contains(&text) || self.infilling.contains(text) {
             true
         } else {
             match kind {
@@ -168,29 +170,31 @@ impl<'a> Tokens<'a> {
     }
 }
 
-impl<'a> Names<'a> {
-    fn read(metadata: &'a Metadata) -> Result<Self, GgufError> {
-        let mut infilling = HashSet::new();
-        for (keys, names) in INFILLING {
-            let mut known = false;
-            for key in keys {
-                let key = format!("tokenizer.ggml.{key}_token_id");
-                known |= metadata.optional_count(&key)?.is_some();
-            }
-            if !known {
-                infilling.extend(names);
-            }
+/// The names of tokens of infilling for which the file has no key.
+fn infilling(metadata: &Metadata) -> Result<HashSet<&'static str>, GgufError> {
+    let mut found = HashSet::new();
+    for (keys, names) in INFILLING {
+        let mut known = false;
+        for key in keys {
+            let key = format!("tokenizer.ggml.{key}_token_id");
+            known |= metadata.optional_count(&key)?.is_some();
         }
-        Ok(Self {
-            model: metadata.optional_text("general.name")?.unwrap_or_default().to_ascii_lowercase(),
-            pre_tokenizer: metadata.optional_text("tokenizer.ggml.pre")?.unwrap_or_default(),
-            infilling,
-        })
+        if !known {
+            found.extend(names);
+        }
+    }
+    Ok(found)
+}
+
+impl<'a> Names<'a> {
+    /// By `general.name` and `tokenizer.ggml.pre`.
+    pub(super) fn new(model: &str, pre_tokenizer: &'a str) -> Self {
+        Self { model: model.to_ascii_lowercase(), pre_tokenizer }
     }
 
     /// Whether a token that is looked for takes along the white space before it, and after it. GGUF
     /// has no keys for that.
-    fn strips(&self, text: &str) -> (bool, bool) {
+    pub(super) fn strips(&self, text: &str) -> (bool, bool) {
         let has = |name: &str, parts: &[&str]| parts.iter().any(|part| name.contains(part));
         if has(self.pre_tokenizer, &["jina-v2-de", "jina-v2-es", "jina-v2-code", "mmbert"]) {
             (text == "<mask>", false)

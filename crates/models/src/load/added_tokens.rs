@@ -188,6 +188,9 @@ impl Changes {
                 named.push(self.token(name, value)?);
             }
         }
+        if let Some(other) = self.get(EXTRA).filter(|it| !it.is_array() && !it.is_object()) {
+            return Err(refused(&self.path, EXTRA, other, "tokens in a list or by name"));
+        }
         for key in [EXTRA, "model_specific_special_tokens"] {
             for (name, value) in self.get(key).and_then(Value::as_object).into_iter().flatten() {
                 named.push(self.token(&format!("{key}.{name}"), value)?);
@@ -198,20 +201,14 @@ impl Changes {
 
     /// Special tokens without a name.
     fn extra(&self) -> Result<Vec<Token>, LoadError> {
-        let empty = |value: &Value| match value {
-            Value::Array(tokens) => tokens.is_empty(),
-            Value::Object(tokens) => tokens.is_empty(),
-            _ => false,
+        let listed = |value: &&Value| value.as_array().is_some_and(|tokens| !tokens.is_empty());
+        let (key, value) = match (self.get(EXTRA).filter(listed), self.get(UNNAMED)) {
+            (Some(value), _) => (EXTRA, value),
+            (None, Some(value)) => (UNNAMED, value),
+            (None, None) => return Ok(Vec::new()),
         };
-        let of = |key: &'static str| Some((key, self.get(key).filter(|value| !empty(value))?));
-        let Some((key, value)) = of(EXTRA).or_else(|| of(UNNAMED)) else {
-            return Ok(Vec::new());
-        };
-        match value {
-            Value::Array(tokens) => tokens.iter().map(|value| self.token(key, value)).collect(),
-            Value::Object(_) if key == EXTRA => Ok(Vec::new()),
-            _ => Err(refused(&self.path, key, value, "a list of tokens")),
-        }
+        let wrong = || refused(&self.path, key, value, "a list of tokens");
+        value.as_array().ok_or_else(wrong)?.iter().map(|value| self.token(key, value)).collect()
     }
 
     fn token(&self, key: &str, value: &Value) -> Result<Token, LoadError> {

@@ -15,3 +15,4 @@ mod observing;
 mod refusals;
 mod rows;
 mod training;
+mod vocabularies;

@@ -241,6 +241,17 @@ pub(super) struct ModelArgs {
     pub(super) dtype: Dtype,
 }
 
+impl ModelArgs {
+    pub(super) fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            device: self.device,
+            dtype: self.dtype,
+            random_weights: self.random_weights,
+            ..LoadOptions::default()
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rules and randomness")]
 pub(super) struct EngineArgs {

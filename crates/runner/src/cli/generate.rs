@@ -166,8 +166,7 @@ pub(super) fn load_model(
     flag: &str,
     model: &str,
 ) -> Result<LoadedModel, Failure> {
-    let options =
-        LoadOptions { device: args.device, dtype: args.dtype, random_weights: args.random_weights };
+    let options = args.load_options();
     let own = model == "builtin";
     for (only, given) in [
         ("--revision", args.revision.is_some()),
@@ -191,6 +190,11 @@ pub(super) fn load_model(
             Ok(loaded)
         })
     };
+    if let Ok(LoadedModel { notes, .. }) = &loaded {
+        for note in notes {
+            let _ = writeln!(std::io::stderr(), "note: {flag} {model}: {note}");
+        }
+    }
     loaded.map_err(|error| {
         let what = error.to_string();
         Failure::Usage(match error {

@@ -13,11 +13,13 @@ use super::plan::hex;
 const KIND: FileKind = FileKind::regular("a regular file of a model", 1 << 40);
 
 /// The files of a folder that have a part in what a model says.
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
     "config.json",
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
     "chat_template.jinja",
 ];
 
@@ -60,8 +62,9 @@ pub fn digest_of_builtin(options: &LoadOptions) -> String {
 }
 
 fn begin(options: &LoadOptions) -> Sha256 {
-    let LoadOptions { device, dtype, random_weights } = options;
-    Sha256::new().chain_update(format!("{device} {dtype} {random_weights:?}\n"))
+    let LoadOptions { device, dtype, random_weights, bpe_dropout } = options;
+    let dropout = if *bpe_dropout { " bpe_dropout" } else { "" };
+    Sha256::new().chain_update(format!("{device} {dtype} {random_weights:?}{dropout}\n"))
 }
 
 /// Name and length tell where one file ends and the next begins.
