@@ -13,7 +13,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
 use self::checkpoint::Checkpoint;
@@ -69,6 +69,9 @@ pub struct LoadedModel {
     pub chat_template: Option<String>,
     /// What is not done as the files say.
     pub notes: Vec<String>,
+    /// What a GGUF file recommends for sampling, by its keys (`general.sampling.temp`): llama.cpp
+    /// starts from it. A folder has nothing of the kind.
+    pub sampling: Map<String, Value>,
 }
 
 /// Loads the model in a Hugging Face folder (`config.json`, `model.safetensors` or the shards that
@@ -207,6 +210,7 @@ impl Parts<'_> {
             tokenizer_config: self.tokenizer_config,
             chat_template: self.chat_template,
             notes: self.notes,
+            sampling: Map::new(),
         })
     }
 

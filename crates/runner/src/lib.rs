@@ -41,7 +41,7 @@ pub use score::{
     score_prompt,
 };
 pub use search::{BeamFate, BeamTreeNode, Search, SearchMode};
-pub use semantics::{LlamaCpp, MirostatVersion, Semantics, Vllm};
+pub use semantics::{LlamaCpp, MirostatVersion, Recommended, Semantics, Vllm};
 pub use table_model::{TableError, TableModel};
 pub use taper_models as models;
 pub use taper_sampling as sampling;

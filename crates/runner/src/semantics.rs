@@ -3,6 +3,7 @@
 mod breakers;
 mod llama_cpp;
 mod prefix;
+mod recommended;
 mod vllm;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use taper_sampling::{Constraint, GenerationConfig, OneOrMany, Pipeline, TiePolic
 
 pub use self::llama_cpp::{LlamaCpp, MirostatVersion};
 use self::prefix::ForcedPrefix;
+pub use self::recommended::Recommended;
 pub use self::vllm::Vllm;
 use crate::error::RequestError;
 use crate::generation::Source;

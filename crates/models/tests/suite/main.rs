@@ -8,6 +8,7 @@ mod files;
 mod fuzz_regressions;
 mod gguf;
 mod gguf_bad;
+mod gguf_keys;
 mod gguf_parts;
 mod golden;
 mod loading;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use serde_json::Map;
 use taper_runner::models::{
     LoadError, LoadOptions, LoadedModel, ModelError, load_with_progress, locate,
 };
@@ -93,7 +94,7 @@ pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Fa
     flags.check(args.engine.semantics)?;
     let user = args.config()?;
     // Before the model is loaded, which may take a while.
-    args.semantics(&GenerationConfig::default())
+    args.semantics(&GenerationConfig::default(), &Map::new())
         .and_then(|semantics| semantics.validate(&user))
         .map_err(|error| blame(&error, args, flags))?;
     let began = Instant::now();
@@ -240,7 +241,8 @@ fn request(
         .map_err(|error| Failure::usage(format!("{}: {error}", args.model.model)))?;
     let file = with_eos(file, end_of_turn);
     let mut request = Request::new(prompt);
-    let semantics = args.semantics(&file).map_err(|error| blame(&error, args, flags))?;
+    let semantics = args.semantics(&file, &loaded.sampling);
+    let semantics = semantics.map_err(|error| blame(&error, args, flags))?;
     request.config = user.or(semantics.heed(file));
     request.semantics = semantics;
     request.negative_prompt = args.negative_prompt(loaded)?;
@@ -305,8 +307,11 @@ pub(super) fn blame(error: &RequestError, args: &GenerateArgs, flags: &Flags) ->
             format!("{flag}: {error}; use --do-sample false for that")
         }
         Some(flag) => format!("{flag}: {error}"),
-        None if engine != Engine::LlamaCpp => {
-            let file = Path::new(&args.model.model).join("generation_config.json");
+        // A GGUF file has all of it.
+        None if engine != Engine::LlamaCpp || key.contains('.') => {
+            let model = Path::new(&args.model.model);
+            let folder = model.is_dir() || !model.exists();
+            let file = if folder { model.join("generation_config.json") } else { model.to_owned() };
             format!("{}: {error}", file.display())
         }
         None => format!("--semantics {}: {error}", engine.name()),

@@ -2,9 +2,10 @@
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use serde_json::{Map, Value};
 use taper_runner::models::LoadedModel;
 use taper_runner::sampling::{GenerationConfig, OneOrMany};
-use taper_runner::{LlamaCpp, RequestError, Semantics, TextGrammar, Vllm, tokenize};
+use taper_runner::{LlamaCpp, Recommended, RequestError, Semantics, TextGrammar, Vllm, tokenize};
 
 use super::args::{Engine, GenerateArgs, GrammarArgs, LlamaCppArgs, SomeArgs, UNDER};
 use super::failure::Failure;
@@ -206,22 +207,48 @@ impl GenerateArgs {
         tokens.transpose().map_err(refused)
     }
 
-    /// Whose rules, with the settings that they alone know; `file` is the model's own config.
+    /// Whose rules, with the settings that they alone know; `file` is the model's own config, and
+    /// `sampling` what its GGUF file recommends.
     ///
     /// # Errors
     ///
     /// When a setting of the file is not what the engine can read.
-    pub(super) fn semantics(&self, file: &GenerationConfig) -> Result<Semantics, RequestError> {
+    pub(super) fn semantics(
+        &self,
+        file: &GenerationConfig,
+        sampling: &Map<String, Value>,
+    ) -> Result<Semantics, RequestError> {
         Ok(match self.engine.semantics {
             Engine::HuggingFace => Semantics::HuggingFace,
-            Engine::LlamaCpp => Semantics::LlamaCpp(self.llama_cpp()),
+            Engine::LlamaCpp => Semantics::LlamaCpp(self.llama_cpp(sampling)?),
             Engine::Vllm => Semantics::Vllm(self.vllm(file)?),
         })
     }
 
-    fn llama_cpp(&self) -> LlamaCpp {
+    /// Whether a flag sets what a GGUF file may recommend, by its name in the config.
+    fn sets(&self, name: &str) -> bool {
+        let (all, own) = (&self.decoding, &self.llama_cpp);
+        match name {
+            "temperature" => all.temperature.is_some(),
+            "top_k" => all.top_k.is_some(),
+            "top_p" => all.top_p.is_some(),
+            "min_p" => all.min_p.is_some(),
+            "samplers" => own.samplers.is_some(),
+            "xtc_probability" => own.xtc_probability.is_some(),
+            "xtc_threshold" => own.xtc_threshold.is_some(),
+            "repeat_last_n" => own.repeat_last_n.is_some(),
+            "repeat_penalty" => own.repeat_penalty.is_some(),
+            "mirostat" => own.mirostat.is_some(),
+            "mirostat_tau" => own.mirostat_tau.is_some(),
+            "mirostat_eta" => own.mirostat_eta.is_some(),
+            _ => false,
+        }
+    }
+
+    fn llama_cpp(&self, sampling: &Map<String, Value>) -> Result<LlamaCpp, RequestError> {
         let (all, some, own) = (&self.decoding, &self.some, self.llama_cpp.clone());
-        let mut settings = LlamaCpp::default();
+        let Recommended { mut settings, mirostat, .. } =
+            LlamaCpp::for_model(sampling, |name| self.sets(name))?;
         let config = &mut settings.config;
         set(&mut config.temperature, all.temperature);
         set(&mut config.top_k, all.top_k);
@@ -247,12 +274,13 @@ impl GenerateArgs {
         set(&mut config.mirostat_eta, own.mirostat_eta);
         set(&mut config.adaptive_target, own.adaptive_target);
         set(&mut config.adaptive_decay, own.adaptive_decay);
-        config.logit_bias = some.biases();
+        config.logit_bias.splice(..0, some.biases());
         set(&mut settings.dry_sequence_breakers, self.llama_cpp.breakers());
-        match own.mirostat.and_then(|mirostat| mirostat.0) {
+        let mirostat = own.mirostat.map_or(mirostat, |mirostat| mirostat.0);
+        Ok(match mirostat {
             Some(version) => settings.mirostat(version),
             None => settings,
-        }
+        })
     }
 
     fn vllm(&self, file: &GenerationConfig) -> Result<Vllm, RequestError> {

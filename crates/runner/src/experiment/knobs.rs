@@ -126,7 +126,7 @@ pub(super) fn request(knobs: &Knobs, loaded: Option<&LoadedModel>) -> Result<Req
     }
     let mut request = Request::new(Vec::new());
     request.semantics = match engine {
-        "llama.cpp" => Semantics::LlamaCpp(llama_cpp(knobs)?),
+        "llama.cpp" => Semantics::LlamaCpp(llama_cpp(knobs, loaded)?),
         "vllm" => Semantics::Vllm(vllm(knobs, &file)?),
         _ => Semantics::HuggingFace,
     };
@@ -203,8 +203,11 @@ fn generation_config(knobs: &Knobs, hugging_face: bool) -> Result<GenerationConf
     Ok(config)
 }
 
-fn llama_cpp(knobs: &Knobs) -> Result<LlamaCpp, KnobError> {
-    let mut settings = LlamaCpp::default();
+fn llama_cpp(knobs: &Knobs, loaded: Option<&LoadedModel>) -> Result<LlamaCpp, KnobError> {
+    let none = Map::new();
+    let sampling = loaded.map_or(&none, |loaded| &loaded.sampling);
+    let recommended = LlamaCpp::for_model(sampling, |name| knobs.contains_key(name))?;
+    let mut settings = recommended.settings;
     let own = |engines: &[&str]| engines.contains(&"llama.cpp");
     for (name, value) in decoding(knobs, own) {
         let key = match name {
@@ -227,7 +230,7 @@ fn llama_cpp(knobs: &Knobs) -> Result<LlamaCpp, KnobError> {
             domain: "it must be 0 (off), 1 or 2".to_owned(),
         })
     });
-    Ok(match mirostat.transpose()?.flatten() {
+    Ok(match mirostat.transpose()?.unwrap_or(recommended.mirostat) {
         Some(version) => settings.mirostat(version),
         None => settings,
     })
