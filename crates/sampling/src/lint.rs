@@ -29,6 +29,14 @@ pub enum Lint {
         /// The stage.
         stage: String,
     },
+    /// A stage whose setting does what is unlikely to be meant.
+    #[error("{stage} {what}")]
+    Unlikely {
+        /// The stage.
+        stage: String,
+        /// What it does.
+        what: &'static str,
+    },
     /// A stage of a kind that is there already, with nothing but others of its kind to tell them
     /// apart.
     #[error("{stage} comes twice")]
@@ -78,6 +86,9 @@ pub(crate) fn lints(stages: &[Box<dyn Stage>], selector: &dyn Selector) -> Vec<L
         let role = stage.role();
         if stage.is_idle() {
             found.push(Lint::Idle { stage: name.clone() });
+        }
+        if let Some(what) = stage.warning() {
+            found.push(Lint::Unlikely { stage: name.clone(), what });
         }
         // A penalty over another window, or a second mask, may well be meant.
         let once = matches!(role, Role::Scale | Role::Cut);
@@ -130,6 +141,20 @@ mod tests {
         assert!(Pipeline::greedy().then(Typical::new(0.9).unwrap()).lints().is_empty());
         let penalised = Pipeline::greedy().then(RepetitionPenalty::new(1.2).unwrap());
         assert!(penalised.lints().is_empty());
+    }
+
+    #[test]
+    fn a_threshold_of_nothing_is_remarked_on() {
+        let xtc = |probability, threshold| {
+            told(&Pipeline::draw().then(Xtc::new(probability, threshold).unwrap()))
+        };
+        let least =
+            "xtc leaves only the least likely candidate where it acts: its threshold is 0";
+        assert_eq!(xtc(1.0, 0.0), [least]);
+        // It is 0 as an f32.
+        assert_eq!(xtc(0.5, 1e-60), [least]);
+        assert_eq!(xtc(0.0, 0.0), ["xtc does nothing with this setting"]);
+        assert!(xtc(1.0, 0.1).is_empty());
     }
 
     #[test]

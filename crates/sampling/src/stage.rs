@@ -42,6 +42,12 @@ pub trait Stage: fmt::Debug + Send + Sync {
         false
     }
 
+    /// What its setting does that is unlikely to be meant, for
+    /// [`Pipeline::lints`](crate::Pipeline::lints): a phrase that goes on from the stage's name.
+    fn warning(&self) -> Option<&'static str> {
+        None
+    }
+
     /// A fresh memory for a new sequence, if the stage keeps one.
     fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
         None

@@ -143,7 +143,8 @@ impl Candidates<'_> {
         if room >= equal && lowest == value && self.shape == Shape::List {
             return Ok(());
         }
-        if ties == TiePolicy::Error && room < equal {
+        let banned = self.score_of(value) == f32::NEG_INFINITY;
+        if ties == TiePolicy::Error && room < equal && !banned {
             return Err(StageError::Tie { score: self.score_of(value), tied: equal, room });
         }
         if ties == TiePolicy::Random && room < equal {
@@ -296,9 +297,10 @@ impl Candidates<'_> {
     }
 
     /// Tells the probe how many share the score at which a cut falls, if the cut divides them: who stays is
-    /// `room` of those that equal the value, and who is on this side of it.
+    /// `room` of those that equal the value, and who is on this side of it. Banned candidates share no
+    /// score: which of them stay listed is no matter of chance, since none can be chosen.
     pub(super) fn note_ties(&mut self, value: f32, room: usize, stays: Side) {
-        if !self.buffers.probe.is_on() {
+        if !self.buffers.probe.is_on() || self.score_of(value) == f32::NEG_INFINITY {
             return;
         }
         let (values, blocks) = (self.values(), self.blocks());

@@ -11,7 +11,12 @@ use crate::ties::ArgmaxTies;
 impl Candidates<'_> {
     /// Divides every score by a temperature.
     ///
-    /// Costs nothing until a verb reads scores: see [`Candidates`] on how the division is pending.
+    /// Costs no more than the search for the best score, which most verbs after it need too: see
+    /// [`Candidates`] on how the division is pending.
+    ///
+    /// A temperature so low that the best score, which was finite, is so no more has taken the
+    /// distribution to its limit: the best, with all that equal it, keep the scores that they have, and
+    /// all others are banned.
     ///
     /// # Errors
     ///
@@ -27,6 +32,10 @@ impl Candidates<'_> {
         if temperature == 1.0 {
             return Ok(());
         }
+        if let Some(best) = self.best_beyond(temperature) {
+            self.map(|_, score| if score < best { f32::NEG_INFINITY } else { score });
+            return Ok(());
+        }
         self.account_for_cuts();
         self.buffers.probe.divided();
         if self.divisor != 1.0 {
@@ -38,16 +47,21 @@ impl Candidates<'_> {
         self.divisor = temperature;
         (self.cache.mass, self.cache.chunks) = (None, Chunks::Unknown);
         (self.cache.weights, self.cache.tally) = (false, None);
-        // The best value stays the best; its score is another, and may now overflow.
-        let blocks = self.cache.blocks;
-        if let Some(best) = self.cache.best.take() {
-            let score = self.score_of(best.value);
-            if score.is_finite() {
-                self.cache.best = Some(super::Best { score, ..best });
-            }
+        // The best value stays the best; its score is another.
+        if let Some(best) = self.cache.best {
+            self.cache.best = Some(super::Best { score: self.score_of(best.value), ..best });
         }
-        self.cache.blocks = blocks && self.cache.best.is_some();
         Ok(())
+    }
+
+    /// The best score, if it is finite and would not be so under this temperature.
+    fn best_beyond(&mut self, temperature: f32) -> Option<f32> {
+        if temperature >= 1.0 {
+            return None;
+        }
+        // What has no best score is for a later verb to refuse.
+        let best = self.top().ok()?.score;
+        (!(best / temperature).is_finite()).then_some(best)
     }
 
     /// Replaces the score of each token in `ids` by `f(id, score)`, in the order given, once per

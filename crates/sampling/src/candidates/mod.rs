@@ -143,9 +143,10 @@ struct Pending {
 ///
 /// # Scores
 ///
-/// The score of a token whose value is `x` under the temperature `T` is `fl(x / T)`, always. The
-/// division is not stored until an edit needs it, but no verb can tell: reading, cutting and
-/// drawing see the divided score, bit for bit.
+/// The score of a token whose value is `x` under the temperature `T` is `fl(x / T)`, but where that
+/// would leave no finite best score ([`Candidates::divide`]). The division is not stored until an
+/// edit needs it, but no verb can tell: reading, cutting and drawing see the divided score, bit for
+/// bit.
 ///
 /// # Order
 ///

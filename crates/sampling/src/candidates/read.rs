@@ -303,10 +303,8 @@ impl Candidates<'_> {
     }
 
     fn refusal(&self, max: f32) -> StageError {
-        let bad = |&(_, &v): &(usize, &f32)| {
-            let score = self.score_of(v);
-            score.is_nan() || score == f32::INFINITY
-        };
+        // No finite value has another score than a finite one but beside one of these.
+        let bad = |&(_, &v): &(usize, &f32)| v.is_nan() || v == f32::INFINITY;
         if let Some((slot, &value)) = self.values().iter().enumerate().find(bad) {
             return StageError::NotFinite { id: self.id_at(slot), score: self.score_of(value) };
         }

@@ -238,6 +238,22 @@ impl GenerationConfig {
         with_late_edits(Pipeline::draw(), &every)?;
         with_shape(Pipeline::draw(), &every, None)?;
         with_cutoffs(Pipeline::draw(), &every, None)?;
+        self.check_numbers()
+    }
+
+    /// The numbers that no stage looks at.
+    fn check_numbers(&self) -> Result<(), PresetError> {
+        let finite = |x: f64| (x as f32).is_finite();
+        let numbers: [(_, _, fn(f64) -> bool, _); 3] = [
+            ("diversity_penalty", self.diversity_penalty, |x| x >= 0.0, "at least 0 and finite"),
+            ("length_penalty", self.length_penalty, |_| true, "finite"),
+            ("max_time", self.max_time, |x| x > 0.0, "above 0 and finite (in seconds)"),
+        ];
+        for (key, value, accepts, domain) in numbers {
+            if let Some(value) = value.filter(|&value| !(finite(value) && accepts(value))) {
+                return Err(PresetError::OutOfRange { key, value, domain });
+            }
+        }
         Ok(())
     }
 
@@ -310,6 +326,40 @@ mod tests {
             let error = pipeline(json, None).expect_err(json);
             assert_eq!(error.key(), key);
             assert!(error.to_string().starts_with(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_number_may_be_none() {
+        type Set = fn(&mut GenerationConfig, f64);
+        let fields: [(&str, Set); 16] = [
+            ("temperature", |c, x| c.temperature = Some(x)),
+            ("top_p", |c, x| c.top_p = Some(x)),
+            ("min_p", |c, x| c.min_p = Some(x)),
+            ("typical_p", |c, x| c.typical_p = Some(x)),
+            ("epsilon_cutoff", |c, x| c.epsilon_cutoff = Some(x)),
+            ("eta_cutoff", |c, x| c.eta_cutoff = Some(x)),
+            ("top_h", |c, x| c.top_h = Some(x)),
+            ("repetition_penalty", |c, x| c.repetition_penalty = Some(x)),
+            ("guidance_scale", |c, x| c.guidance_scale = Some(x)),
+            ("diversity_penalty", |c, x| c.diversity_penalty = Some(x)),
+            ("length_penalty", |c, x| c.length_penalty = Some(x)),
+            ("max_time", |c, x| c.max_time = Some(x)),
+            ("sequence_bias", |c, x| c.sequence_bias = Some([([1].to_vec(), x)].to_vec())),
+            ("exponential_decay_length_penalty", |c, x| {
+                c.exponential_decay_length_penalty = Some((3, x));
+                c.eos_token_id = Some(crate::OneOrMany::One(2));
+            }),
+            ("max_time", |c, x| c.max_time = Some(-x.abs())),
+            ("diversity_penalty", |c, x| c.diversity_penalty = Some(-x.abs())),
+        ];
+        for (key, set) in fields {
+            for x in [f64::NAN, f64::INFINITY] {
+                let mut config = GenerationConfig::default();
+                set(&mut config, x);
+                let error = config.validate().expect_err(key);
+                assert_eq!(error.key(), key, "{x}: {error}");
+            }
         }
     }
 

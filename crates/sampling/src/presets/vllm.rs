@@ -298,6 +298,30 @@ mod tests {
     }
 
     #[test]
+    fn no_number_may_be_none() {
+        type Set = fn(&mut VllmConfig, f64);
+        let fields: [(&str, Set); 7] = [
+            ("temperature", |c, x| c.temperature = x),
+            ("top_p", |c, x| c.top_p = x),
+            ("min_p", |c, x| c.min_p = x),
+            ("repetition_penalty", |c, x| c.repetition_penalty = x),
+            ("frequency_penalty", |c, x| c.frequency_penalty = x),
+            ("presence_penalty", |c, x| c.presence_penalty = x),
+            ("logit_bias", |c, x| c.logit_bias = vec![(1, x)]),
+        ];
+        for (key, set) in fields {
+            // vLLM limits a bias to 100, an infinite one too.
+            let infinite = (key != "logit_bias").then_some(f64::INFINITY);
+            for x in [Some(f64::NAN), infinite].into_iter().flatten() {
+                let mut config = VllmConfig::default();
+                set(&mut config, x);
+                let error = vllm(&config, 8, None).expect_err(key);
+                assert_eq!(error.key(), key, "{x}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn values_out_of_its_range_are_refused() {
         let change = |f: fn(&mut VllmConfig)| {
             let mut config = VllmConfig::default();

@@ -10,7 +10,9 @@ use crate::ties::ArgmaxTies;
 /// and `n` the number of candidates.
 ///
 /// `H / ln n` is 0 where one candidate has all the mass and 1 where all have the same. Where `T`
-/// comes out as 0, only the best candidate is left unbanned. A single candidate is left alone.
+/// comes out as 0, only the best candidate is left unbanned; where it is so low that the best score
+/// over it is beyond `f32`, the best and its equals, as for a [`Temperature`](crate::Temperature). A
+/// single candidate is left alone.
 ///
 /// # Ties
 ///

@@ -8,6 +8,10 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// For `T → 0` the distribution tends to the argmax, for `T → ∞` to the uniform one; `T = 1`
 /// changes nothing. `T = 0` is not a temperature: use [`Greedy`](crate::Greedy).
 ///
+/// Where `T` is so small, or the scores so large, that the best score over `T` is beyond `f32`, the
+/// limit is reached: the best candidates, which are several if their scores are equal, keep their
+/// scores, and all others are banned.
+///
 /// # Ties
 ///
 /// Division may round two different logits to one score. The order remembers which was larger,
@@ -16,18 +20,18 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 ///
 /// # NaN and infinities
 ///
-/// Passed on. A finite score that a small `T` lifts to +∞ is refused by the next cut or selector;
-/// one it pushes to −∞ is banned.
+/// Passed on. A finite score that `T` pushes to −∞ is banned, unless it is the best one.
 ///
 /// # Differences
 ///
 /// Hugging Face and vLLM divide before the cuts, llama.cpp after them, which keeps different
 /// tokens. Hugging Face refuses 0; vLLM takes anything below 10⁻⁵ for greedy; llama.cpp keeps the
-/// first maximum for `T ≤ 0`.
+/// first maximum for `T ≤ 0`. A score that overflows is an error or NaN in all three.
 ///
 /// # Complexity
 ///
-/// None of its own: the division happens in whichever pass reads the scores.
+/// Below 1 the search for the best score, which the next cut or selector would make; the division
+/// happens in whichever pass reads the scores.
 ///
 /// # Example
 ///

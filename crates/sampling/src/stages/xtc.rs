@@ -20,7 +20,8 @@ use crate::ties::TiePolicy;
 /// # NaN and infinities
 ///
 /// NaN and +∞ are refused if it acts. Banned candidates stay. Their probability of 0 reaches no
-/// threshold but 0, at which nobody else would be left, and the step fails.
+/// threshold but 0, at which no other would be left, and the step fails. A threshold of 0 has a
+/// [lint](crate::Pipeline::lints): where it acts, only the least likely candidate is left.
 ///
 /// # Differences
 ///
@@ -102,6 +103,15 @@ impl Xtc {
 impl Stage for Xtc {
     fn name(&self) -> &'static str {
         "xtc"
+    }
+
+    fn is_idle(&self) -> bool {
+        self.probability == 0.0
+    }
+
+    fn warning(&self) -> Option<&'static str> {
+        let least = self.probability > 0.0 && self.threshold == 0.0;
+        least.then_some("leaves only the least likely candidate where it acts: its threshold is 0")
     }
 
     fn apply(

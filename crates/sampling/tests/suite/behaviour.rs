@@ -1,5 +1,6 @@
 //! What a step refuses, what its trace says, and that it allocates nothing.
 
+use taper_sampling::reference::List;
 use taper_sampling::*;
 
 const INF: f32 = f32::INFINITY;
@@ -26,15 +27,10 @@ fn bad_rows_are_refused_by_name() {
     let none =
         stage_fn("none", |c: &mut Candidates<'_>, _: &StepContext<'_>| c.keep_if(|_, _| false));
     let must = "scores must be finite or -inf";
-    let cases: [(Pipeline, &[f32], String); 9] = [
+    let cases: [(Pipeline, &[f32], String); 8] = [
         (Pipeline::greedy(), &[1.0, f32::NAN], format!("greedy: the score of token 1 is NaN; {must}")),
         (Pipeline::draw(), &[INF, 1.0], format!("draw: the score of token 0 is inf; {must}")),
         (cut(), &[1.0, 2.0, f32::NAN], format!("top_k: the score of token 2 is NaN; {must}")),
-        (
-            Pipeline::draw().then(Temperature::new(1e-38).unwrap()),
-            &[1.0, 9.0],
-            format!("draw: the score of token 1 is inf; {must}"),
-        ),
         (
             greedy,
             &[-INF, -INF],
@@ -60,6 +56,59 @@ fn bad_rows_are_refused_by_name() {
     let wrong =
         Pipeline::greedy().select(&[0.0; 2], &Step::new(key()), &mut workspace).unwrap_err();
     assert_eq!(wrong.to_string(), "the row has 2 logits but the workspace was built for 3");
+}
+
+/// Promise 1 is of any temperature: where scores would overflow, the limit is taken.
+#[test]
+fn a_temperature_beyond_single_precision_is_its_limit() {
+    let coldest = f64::from(f32::from_bits(1));
+    let rows: [(&[f32], &[u32]); 6] = [
+        (&[1.0, 9.0, 8.999_999], &[1]),
+        (&[-5.0, -4.0, -4.5], &[1]),
+        (&[7.0, 3.0, 7.0, -INF], &[0, 2]),
+        (&[0.0, -1e-30, -INF], &[0]),
+        (&[3e38, 2.9e38, -3e38], &[0]),
+        (&[-3e38, -3.1e38], &[0]),
+    ];
+    let mut workspaces: Vec<Workspace> = (0..5).map(Workspace::new).collect();
+    for (row, best) in rows {
+        for t in [coldest, 1e-40, 1e-38, 0.5] {
+            let huge = row.iter().any(|x| x.is_finite() && x.abs() > 1e38);
+            if t == 0.5 && !huge {
+                continue;
+            }
+            let stages: [fn(f64) -> Pipeline; 3] = [
+                |t| Pipeline::draw().then(Temperature::new(t).unwrap()),
+                |t| Pipeline::draw().then(DynamicTemperature::new(t, t, 1.0).unwrap()),
+                // What an edit stores is the same.
+                |t| Pipeline::draw().then(Temperature::new(t).unwrap()).then(Temperature::new(1e-9).unwrap()),
+            ];
+            for stage in stages {
+                for seed in 0..8 {
+                    let pipeline = stage(t).then(TopK::new(50).unwrap()).then(TopP::new(0.9).unwrap());
+                    let workspace = &mut workspaces[row.len()];
+                    let step = Step::new(DrawKey::new(seed));
+                    let token = pipeline.select(row, &step, workspace).unwrap().token;
+                    assert!(best.contains(&token), "{row:?} at {t}: {token}");
+                }
+            }
+            let mut list = List::new(row, Draws::new(DrawKey::new(0)));
+            list.divide(t as f32);
+            let pipeline = Pipeline::draw().then(Temperature::new(t).unwrap());
+            let step = Step::new(DrawKey::new(0));
+            let left = pipeline.process(row, &step, &mut workspaces[row.len()]).unwrap();
+            for entry in list.entries() {
+                assert_eq!(left.get(entry.id), Some(entry.score), "{row:?} at {t}");
+            }
+        }
+    }
+    // Not a matter of the temperature.
+    let cold = Pipeline::draw().then(Temperature::new(coldest).unwrap());
+    let must = "scores must be finite or -inf";
+    for (row, score) in [([1.0, f32::NAN], "NaN"), ([1.0, INF], "inf")] {
+        let want = format!("draw: the score of token 1 is {score}; {must}");
+        assert_eq!(refusal(&cold, &row), want);
+    }
 }
 
 #[test]

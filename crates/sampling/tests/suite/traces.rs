@@ -114,8 +114,8 @@ fn removed_mass(before: &State, after: &State) -> f64 {
 fn divided(before: &State, after: &State) -> Option<usize> {
     let mut classes: HashMap<u32, (usize, usize)> = HashMap::new();
     for (score, left) in before.scores.iter().zip(&after.scores) {
-        // −0.0 and +0.0 are one score.
-        if let Some(score) = score {
+        // −0.0 and +0.0 are one score, and a banned token has none.
+        if let Some(score) = score.filter(|&score| score > f32::NEG_INFINITY) {
             let class = classes.entry((score + 0.0).to_bits()).or_default();
             class.0 += 1;
             class.1 += usize::from(left.is_some());
@@ -146,6 +146,32 @@ fn trace_of(row: &[f32], pipeline: &Pipeline) -> (Vec<StageTrace>, Vec<Option<us
     let mut chosen = pipeline.select(row, &step, &mut workspace).unwrap();
     let removed_by = (0..row.len() as u32).map(|id| chosen.removed_by(id)).collect();
     (chosen.trace.unwrap().stages().to_vec(), removed_by)
+}
+
+/// Of the listed tokens only those that can be chosen tie; a cut among banned ones divides nothing.
+#[test]
+fn banned_tokens_are_no_ties() {
+    let mut forced = vec![f32::NEG_INFINITY; 2048];
+    forced[7] = 1.0;
+    let all = [TiePolicy::KeepAll, TiePolicy::LowestId, TiePolicy::HighestId, TiePolicy::Random];
+    for ties in all.into_iter().chain([TiePolicy::Error]) {
+        for t in [1.0, 0.5] {
+            let cuts = Pipeline::draw()
+                .then(Temperature::new(t).unwrap())
+                .then(Typical::new(0.5).unwrap().ties(ties).min_tokens_to_keep(40))
+                .then(TopK::new(37).unwrap().ties(ties))
+                .then(TopP::new(0.9).unwrap().ties(ties).min_tokens_to_keep(30))
+                .then(MinP::new(0.1).unwrap().min_tokens_to_keep(20))
+                .then(TopH::new(0.9).unwrap().ties(ties));
+            let (stages, _) = trace_of(&forced, &cuts);
+            let counts: Vec<_> = stages.iter().map(|stage| stage.ties).collect();
+            assert_eq!(counts, [0; 6], "{ties:?}, {t}");
+        }
+    }
+    // Those that can be chosen still tie.
+    forced[9] = 1.0;
+    let (stages, _) = trace_of(&forced, &Pipeline::draw().then(TopK::new(1).unwrap()));
+    assert_eq!(stages[0].ties, 2);
 }
 
 #[test]

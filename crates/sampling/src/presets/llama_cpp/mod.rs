@@ -31,8 +31,8 @@ use crate::ties::TiePolicy;
 ///
 /// # Differences
 ///
-/// llama.cpp lets anything pass that its arithmetic survives; values without a meaning (a negative
-/// `top_p`, NaN) are refused here. Typical sampling over banned candidates, NaN there, works here.
+/// llama.cpp lets anything pass that its arithmetic survives; values without a meaning are refused
+/// here: a negative `top_p`, and NaN and infinities in any setting, also in one that is off. Typical sampling over banned candidates, NaN there, works here.
 ///
 /// # Errors
 ///
@@ -57,6 +57,7 @@ pub fn llama_cpp(
     vocab_size: usize,
     ties: Option<TiePolicy>,
 ) -> Result<Pipeline, PresetError> {
+    config.check_numbers()?;
     config.check_tokens(vocab_size)?;
     let ties = ties.unwrap_or(TiePolicy::LowestId);
     let (stages, selector) = match config.samplers.split_last() {
@@ -270,7 +271,7 @@ mod tests {
             ),
             (
                 LlamaCppConfig { top_p: f64::NAN, ..base.clone() },
-                "top_p is NaN; it must be in 0..=1",
+                "top_p is NaN; it must be finite",
             ),
             (
                 LlamaCppConfig { samplers: [Mirostat, Temperature].to_vec(), ..base.clone() },
@@ -286,11 +287,47 @@ mod tests {
             ),
             (
                 LlamaCppConfig { temperature: f64::NAN, ..base },
-                "temperature is NaN; it must be above 0 and finite (for the most likely token, decode greedily)",
+                "temperature is NaN; it must be finite",
             ),
         ];
         for (config, want) in cases {
             assert_eq!(text(&config), want);
+        }
+    }
+
+    #[test]
+    fn no_number_may_be_none() {
+        type Set = fn(&mut LlamaCppConfig, f64);
+        let fields: [(&str, Set); 19] = [
+            ("temperature", |c, x| c.temperature = x),
+            ("dynatemp_range", |c, x| c.dynatemp_range = x),
+            ("dynatemp_exponent", |c, x| c.dynatemp_exponent = x),
+            ("top_p", |c, x| c.top_p = x),
+            ("min_p", |c, x| c.min_p = x),
+            ("typical_p", |c, x| c.typ_p = x),
+            ("top_n_sigma", |c, x| c.top_n_sigma = x),
+            ("repeat_penalty", |c, x| c.repeat_penalty = x),
+            ("frequency_penalty", |c, x| c.frequency_penalty = x),
+            ("presence_penalty", |c, x| c.presence_penalty = x),
+            ("dry_multiplier", |c, x| c.dry_multiplier = x),
+            ("dry_base", |c, x| c.dry_base = x),
+            ("xtc_probability", |c, x| c.xtc_probability = x),
+            ("xtc_threshold", |c, x| c.xtc_threshold = x),
+            ("mirostat_tau", |c, x| c.mirostat_tau = x),
+            ("mirostat_eta", |c, x| c.mirostat_eta = x),
+            ("adaptive_target", |c, x| c.adaptive_target = x),
+            ("adaptive_decay", |c, x| c.adaptive_decay = x),
+            ("logit_bias", |c, x| c.logit_bias = [(1, x)].to_vec()),
+        ];
+        for base in [LlamaCppConfig::default(), LlamaCppConfig::engine_defaults()] {
+            for (key, set) in fields {
+                for x in [f64::NAN, f64::INFINITY, 1e60] {
+                    let mut config = base.clone();
+                    set(&mut config, x);
+                    let error = llama_cpp(&config, 100, None).expect_err(key);
+                    assert_eq!(error.key(), key, "{x}: {error}");
+                }
+            }
         }
     }
 }
