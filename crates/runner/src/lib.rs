@@ -19,6 +19,8 @@ mod score;
 mod search;
 mod semantics;
 mod table_model;
+mod told;
+pub mod words;
 
 pub use chat::{Chat, ChatError, ChatTemplate};
 pub use detokenizer::{Detokenizer, Piece, token_text};
@@ -33,15 +35,16 @@ pub use outcome::{
     StageReport, StepReport, Timing, TopToken, Usage, tie_policy_name,
 };
 pub use request::{
-    DEFAULT_MAX_NEW_TOKENS, ModelConfigError, Request, draw_seed, model_config, tokenize,
-    tokenize_plain,
+    DEFAULT_MAX_NEW_TOKENS, ModelConfigError, Request, draw_seed, file_of, model_config, tokenize,
+    tokenize_plain, unused_settings,
 };
 pub use score::{
     Expectation, Score, ScoreOptions, ScoreTiming, ScoreTotals, ScoredText, Scorer, TokenScore,
     score_prompt,
 };
 pub use search::{BeamFate, BeamTreeNode, Search, SearchMode};
-pub use semantics::{LlamaCpp, MirostatVersion, Recommended, Semantics, Vllm};
+pub use semantics::{Idle, LlamaCpp, MirostatVersion, Recommended, Semantics, Vllm};
 pub use table_model::{TableError, TableModel};
 pub use taper_models as models;
 pub use taper_sampling as sampling;
+pub use told::{escaped, shortened};

@@ -1,6 +1,7 @@
 //! Whose rules a run follows, with the settings that those rules alone know.
 
 mod breakers;
+mod idle;
 mod llama_cpp;
 mod prefix;
 mod recommended;
@@ -14,16 +15,18 @@ use serde_json::Value;
 use taper_sampling::presets::{self, PresetError};
 use taper_sampling::{Constraint, GenerationConfig, OneOrMany, Pipeline, TiePolicy};
 
+pub use self::idle::Idle;
 pub use self::llama_cpp::{LlamaCpp, MirostatVersion};
 use self::prefix::ForcedPrefix;
 pub use self::recommended::Recommended;
 pub use self::vllm::Vllm;
 use crate::error::RequestError;
 use crate::generation::Source;
+use crate::request::{at_zero, odd};
 
 /// Settings of [`GenerationConfig`] that mean the same under all rules: when to stop, and how
 /// often to begin.
-const SHARED: [&str; 8] = [
+pub(crate) const SHARED: [&str; 8] = [
     "bos_token_id",
     "eos_token_id",
     "max_length",
@@ -73,12 +76,32 @@ impl Semantics {
         }
     }
 
+    /// The temperature that these rules are asked for.
+    pub fn temperature(&self, config: &GenerationConfig) -> Option<f64> {
+        match self {
+            Self::HuggingFace => config.temperature,
+            Self::LlamaCpp(settings) => Some(settings.config.temperature),
+            Self::Vllm(settings) => Some(settings.config.temperature),
+        }
+    }
+
     /// Whether chance has a part in it.
     pub fn draws(&self, config: &GenerationConfig) -> bool {
         match self {
-            Self::HuggingFace => config.do_sample == Some(true),
+            Self::HuggingFace => {
+                let cold = config.temperature.is_some_and(|t| t as f32 == 0.0);
+                config.do_sample == Some(true) && !cold
+            }
             Self::LlamaCpp(_) => true,
             Self::Vllm(settings) => settings.config.temperature != 0.0,
+        }
+    }
+
+    /// What these rules do with the settings on this model that is unlikely to be meant.
+    pub fn remarks(&self, source: &Source<'_>) -> Vec<String> {
+        match (self, source.tokenizer) {
+            (Self::Vllm(settings), Some(tokenizer)) => settings.words_let_through(tokenizer),
+            _ => Vec::new(),
         }
     }
 
@@ -104,11 +127,13 @@ impl Semantics {
                     eos_token_id: Some(OneOrMany::One(0)),
                     ..GenerationConfig::default()
                 };
-                config.clone().or(some_eos).validate()?;
+                let config = at_zero(config.clone(), self).or(some_eos);
+                // Which transformers refuses too: it means greedy decoding.
+                let temperature = config.temperature.filter(|&t| t != 0.0);
+                GenerationConfig { temperature, ..config }.validate()?;
             }
             Self::LlamaCpp(settings) => {
                 only_shared(config, self.name())?;
-                settings.check_finite()?;
                 // A vocabulary that no token is outside of.
                 presets::llama_cpp(&settings.config, usize::MAX, None)?;
             }
@@ -130,7 +155,11 @@ impl Semantics {
             Self::LlamaCpp(_) => None,
             Self::Vllm(_) => file.max_new_tokens,
         };
+        let limited = matches!(self, Self::Vllm(_));
+        let heeded = |key: &str| key == "eos_token_id" || limited && key == "max_new_tokens";
+        let odd = odd(&file).filter(|(key, _)| heeded(key));
         GenerationConfig {
+            extra: odd.map(|(key, value)| (key.to_owned(), value.clone())).collect(),
             bos_token_id: file.bos_token_id,
             eos_token_id: file.eos_token_id,
             pad_token_id: file.pad_token_id,
@@ -165,7 +194,6 @@ impl Semantics {
         let mut pipeline = match self {
             Self::HuggingFace => presets::huggingface(config, ties)?,
             Self::LlamaCpp(settings) => {
-                settings.check_finite()?;
                 presets::llama_cpp(&settings.by_token(source)?, vocab_size, ties)?
             }
             Self::Vllm(settings) => {

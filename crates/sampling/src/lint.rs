@@ -148,8 +148,7 @@ mod tests {
         let xtc = |probability, threshold| {
             told(&Pipeline::draw().then(Xtc::new(probability, threshold).unwrap()))
         };
-        let least =
-            "xtc leaves only the least likely candidate where it acts: its threshold is 0";
+        let least = "xtc leaves only the least likely candidate where it acts: its threshold is 0";
         assert_eq!(xtc(1.0, 0.0), [least]);
         // It is 0 as an f32.
         assert_eq!(xtc(0.5, 1e-60), [least]);

@@ -1,6 +1,7 @@
 //! The flags.
 
 mod decoding;
+mod habits;
 mod observing;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use taper_runner::sampling::TiePolicy;
 pub(super) use self::decoding::{
     DecodingArgs, GrammarArgs, HuggingFaceArgs, LlamaCppArgs, SomeArgs, UNDER, VllmArgs,
 };
+pub(super) use self::habits::plain_words;
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
 use super::export::ExportArgs;
 use super::sweep::SweepArgs;
@@ -212,7 +214,7 @@ pub(super) struct ChatArgs {
     pub(super) messages: Option<PathBuf>,
 
     /// Tell the template whether the model is to think first
-    #[arg(long, value_name = "BOOL", requires = "chat")]
+    #[arg(long, value_name = "BOOL", requires = "chat", value_parser = values::boolean)]
     pub(super) enable_thinking: Option<bool>,
 }
 

@@ -6,6 +6,11 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ErrorKind as ArgumentError};
 use taper_runner::models::files::FileError;
+use taper_runner::{escaped, shortened};
+
+/// Letters of a line, of which a long one shows so many, and so many of its end.
+const MOST: usize = 2000;
+const TAIL: usize = 200;
 
 /// What ended the program early, by exit code.
 #[derive(Debug)]
@@ -51,11 +56,29 @@ impl Failure {
     }
 }
 
-/// One line on stderr; a message that brings line breaks along is joined.
+/// One line on stderr.
 fn complain(what: &str, code: u8) -> ExitCode {
-    let line = what.split_whitespace().collect::<Vec<_>>().join(" ");
-    let _ = writeln!(std::io::stderr(), "error: {line}");
+    let _ = writeln!(std::io::stderr(), "error: {}", one_line(what));
     ExitCode::from(code)
+}
+
+/// A remark on stderr, in one line.
+pub(super) fn remark(what: &str) {
+    let _ = writeln!(std::io::stderr(), "note: {}", one_line(what));
+}
+
+/// A message that brings line breaks along is joined, and nothing in it acts on the terminal.
+fn one_line(what: &str) -> String {
+    let line = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = escaped(&line);
+    match line.char_indices().nth(MOST) {
+        // What is right comes last.
+        Some((head, _)) => {
+            let tail = line.char_indices().nth_back(TAIL).map_or(head, |(at, _)| at.max(head));
+            format!("{} … {}", &line[..head], &line[tail..])
+        }
+        None => line.into_owned(),
+    }
 }
 
 impl From<std::io::Error> for Failure {
@@ -85,12 +108,17 @@ fn unknown(error: &clap::Error) -> String {
     let given = context(ContextKind::InvalidArg).unwrap_or_default();
     let similar = context(ContextKind::SuggestedArg)
         .map_or_else(String::new, |flag| format!("; there is a similar one: '{flag}'"));
-    format!("unexpected argument '{given}'{similar}; --help lists the flags")
+    format!("unexpected argument '{}'{similar}; --help lists the flags", shortened(&given))
 }
 
 /// What clap says over several lines, without the usage and the pointer to the help.
 fn essence(error: &clap::Error) -> String {
-    let text = error.render().to_string();
+    let mut text = error.render().to_string();
+    if let Some(value) = error.get(ContextKind::InvalidValue).map(ToString::to_string)
+        && !value.is_empty()
+    {
+        text = text.replace(&value, &shortened(&value));
+    }
     let lines = text.lines().map(str::trim);
     let told =
         lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));

@@ -1,7 +1,7 @@
 //! `taper generate`.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -12,14 +12,14 @@ use taper_runner::models::{
 use taper_runner::sampling::{Ask, GenerationConfig, OneOrMany};
 use taper_runner::{
     Chat, Draft, EffectiveConfig, Generation, OnError, Outcome, Request, RequestError, RunError,
-    Search, Step, model_config, tokenize, tokenize_plain,
+    Search, Source, Step, file_of, model_config, tokenize, tokenize_plain, unused_settings,
 };
 
 use super::args::{
     Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs, SpeculationArgs,
 };
 use super::dump::Look;
-use super::failure::Failure;
+use super::failure::{Failure, remark};
 use super::interrupt::watch_for_ctrl_c;
 use super::progress::LoadProgress;
 use super::settings::Flags;
@@ -44,20 +44,21 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     look.check(&loaded, &request)?;
     let guessing = guessing(&args.speculation, draft.as_ref());
     if request.config.num_beams.is_some_and(|beams| beams > 1) {
-        if guessing.is_some() {
-            let what = "guesses at tokens do not go with --num-beams; leave one of them out";
-            return Err(Failure::usage(what));
+        if let Some(draft) = guessing {
+            let error = no_beams(&request, draft);
+            return Err(blame(&error, args, flags, Some(&loaded)));
         }
-        let search = Search::new(&loaded, request).map_err(|error| blame(&error, args, flags))?;
-        tell_idle(flags, search.config());
+        let search = Search::new(&loaded, request)
+            .map_err(|error| blame(&error, args, flags, Some(&loaded)))?;
+        tell_settings(args, flags, search.config(), &loaded);
         return beams::run(search, args, &look, &loaded, load_s, cancelled);
     }
-    let mut generation =
-        Generation::new(&loaded, request).map_err(|error| blame(&error, args, flags))?;
+    let blamed = |error| blame(&error, args, flags, Some(&loaded));
+    let mut generation = Generation::new(&loaded, request).map_err(blamed)?;
     if let Some(draft) = guessing {
-        generation = generation.speculate(draft).map_err(|error| blame(&error, args, flags))?;
+        generation = generation.speculate(draft).map_err(blamed)?;
     }
-    tell(flags, &generation);
+    tell(args, flags, &generation, &loaded);
 
     let mut output = Output::of(&args.output);
     let ended = drive(&mut generation, &mut output, args, &loaded, cancelled);
@@ -96,7 +97,7 @@ pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Fa
     // Before the model is loaded, which may take a while.
     args.semantics(&GenerationConfig::default(), &Map::new())
         .and_then(|semantics| semantics.validate(&user))
-        .map_err(|error| blame(&error, args, flags))?;
+        .map_err(|error| blame(&error, args, flags, None))?;
     let began = Instant::now();
     let loaded = load_model(&args.model, "--model", &args.model.model)?;
     let draft = args.speculation.draft_model.as_ref();
@@ -104,6 +105,19 @@ pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Fa
     let load_s = began.elapsed().as_secs_f64();
     let request = request(args, flags, user, chat.as_ref(), &loaded)?;
     Ok(Prepared { loaded, draft, load_s, request })
+}
+
+/// Guesses do not go with beams.
+fn no_beams(request: &Request, draft: Draft<'_>) -> RequestError {
+    let by = match draft {
+        Draft::Model { .. } => "--draft-model",
+        _ => "--prompt-lookup-num-tokens",
+    };
+    RequestError::Setting {
+        key: "num_beams",
+        value: request.config.num_beams.unwrap_or(1).to_string(),
+        domain: format!("1 with {by}"),
+    }
 }
 
 fn guessing<'m>(args: &SpeculationArgs, draft: Option<&'m LoadedModel>) -> Option<Draft<'m>> {
@@ -116,18 +130,51 @@ fn guessing<'m>(args: &SpeculationArgs, draft: Option<&'m LoadedModel>) -> Optio
     by_model.or(by_text.map(|tokens| Draft::PromptLookup { tokens, max_ngram }))
 }
 
-/// Remarks on flags without effect and on the pipeline.
-pub(super) fn tell(flags: &Flags, generation: &Generation<'_>) {
-    tell_idle(flags, generation.config());
+/// Remarks on settings and on the pipeline.
+pub(super) fn tell(
+    args: &GenerateArgs,
+    flags: &Flags,
+    generation: &Generation<'_>,
+    loaded: &LoadedModel,
+) {
+    tell_settings(args, flags, generation.config(), loaded);
     for lint in generation.pipeline().lints() {
-        let _ = writeln!(std::io::stderr(), "note: {lint}");
+        remark(&lint.to_string());
     }
 }
 
-fn tell_idle(flags: &Flags, config: &EffectiveConfig) {
-    for note in flags.idle(&config.semantics, &config.generation) {
-        let _ = writeln!(std::io::stderr(), "{note}");
+fn tell_settings(
+    args: &GenerateArgs,
+    flags: &Flags,
+    config: &EffectiveConfig,
+    loaded: &LoadedModel,
+) {
+    let (semantics, generation) = (&config.semantics, &config.generation);
+    if semantics.is_cold(generation) {
+        remark(
+            "temperature 0 takes the most likely token each time, as do_sample false does; \
+             transformers itself refuses it",
+        );
     }
+    flags.idle(semantics, generation).iter().for_each(|idle| remark(idle));
+    semantics.remarks(&Source::from(loaded)).iter().for_each(|what| remark(what));
+    let own = model_config(loaded).unwrap_or_default();
+    for unused in unused_settings(&own, semantics) {
+        let key = unused.split(' ').next().unwrap_or_default();
+        let file = file(args, loaded, key).unwrap_or_default();
+        remark(&format!("{}: {unused}", file.display()));
+    }
+}
+
+/// The file that the model's own word on a setting is in, if there is one.
+fn file(args: &GenerateArgs, loaded: &LoadedModel, key: &str) -> Option<PathBuf> {
+    let model = Path::new(&args.model.model);
+    // A GGUF file has all of it; its keys alone have points.
+    if key.contains('.') {
+        return Some(model.to_owned());
+    }
+    let name = file_of(loaded, key)?;
+    Some(if model.is_file() { model.to_owned() } else { model.join(name) })
 }
 
 /// Takes the steps as they come, until there are no more, something fails, or Ctrl-C.
@@ -237,12 +284,14 @@ fn request(
                 .map_err(Failure::usage)?
         }
     };
-    let file = model_config(loaded)
+    let mut file = model_config(loaded)
         .map_err(|error| Failure::usage(format!("{}: {error}", args.model.model)))?;
+    // What a flag says goes before it, whatever it is.
+    file.extra.retain(|key, _| flags.for_setting(key).is_none());
     let file = with_eos(file, end_of_turn);
     let mut request = Request::new(prompt);
     let semantics = args.semantics(&file, &loaded.sampling);
-    let semantics = semantics.map_err(|error| blame(&error, args, flags))?;
+    let semantics = semantics.map_err(|error| blame(&error, args, flags, Some(loaded)))?;
     request.config = user.or(semantics.heed(file));
     request.semantics = semantics;
     request.negative_prompt = args.negative_prompt(loaded)?;
@@ -293,8 +342,13 @@ fn ask(output: &OutputArgs) -> Ask {
     }
 }
 
-/// Says where the setting came from that is to blame.
-pub(super) fn blame(error: &RequestError, args: &GenerateArgs, flags: &Flags) -> Failure {
+/// Says where the setting came from that is to blame: a flag, or the model's own file.
+pub(super) fn blame(
+    error: &RequestError,
+    args: &GenerateArgs,
+    flags: &Flags,
+    loaded: Option<&LoadedModel>,
+) -> Failure {
     let Some(key) = error.key() else {
         let of_prompt =
             matches!(error, RequestError::PromptId { .. } | RequestError::PromptTooLong { .. });
@@ -302,19 +356,18 @@ pub(super) fn blame(error: &RequestError, args: &GenerateArgs, flags: &Flags) ->
         return Failure::Usage(format!("{}{error}", if at_ids { "--prompt-ids: " } else { "" }));
     };
     let engine = args.engine.semantics;
-    Failure::Usage(match flags.for_setting(key) {
-        Some(flag) if (key, engine) == ("temperature", Engine::HuggingFace) => {
-            format!("{flag}: {error}; use --do-sample false for that")
+    let file = |key| loaded.and_then(|loaded| file(args, loaded, key));
+    // Groups ask for a penalty, so that its default is wrong because of them.
+    let unnamed = flags.for_setting(key).is_none() && file(key).is_none();
+    let source = if unnamed && key == "diversity_penalty" { "num_beam_groups" } else { key };
+    Failure::Usage(match (flags.for_setting(source), file(source)) {
+        (Some(flag), _) if (key, engine) == ("temperature", Engine::HuggingFace) => {
+            format!("{flag}: {error}; use --temperature 0 for that")
         }
-        Some(flag) => format!("{flag}: {error}"),
-        // A GGUF file has all of it.
-        None if engine != Engine::LlamaCpp || key.contains('.') => {
-            let model = Path::new(&args.model.model);
-            let folder = model.is_dir() || !model.exists();
-            let file = if folder { model.join("generation_config.json") } else { model.to_owned() };
-            format!("{}: {error}", file.display())
-        }
-        None => format!("--semantics {}: {error}", engine.name()),
+        (Some(flag), _) => format!("{flag}: {error}"),
+        (None, Some(file)) => format!("{}: {error}", file.display()),
+        // Nothing but the engine's defaults names it.
+        (None, _) => format!("--semantics {}: {error}", engine.name()),
     })
 }
 

@@ -58,9 +58,9 @@ pub(super) fn run(args: &InspectArgs, flags: &Flags) -> Result<(), Failure> {
     }
     let tokens = view.tokens.iter().map(|token| find(token, &loaded));
     let tokens: Vec<u32> = tokens.collect::<Result<Vec<_>, _>>()?.concat();
-    let mut generation =
-        Generation::new(&loaded, request).map_err(|error| blame(&error, run, flags))?;
-    tell(flags, &generation);
+    let mut generation = Generation::new(&loaded, request)
+        .map_err(|error| blame(&error, run, flags, Some(&loaded)))?;
+    tell(run, flags, &generation, &loaded);
     generation = generation.view(ViewAsk { top: view.top, tokens: tokens.clone() });
     let mut output = Output::begin(args, &generation, &loaded, tokens)?;
     let mut ended = None;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use taper_runner::models::{Capabilities, LoadedModel, families, gguf_architectures};
-use taper_runner::{ChatTemplate, MemoryUse, model_config};
+use taper_runner::{ChatTemplate, MemoryUse, escaped, model_config};
 
 use super::args::{ModelArgs, ModelsArgs};
 use super::failure::Failure;
@@ -36,7 +36,7 @@ fn describe(args: &ModelsArgs, model: &str) -> Result<(), Failure> {
     ];
     let abilities = abilities.iter().filter(|(can, _)| *can).map(|(_, name)| *name);
     let mut lines = vec![
-        format!("name            {}", loaded.name),
+        format!("name            {}", escaped(&loaded.name)),
         format!("family          {}", loaded.model.family()),
         format!("vocabulary      {} tokens", loaded.model.vocab_size()),
         format!("context         {} tokens", loaded.model.context_length()),

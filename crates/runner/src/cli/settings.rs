@@ -21,31 +21,11 @@ pub(super) struct Flags {
 struct Flag {
     /// Without the dashes before it.
     name: String,
+    /// Other names that it goes by.
+    others: Vec<String>,
     /// The heading that it has in the help.
     heading: String,
 }
-
-/// Flags that greedy decoding under Hugging Face's rules does not look at.
-const WARPERS: [&str; 8] = [
-    "temperature",
-    "top-k",
-    "top-p",
-    "min-p",
-    "typical-p",
-    "epsilon-cutoff",
-    "eta-cutoff",
-    "top-h",
-];
-
-/// Flags that have no effect without beams.
-const OF_BEAMS: [&str; 4] = ["diversity-penalty", "length-penalty", "early-stopping", "search"];
-
-/// Flags that greedy decoding under vLLM's rules does not look at.
-const CUTS: [&str; 3] = ["top-k", "top-p", "min-p"];
-
-/// Flags that mirostat leaves an effect.
-const BESIDE_MIROSTAT: [&str; 5] =
-    ["temperature", "logit-bias", "mirostat", "mirostat-tau", "mirostat-eta"];
 
 impl Flags {
     pub(super) fn of(command: &clap::Command, matches: &ArgMatches) -> Self {
@@ -56,7 +36,9 @@ impl Flags {
             })
             .filter_map(|arg| {
                 let heading = arg.get_help_heading().unwrap_or_default().to_owned();
-                Some(Flag { name: arg.get_long()?.to_owned(), heading })
+                let others = arg.get_all_aliases().unwrap_or_default();
+                let others = others.into_iter().map(str::to_owned).collect();
+                Some(Flag { name: arg.get_long()?.to_owned(), others, heading })
             });
         Self { given: given.collect() }
     }
@@ -64,7 +46,9 @@ impl Flags {
     /// Whether the flag for a setting was given, by the setting's name in a config.
     pub(super) fn for_setting(&self, key: &str) -> Option<String> {
         let name = key.replace('_', "-");
-        self.given.iter().any(|flag| flag.name == name).then(|| format!("--{name}"))
+        let given =
+            self.given.iter().find(|flag| flag.name == name || flag.others.contains(&name))?;
+        Some(format!("--{}", given.name))
     }
 
     /// Refuses flags that the engine does not have.
@@ -84,40 +68,20 @@ impl Flags {
 
     /// The flags that have no effect beside the settings in force, and why.
     pub(super) fn idle(&self, semantics: &Semantics, config: &GenerationConfig) -> Vec<String> {
-        let alone = config.num_beams.is_none_or(|beams| beams == 1);
-        let of_beams = self.named(|name| alone && OF_BEAMS.contains(&name));
-        let of_beams = note("without --num-beams above 1", &of_beams);
-        of_beams.into_iter().chain(self.idle_stages(semantics, config)).collect()
-    }
-
-    fn idle_stages(&self, semantics: &Semantics, config: &GenerationConfig) -> Option<String> {
-        let (why, idle): (_, Vec<_>) = match semantics {
-            Semantics::HuggingFace if !semantics.draws(config) => {
-                ("without --do-sample true", self.named(|name| WARPERS.contains(&name)))
-            }
-            Semantics::LlamaCpp(settings) if settings.draws_by_mirostat() => {
-                ("with --mirostat", self.decoding(|name| !BESIDE_MIROSTAT.contains(&name)))
-            }
-            Semantics::Vllm(_) if !semantics.draws(config) => {
-                ("at temperature 0", self.named(|name| CUTS.contains(&name)))
-            }
-            _ => return None,
-        };
-        note(why, &idle)
+        let keys: Vec<String> = self.given.iter().map(|flag| flag.name.replace('-', "_")).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let told = semantics.idle(config, &keys).into_iter().map(|idle| {
+            let flags: Vec<String> =
+                idle.names.iter().map(|name| format!("--{}", name.replace('_', "-"))).collect();
+            format!("{} there is no effect of {}", idle.why_by_flag, flags.join(", "))
+        });
+        told.collect()
     }
 
     /// The flags among those given.
     pub(super) fn named(&self, picks: impl Fn(&str) -> bool) -> Vec<String> {
         let picked = self.given.iter().filter(|flag| picks(&flag.name));
         picked.map(|flag| format!("--{}", flag.name)).collect()
-    }
-
-    /// As `named`, of the flags that say how to decode.
-    fn decoding(&self, picks: impl Fn(&str) -> bool) -> Vec<String> {
-        let about_decoding = |name: &str| {
-            self.given.iter().any(|f| f.name == name && f.heading.starts_with("Decoding"))
-        };
-        self.named(|name| about_decoding(name) && picks(name))
     }
 }
 
@@ -332,11 +296,6 @@ impl LlamaCppArgs {
         let after = texts.iter().rposition(|text| text == "none").map_or(0, |at| at + 1);
         (!texts.is_empty()).then(|| texts[after..].to_vec())
     }
-}
-
-fn note(why: &str, idle: &[String]) -> Option<String> {
-    let flags = idle.join(", ");
-    (!idle.is_empty()).then(|| format!("note: {why} there is no effect of {flags}"))
 }
 
 fn set<T>(field: &mut T, flag: Option<T>) {

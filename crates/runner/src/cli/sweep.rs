@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use taper_runner::LogitsDtype;
 use taper_runner::experiment::{
     FolderError, Plan, RecordsError, Shipped, Spec, Summary, SweepError, SweepEvent, SweepOptions,
     Swept, Table, digest_of, shipped, sweep,
 };
-use taper_runner::models::locate;
+use taper_runner::models::{LoadOptions, locate};
+use taper_runner::{LogitsDtype, escaped};
 
 use super::args::ModelArgs;
-use super::failure::Failure;
+use super::failure::{Failure, remark};
 use super::generate::load_model;
 use super::input::SPEC;
 use super::interrupt::{end_at_ctrl_c, watch_for_ctrl_c};
@@ -89,6 +89,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
     let digest = model_digest(&args.model)?;
     let plan = Plan::new(&spec, &loaded, Some(digest))
         .map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    plan.remarks().iter().for_each(|what| remark(what));
     let options = SweepOptions::default();
     let options = SweepOptions { jobs: args.jobs.unwrap_or(options.jobs), resume: args.resume };
     let swept = drive(&plan, dir, options, cancelled)?;
@@ -212,7 +213,9 @@ fn drive(
                 bar.reset_eta();
             }
             SweepEvent::Ended(record) => {
-                bar.set_message(format!("{}, {}", record.label, record.prompt));
+                bar.set_message(
+                    escaped(&format!("{}, {}", record.label, record.prompt)).into_owned(),
+                );
                 bar.inc(1);
             }
             _ => {}
@@ -232,9 +235,7 @@ fn drive(
 
 fn note(bar: &ProgressBar, what: Option<&str>, text: impl Fn(&str) -> String) {
     if let Some(what) = what {
-        bar.suspend(|| {
-            let _ = writeln!(std::io::stderr(), "note: {}", text(what));
-        });
+        bar.suspend(|| remark(&text(what)));
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use taper_runner::models::LoadedModel;
 use taper_runner::sampling::{Pipeline, Selector};
-use taper_runner::{EffectiveConfig, Generation, Outcome, StageReport, Step, StepReport, TopToken};
+use taper_runner::{
+    EffectiveConfig, Generation, Outcome, StageReport, Step, StepReport, TopToken, escaped,
+};
 
 use super::failure::Failure;
 use super::style::Style;
@@ -80,7 +82,7 @@ impl Traced {
 pub(super) fn head(generation: &Generation<'_>, prompt: &str, loaded: &LoadedModel) -> String {
     let config = generation.config();
     let pipeline = pipeline_with_settings(generation.pipeline(), config);
-    let mut head = format!("model    {}\n", loaded.name);
+    let mut head = format!("model    {}\n", escaped(&loaded.name));
     // A write to a string does not fail.
     let _ = writeln!(head, "prompt   {prompt:?}, {} tokens", generation.prompt().len());
     let _ = writeln!(head, "rules    {}", config.semantics.name());

@@ -18,6 +18,7 @@ pub use self::digest::digest_of;
 #[cfg(feature = "builtin")]
 pub use self::digest::digest_of_builtin;
 pub use self::folder::FolderError;
+pub(crate) use self::knobs::is_decoding;
 pub use self::knobs::{Knob, KnobError, Knobs, knobs};
 pub use self::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
 pub use self::plan::{Plan, PlanError};

@@ -72,13 +72,21 @@ impl<'m> Generation<'m> {
     /// can not return the logits of all positions or its state can go back neither by truncation nor
     /// by a fork, and when the draft model has other tokens or a state that can not be truncated.
     pub fn speculate(mut self, draft: Draft<'m>) -> Result<Self, RequestError> {
+        let by = match draft {
+            Draft::PromptLookup { .. } => "prompt_lookup_num_tokens",
+            Draft::Model { .. } => "a draft model",
+        };
         let sequences = self.config.streams();
         if sequences != 1 {
-            return refuse("num_return_sequences", sequences, "1 with guesses at tokens");
+            // Their number has one of two names.
+            return match self.config.best_of {
+                Some(all) => refuse("best_of", all, format!("1 with {by}")),
+                None => refuse("num_return_sequences", sequences, format!("1 with {by}")),
+            };
         }
         if self.config.guide.is_some() {
             let scale = self.config.generation.guidance_scale.unwrap_or(1.0);
-            return refuse("guidance_scale", scale, "1 with guesses at tokens");
+            return refuse("guidance_scale", scale, format!("1 with {by}"));
         }
         let can = self.source.model.capabilities();
         let able = can.all_positions && (can.truncate || can.fork);

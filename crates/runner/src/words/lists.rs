@@ -1,48 +1,92 @@
 //! Values that are lists: of tokens, of sequences of tokens, of tokens with a number.
 
+use serde::Serialize;
+
 /// Token ids separated by commas.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct Ids(pub(in crate::cli) Vec<u32>);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ids(
+    /// In order.
+    pub Vec<u32>,
+);
 
 /// Sequences of token ids, separated by semicolons.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct Sequences(pub(in crate::cli) Vec<Vec<u32>>);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sequences(
+    /// In order.
+    pub Vec<Vec<u32>>,
+);
 
 /// Sequences of token ids, each with a number.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::cli) struct SequenceBiases(pub(in crate::cli) Vec<(Vec<u32>, f64)>);
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SequenceBiases(
+    /// In order.
+    pub Vec<(Vec<u32>, f64)>,
+);
 
 /// Token ids, each with a number.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::cli) struct LogitBiases(pub(in crate::cli) Vec<(u32, f64)>);
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LogitBiases(
+    /// In order.
+    pub Vec<(u32, f64)>,
+);
 
 /// Where a decay starts, and its factor.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::cli) struct Decay(pub(in crate::cli) usize, pub(in crate::cli) f64);
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Decay(
+    /// After how many tokens.
+    pub usize,
+    /// The factor.
+    pub f64,
+);
 
-pub(in crate::cli) fn id(text: &str) -> Result<u32, String> {
+/// A token id.
+///
+/// # Errors
+///
+/// What it must be.
+pub fn id(text: &str) -> Result<u32, String> {
     text.trim().parse().map_err(|_| "it must be a token id".to_owned())
 }
 
-pub(in crate::cli) fn ids(text: &str) -> Result<Ids, String> {
+/// Token ids, at least one: `1,2,3`.
+///
+/// # Errors
+///
+/// What it must be.
+pub fn ids(text: &str) -> Result<Ids, String> {
     let ids = list(text).map(Ids);
     ids.ok_or_else(|| "it must be token ids separated by commas, at least one: 1,2,3".to_owned())
 }
 
-pub(in crate::cli) fn eos_ids(text: &str) -> Result<Ids, String> {
+/// Token ids, or `none`.
+///
+/// # Errors
+///
+/// What it must be.
+pub fn eos_ids(text: &str) -> Result<Ids, String> {
     if text == "none" {
         return Ok(Ids(Vec::new()));
     }
     ids(text).map_err(|_| "it must be token ids separated by commas, or none".to_owned())
 }
 
-pub(in crate::cli) fn sequences(text: &str) -> Result<Sequences, String> {
+/// Sequences of token ids: `1,2;3`.
+///
+/// # Errors
+///
+/// What it must be.
+pub fn sequences(text: &str) -> Result<Sequences, String> {
     let sequences = text.split(';').map(list).collect::<Option<_>>().map(Sequences);
     sequences
         .ok_or_else(|| "it must be sequences of token ids, each at least one: 1,2;3".to_owned())
 }
 
-pub(in crate::cli) fn sequence_bias(text: &str) -> Result<SequenceBiases, String> {
+/// Sequences of token ids, each with a number: `1,2:-4.5;3:-inf`.
+///
+/// # Errors
+///
+/// What it must be.
+pub fn sequence_bias(text: &str) -> Result<SequenceBiases, String> {
     let one = |item: &str| {
         let (ids, bias) = item.split_once(':')?;
         Some((list(ids)?, bias_of(bias)?))
@@ -54,7 +98,11 @@ pub(in crate::cli) fn sequence_bias(text: &str) -> Result<SequenceBiases, String
 }
 
 /// `5:1.5`, and llama.cpp's own `5+1.5` and `5-1.5`.
-pub(in crate::cli) fn logit_bias(text: &str) -> Result<LogitBiases, String> {
+///
+/// # Errors
+///
+/// What it must be.
+pub fn logit_bias(text: &str) -> Result<LogitBiases, String> {
     let one = |item: &str| {
         let item = item.trim();
         let (id, bias) = item.split_at(item.find([':', '+', '-'])?);
@@ -65,7 +113,12 @@ pub(in crate::cli) fn logit_bias(text: &str) -> Result<LogitBiases, String> {
     biases.ok_or_else(|| domain.to_owned())
 }
 
-pub(in crate::cli) fn decay(text: &str) -> Result<Decay, String> {
+/// A number of tokens and a factor: `20,1.05`.
+///
+/// # Errors
+///
+/// What it must be.
+pub fn decay(text: &str) -> Result<Decay, String> {
     let read = || {
         let (start, factor) = text.split_once(',')?;
         let factor = factor.trim().parse().ok().filter(|factor: &f64| factor.is_finite())?;

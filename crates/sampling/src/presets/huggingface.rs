@@ -243,14 +243,13 @@ impl GenerationConfig {
 
     /// The numbers that no stage looks at.
     fn check_numbers(&self) -> Result<(), PresetError> {
-        let finite = |x: f64| (x as f32).is_finite();
-        let numbers: [(_, _, fn(f64) -> bool, _); 3] = [
-            ("diversity_penalty", self.diversity_penalty, |x| x >= 0.0, "at least 0 and finite"),
-            ("length_penalty", self.length_penalty, |_| true, "finite"),
-            ("max_time", self.max_time, |x| x > 0.0, "above 0 and finite (in seconds)"),
-        ];
-        for (key, value, accepts, domain) in numbers {
-            if let Some(value) = value.filter(|&value| !(finite(value) && accepts(value))) {
+        let diversity = ("diversity_penalty", self.diversity_penalty, 0.0, "at least 0 and finite");
+        let length = ("length_penalty", self.length_penalty, f64::MIN, "finite");
+        let least = f64::MIN_POSITIVE;
+        let time = ("max_time", self.max_time, least, "above 0 and finite (in seconds)");
+        for (key, value, least, domain) in [diversity, length, time] {
+            let refused = |&x: &f64| !(x >= least && (x as f32).is_finite());
+            if let Some(value) = value.filter(refused) {
                 return Err(PresetError::OutOfRange { key, value, domain });
             }
         }

@@ -81,11 +81,16 @@ fn a_temperature_beyond_single_precision_is_its_limit() {
                 |t| Pipeline::draw().then(Temperature::new(t).unwrap()),
                 |t| Pipeline::draw().then(DynamicTemperature::new(t, t, 1.0).unwrap()),
                 // What an edit stores is the same.
-                |t| Pipeline::draw().then(Temperature::new(t).unwrap()).then(Temperature::new(1e-9).unwrap()),
+                |t| {
+                    Pipeline::draw()
+                        .then(Temperature::new(t).unwrap())
+                        .then(Temperature::new(1e-9).unwrap())
+                },
             ];
             for stage in stages {
                 for seed in 0..8 {
-                    let pipeline = stage(t).then(TopK::new(50).unwrap()).then(TopP::new(0.9).unwrap());
+                    let pipeline =
+                        stage(t).then(TopK::new(50).unwrap()).then(TopP::new(0.9).unwrap());
                     let workspace = &mut workspaces[row.len()];
                     let step = Step::new(DrawKey::new(seed));
                     let token = pipeline.select(row, &step, workspace).unwrap().token;

@@ -199,6 +199,11 @@ impl LlamaCppConfig {
         let (temperature, range) = (self.temperature as f32, self.dynatemp_range as f32);
         let greedy = ArgmaxOnly { ties: ties.for_argmax() };
         if range > 0.0 && temperature + range > 0.0 {
+            if !(temperature + range).is_finite() {
+                let (key, value) = ("dynatemp_range", self.dynatemp_range);
+                let domain = "such that temperature + dynatemp_range is finite";
+                return Err(PresetError::OutOfRange { key, value, domain });
+            }
             // `max` with a floor of 0 is llama.cpp's definition of the lower end.
             let (low, high) = ((temperature - range).max(0.0), temperature + range);
             let dynamic = DynamicTemperature::new(low.into(), high.into(), self.dynatemp_exponent)?;
@@ -269,10 +274,7 @@ mod tests {
                 LlamaCppConfig { top_p: -0.1, ..base.clone() },
                 "top_p is -0.10000000149011612; it must be in 0..=1",
             ),
-            (
-                LlamaCppConfig { top_p: f64::NAN, ..base.clone() },
-                "top_p is NaN; it must be finite",
-            ),
+            (LlamaCppConfig { top_p: f64::NAN, ..base.clone() }, "top_p is NaN; it must be finite"),
             (
                 LlamaCppConfig { samplers: [Mirostat, Temperature].to_vec(), ..base.clone() },
                 "samplers has a drawing sampler (mirostat, mirostat_v2, adaptive_p) before its end; it must be the last",
