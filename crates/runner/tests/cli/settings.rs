@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 use taper_runner::experiment::{Plan, Spec, knobs};
 use taper_runner::models::{LoadOptions, LoadedModel, load};
-use taper_runner::{Generation, Request, Semantics, model_config, unused_settings};
+use taper_runner::{Generation, LlamaCpp, Request, Semantics, model_config, unused_settings};
 
 use crate::support::{Folder, Ran, generate, llama};
 use crate::sweep::{run, spec};
@@ -112,7 +112,7 @@ fn no_value_of_a_model_s_file_is_refused_in_the_language_s_own_words() {
     for key in FIELDS {
         for value in odd_values() {
             loaded.generation_config = Some(json!({ "do_sample": true, key: value }));
-            for semantics in [Semantics::HuggingFace, Semantics::LlamaCpp(Default::default())] {
+            for semantics in [Semantics::HuggingFace, Semantics::LlamaCpp(LlamaCpp::default())] {
                 if let Err(told) = tried(&loaded, semantics) {
                     assert_plain(&told, key);
                     assert!(told.starts_with(key), "{key} = {value}: {told}");
