@@ -197,17 +197,19 @@ fn generation_config(knobs: &Knobs, hugging_face: bool) -> Result<GenerationConf
         if !shared && !hugging_face {
             continue;
         }
-        // One at a time, to tell which of them is to blame.
-        let read = read(name, value)?;
-        let alone = crate::request::alone(name, &read);
-        let alone = alone
-            .ok_or_else(|| refused(name, value, format!("it must be {}", domain(name, None))))?;
-        // What it has no field for is the runner's.
-        config = config.or(GenerationConfig { extra: BTreeMap::new(), ..alone });
         if let ("sequence_bias", Some(text)) = (name.as_str(), value.as_str()) {
             // JSON has no −∞.
-            config.sequence_bias = words::sequence_bias(text).ok().map(|biases| biases.0);
+            let biases = words::sequence_bias(text);
+            let biases = biases.map_err(|domain| refused(name, value, domain))?;
+            config.sequence_bias = Some(biases.0);
+            continue;
         }
+        // One at a time, to tell which of them is to blame.
+        let alone = crate::request::alone(name, &read(name, value)?);
+        let must = || format!("it must be {}", domain(name, None));
+        let alone = alone.ok_or_else(|| refused(name, value, must()))?;
+        // What it has no field for is the runner's.
+        config = config.or(GenerationConfig { extra: BTreeMap::new(), ..alone });
     }
     Ok(config)
 }

@@ -171,7 +171,7 @@ fn counts(config: &GenerationConfig, semantics: &Semantics, key: &str) -> bool {
 }
 
 /// The names of settings with a type, and what their values must be.
-const DOMAINS: [(&str, &str); 34] = [
+const DOMAINS: [(&str, &str); 36] = [
     ("begin_suppress_tokens", LIST),
     ("bad_words_ids", "a list of lists of token ids"),
     ("bos_token_id", ONE_OR_MANY),
@@ -204,8 +204,10 @@ const DOMAINS: [(&str, &str); 34] = [
     ("stop_strings", "a text or a list of texts"),
     ("suppress_tokens", LIST),
     ("temperature", NUMBER),
+    ("top_h", NUMBER),
     ("top_k", "a whole number, at least 0 (0 is off)"),
     ("top_p", NUMBER),
+    ("typical_p", NUMBER),
 ];
 
 const BOOL: &str = "true or false";

@@ -10,7 +10,7 @@ use crate::support::{Folder, Ran, generate, llama};
 use crate::sweep::{run, spec};
 
 /// Words of the language that the program is written in, and of its libraries.
-const WORDS: [&str; 22] = [
+const WORDS: [&str; 21] = [
     "untagged",
     "variant",
     "invalid type",
@@ -21,7 +21,6 @@ const WORDS: [&str; 22] = [
     "u32",
     "i32",
     "f64",
-    "f32",
     "usize",
     "serde",
     "expected",
@@ -416,9 +415,8 @@ fn a_long_value_is_shown_by_its_beginning_and_nothing_acts_on_the_terminal() {
         assert_eq!(ran.code, Some(2));
         assert!(ran.stderr.len() < 600, "{:?}: {}", args[0].get(..20), ran.stderr.len());
     }
-    let turned = "a\u{202e}b\u{1b}[2Jc";
-    let ran = generate(&["x", "--ties", turned]);
-    assert!(ran.stderr.contains("a\\u{202e}b\\u{1b}[2Jc"), "{}", ran.stderr);
+    let ran = generate(&["x", "--ties", "a\u{202e}b\u{7}"]);
+    assert!(ran.stderr.contains("'a\\u{202e}b\\u{7}'"), "{}", ran.stderr);
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let text = format!(

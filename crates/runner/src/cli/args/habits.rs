@@ -30,9 +30,9 @@ pub(in crate::cli) fn plain_words(
             plain.push(argument);
             continue;
         };
-        let value = value.or_else(|| given.next_if(|next| kind.reads(next))?.into_string().ok());
+        let value = value.or_else(|| given.next_if(|next| is_word(next))?.into_string().ok());
         match (kind, value) {
-            (Kind::Word(_), value) => {
+            (Kind::Word, value) => {
                 let value = value.unwrap_or_else(|| "true".to_owned());
                 plain.push(format!("{flag}={value}").into());
             }
@@ -52,8 +52,8 @@ pub(in crate::cli) fn plain_words(
 /// A flag that is on or off.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// It takes a word: true, false or perhaps another.
-    Word(Option<&'static str>),
+    /// It takes a word: true or false.
+    Word,
     /// It is on where it stands.
     Switch,
 }
@@ -63,17 +63,14 @@ impl Kind {
         let value = arg.get_value_names().and_then(<[_]>::first).map_or("", |name| name.as_str());
         match (arg.get_action(), value) {
             (ArgAction::SetTrue, _) => Some(Self::Switch),
-            (ArgAction::Set, "BOOL") => Some(Self::Word(None)),
-            (ArgAction::Set, "true|false|never") => Some(Self::Word(Some("never"))),
+            (ArgAction::Set, "BOOL") => Some(Self::Word),
             _ => None,
         }
     }
+}
 
-    fn reads(self, text: &OsStr) -> bool {
-        let Some(text) = text.to_str() else { return false };
-        let other = if let Self::Word(other) = self { other } else { None };
-        boolean(text).is_ok() || other.is_some_and(|other| text.eq_ignore_ascii_case(other))
-    }
+fn is_word(text: &OsStr) -> bool {
+    text.to_str().is_some_and(|text| boolean(text).is_ok())
 }
 
 /// The argument with dashes in its name, if that makes a flag of it.
