@@ -264,6 +264,9 @@ fn check_tokens(config: &GenerationConfig, vocab_size: usize) -> Result<(), Requ
     let words = config.bad_words_ids.iter().flatten().flatten().copied().collect();
     let biased = config.sequence_bias.iter().flatten().flat_map(|(ids, _)| ids).copied().collect();
     let forced_eos = config.forced_eos_token_id.as_ref().map_or(&[][..], OneOrMany::as_slice);
+    if config.bad_words_ids.iter().flatten().any(Vec::is_empty) {
+        return refuse("bad_words_ids", "[[]]", "sequences of token ids, each at least one");
+    }
     let named: [(&str, Vec<u32>); 6] = [
         ("bad_words_ids", words),
         ("sequence_bias", biased),

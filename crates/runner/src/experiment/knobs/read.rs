@@ -57,7 +57,11 @@ fn list(name: &str, value: &Value) -> Result<Value, String> {
         | "forced_eos_token_id"
         | "stop_token_ids"
         | "allowed_token_ids" => of_list::<_, Vec<u32>>(value, words::ids, "[1, 2, 3]"),
-        "bad_words_ids" => of_list::<_, Vec<Vec<u32>>>(value, words::sequences, "[[1, 2], [3]]"),
+        "bad_words_ids" => {
+            let read = of_list::<_, Vec<Vec<u32>>>(value, words::sequences, "[[1, 2], [3]]");
+            let empty = value.as_array().is_some_and(|all| all.iter().any(is_empty));
+            if empty { Err(domain(words::sequences)) } else { read }
+        }
         "sequence_bias" => {
             of_list::<_, Vec<(Vec<u32>, f64)>>(value, words::sequence_bias, "[[[1, 2], -4.5]]")
         }
@@ -84,6 +88,10 @@ fn list(name: &str, value: &Value) -> Result<Value, String> {
         // A name among several, which is looked up where it is used.
         _ => Ok(value.clone()),
     }
+}
+
+fn is_empty(list: &Value) -> bool {
+    list.as_array().is_some_and(Vec::is_empty)
 }
 
 /// As it is where its word can be read; of a text, what is read.
