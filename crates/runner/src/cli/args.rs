@@ -208,10 +208,18 @@ pub(super) struct ChatArgs {
     #[arg(long, value_name = "TEXT", requires = "chat")]
     pub(super) system: Option<String>,
 
-    /// The turns so far, ahead of the prompt if there is one: a JSON list of objects with a role and
-    /// a content
+    /// The turns so far, before the prompt if there is one: a JSON list of objects with a role. The
+    /// template sees all of their keys as they are
     #[arg(long, value_name = "FILE.json", requires = "chat")]
     pub(super) messages: Option<PathBuf>,
+
+    /// Tools to offer: a JSON list of objects, as the template expects them
+    #[arg(long, value_name = "FILE.json", requires = "chat")]
+    pub(super) tools: Option<PathBuf>,
+
+    /// Documents to answer from: a JSON list of objects, as the template expects them
+    #[arg(long, value_name = "FILE.json", requires = "chat")]
+    pub(super) documents: Option<PathBuf>,
 
     /// Tell the template whether the model is to think first
     #[arg(long, value_name = "BOOL", requires = "chat", value_parser = values::boolean)]

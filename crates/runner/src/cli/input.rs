@@ -8,8 +8,8 @@ use super::failure::Failure;
 
 /// What is scored or continued.
 const TEXT: FileKind = FileKind::input("a text in UTF-8, or - for standard input", 256);
-/// `--messages`.
-pub(super) const MESSAGES: FileKind = FileKind::input("a JSON list of turns", 64);
+/// `--messages`, `--tools` and `--documents`.
+pub(super) const OBJECTS: FileKind = FileKind::input("a JSON list of objects", 64);
 /// `--json-schema`.
 pub(super) const SCHEMA: FileKind = FileKind::input("a JSON schema", 64);
 /// `--grammar`.

@@ -1,7 +1,7 @@
 //! Suite `chat-template`: a conversation through a template.
 //!
-//! `template`, `special_tokens`, `messages`, `add_generation_prompt`; `enable_thinking` and `tools`
-//! where the case has them; `expect.text`, or `expect.error` where the template refuses.
+//! `template`, `special_tokens`, `messages`, `add_generation_prompt`; `enable_thinking`, `tools` and
+//! `documents` where the case has them; `expect.text`, or `expect.error` where the template refuses.
 
 use serde_json::Value;
 
@@ -15,6 +15,7 @@ pub(super) fn run(case: &Value) -> Result<(), String> {
         add_generation_prompt: member(case, "add_generation_prompt")?,
         enable_thinking: member(case, "enable_thinking")?,
         tools: member(case, "tools")?,
+        documents: member(case, "documents")?,
     };
     let rendered = ChatTemplate::new(&template, member(case, "special_tokens")?)
         .and_then(|template| template.render(&chat));

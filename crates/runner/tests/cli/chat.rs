@@ -70,7 +70,7 @@ fn chats_that_can_not_be_held_are_refused() {
         "error: --chat: the chat template refuses the conversation: no system",
     );
     write("chat_template.jinja", "\n{% if %}");
-    refused(&["x", "--chat"], "error: --chat: the chat template, line 2: syntax error");
+    refused(&["x", "--chat"], "error: --chat: the chat template, line 2: Expected an expression");
     refused(&["--chat"], "error: --chat: nothing was said; give a prompt, or --messages FILE");
     refused(&["x", "--system", "y"], "--chat");
     write("turns.json", r#"[{"role": "user", "content": "x"}, {"role": 1}]"#);

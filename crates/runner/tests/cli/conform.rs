@@ -54,6 +54,18 @@ fn transformers_beams_agree_on_a_model() {
 #[test]
 fn transformers_chat_templates_agree() {
     assert_conforms(&of_runner("chat.jsonl"), 26);
+    assert_conforms(&of_runner("chat_micro.jsonl"), 194);
+    assert_conforms(&of_runner("chat/chats.jsonl"), 80);
+}
+
+/// Templates at random: what is not done here is an error that says so, and never another prompt.
+#[test]
+fn templates_of_a_grammar_agree_or_are_refused() {
+    let found = conform(&of_runner("chat/grammar.jsonl")).expect("the cases can be read");
+    let wrong: Vec<_> = found.failed.iter().map(ToString::to_string).collect();
+    let wrong: Vec<_> = wrong.iter().filter(|of| !of.contains("not supported")).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(found.failed.len() < 10 && found.passed > 550, "{}", found.passed);
 }
 
 /// Runs the program on these cases.
