@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::GgufError;
 use super::metadata::{Metadata, Value};
-use super::tokenizer::kind;
+use super::tokens::kind;
 use super::vocabulary::TOKENS;
 
 const MODEL: &str = "tokenizer.ggml.model";

@@ -37,6 +37,30 @@ fn the_template_of_the_model_makes_the_prompt() {
     );
 }
 
+/// A template that shows what it is given.
+const SHOWN: &str = "{{ messages | tojson }}{{ tools | tojson }}{{ documents | tojson }}";
+
+#[test]
+fn conversations_pass_through_untouched() {
+    let folder = Folder::new();
+    let write = |file: &str, text: &str| fs::write(folder.file(file), text).unwrap();
+    let turns = r#"[{"role": "assistant", "z": 1.0, "tool_calls": [{"id": "é", "n": null}]}, {"content": null, "role": "x", "a": [1e-07]}]"#;
+    let (tools, documents) = (r#"[{"b": 1, "a": {}}]"#, r#"[{"title": "t", "text": ""}]"#);
+    let want = format!("{turns}{tools}{documents}");
+    write("turns.json", turns);
+    write("tools.json", tools);
+    write("documents.json", documents);
+    let path = |file: &str| folder.file(file).to_str().unwrap().to_owned();
+    let args = ["--chat", "--messages", &path("turns.json"), "--tools", &path("tools.json"), "--documents", &path("documents.json")];
+    // What the template sees is told by what it raises.
+    write("chat_template.jinja", &format!("{{{{ raise_exception(({}) ) }}}}", "messages | tojson ~ (tools | tojson) ~ (documents | tojson)"));
+    let ran = folder.run(&args);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains(&want), "{}\n{want}", ran.stderr);
+    write("chat_template.jinja", SHOWN);
+    assert_eq!(folder.run(&[&args[..], &["--max-new-tokens", "1"]].concat()).code, Some(0));
+}
+
 #[test]
 fn the_end_of_a_turn_ends_the_text() {
     // The model's own settings name <eos> (2) and <|im_end|> (7); a chat adds the second by itself.
@@ -77,6 +101,15 @@ fn chats_that_can_not_be_held_are_refused() {
     let turns = folder.file("turns.json");
     let turns = turns.to_str().unwrap();
     refused(&["--chat", "--messages", turns], "entry 1: expected an object with a `role`");
+    write("tools.json", r#"[{"n": "123456789012345678901", "m": 1.5e30}, 3]"#);
+    let tools = folder.file("tools.json");
+    let tools = tools.to_str().unwrap();
+    refused(&["x", "--chat", "--tools", tools], "tools.json: entry 1: expected an object");
+    write("tools.json", r#"[{"n": "123456789012345678901", "m": 1.5e30, "o": [-123456789012345678901]}]"#);
+    let what = "-123456789012345678901: expected an integer of at most 64 bits";
+    refused(&["x", "--chat", "--documents", tools], what);
+    write("tools.json", "{}");
+    refused(&["x", "--chat", "--tools", tools], "expected a list of objects");
     refused(
         &["--chat", "--messages", "no/such.json"],
         "--messages no/such.json: no such file or folder; expected a JSON list",

@@ -273,7 +273,7 @@ fn a_path_that_is_not_there_is_named_with_what_would_be_right() {
     let cases = "cases as JSON Lines, a folder of them, or a model folder with an expected.json";
     let lines = [
         ("score none.txt", "none.txt", "a text in UTF-8, or - for standard input"),
-        ("generate --chat --messages none.json", "--messages none.json", "a JSON list of turns"),
+        ("generate --chat --messages none.json", "--messages none.json", "a JSON list of objects"),
         ("sweep none.toml --out x", "none.toml", "a spec in TOML, or the name of one"),
         ("report none", "none", folder),
         ("summarize none", "none", folder),
