@@ -147,7 +147,7 @@ fn what_fails_in_python_fails_here() {
         ("nope | tojson", "TypeError: Object of type Undefined is not JSON serializable"),
         ("'abc'.index('z')", "ValueError: substring not found"),
     ] {
-        let sorted = json!([{"role": "user"}, {"role": "user"}]);
+        let sorted = json!([{"role": "user"}, {"role": "tool"}]);
         let error = render(&format!("{{{{ {expression} }}}}"), sorted).unwrap_err().to_string();
         assert!(error.contains(want), "{expression}: {error}");
     }
@@ -195,7 +195,7 @@ fn errors_name_the_line() {
     assert_eq!(refused, "the chat template refuses the conversation: not 2");
     let endless =
         at("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}");
-    assert!(endless.contains("it takes more than 4000000 steps"), "{endless}");
+    assert!(endless.contains("it takes more than 1000000 steps"), "{endless}");
     let error = render("x", json!("Hi")).unwrap_err();
     assert!(matches!(error, ChatError::Messages(_)));
 }
@@ -213,7 +213,7 @@ fn thinking_is_undefined_unless_it_is_said() {
 #[test]
 fn what_no_program_can_give_is_refused() {
     let at = |source: &str| render(source, json!([])).unwrap_err().to_string();
-    let memory = "the chat template cannot be rendered: it takes more than 256 MiB";
+    let memory = "the chat template cannot be rendered: it takes more than 64 MiB";
     for (source, want) in [
         ("{{ 'a\nb' | indent(9223372036854775807) }}", memory),
         ("{{ [1] | batch(4294967296, 0) | list }}", memory),

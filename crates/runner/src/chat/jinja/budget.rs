@@ -8,10 +8,10 @@ use std::cell::Cell;
 use super::raise::{Outcome, raise};
 
 /// Steps that a template may take. A conversation of a thousand turns takes a small part of it.
-const STEPS: u64 = 4_000_000;
+const STEPS: u64 = 1_000_000;
 
 /// Bytes that texts and lists may hold at a time.
-const BYTES: usize = 1 << 28;
+const BYTES: usize = 1 << 26;
 
 /// How deep expressions, statements and values may nest. Python gives up at about a thousand calls.
 pub(super) const DEEPEST: usize = 1000;
