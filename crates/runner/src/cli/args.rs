@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use taper_runner::LogitsDtype;
 use taper_runner::experiment::Table;
-use taper_runner::models::{DeviceChoice, Dtype};
+use taper_runner::models::{DeviceChoice, Dtype, LoadOptions};
 use taper_runner::sampling::TiePolicy;
 
 pub(super) use self::decoding::{

@@ -13,7 +13,7 @@ use taper_runner::experiment::{
     FolderError, Plan, RecordsError, Shipped, Spec, Summary, SweepError, SweepEvent, SweepOptions,
     Swept, Table, digest_of, shipped, sweep,
 };
-use taper_runner::models::{LoadOptions, locate};
+use taper_runner::models::locate;
 use taper_runner::{LogitsDtype, escaped};
 
 use super::args::ModelArgs;

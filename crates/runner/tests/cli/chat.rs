@@ -51,9 +51,23 @@ fn conversations_pass_through_untouched() {
     write("tools.json", tools);
     write("documents.json", documents);
     let path = |file: &str| folder.file(file).to_str().unwrap().to_owned();
-    let args = ["--chat", "--messages", &path("turns.json"), "--tools", &path("tools.json"), "--documents", &path("documents.json")];
+    let args = [
+        "--chat",
+        "--messages",
+        &path("turns.json"),
+        "--tools",
+        &path("tools.json"),
+        "--documents",
+        &path("documents.json"),
+    ];
     // What the template sees is told by what it raises.
-    write("chat_template.jinja", &format!("{{{{ raise_exception(({}) ) }}}}", "messages | tojson ~ (tools | tojson) ~ (documents | tojson)"));
+    write(
+        "chat_template.jinja",
+        &format!(
+            "{{{{ raise_exception(({}) ) }}}}",
+            "messages | tojson ~ (tools | tojson) ~ (documents | tojson)"
+        ),
+    );
     let ran = folder.run(&args);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains(&want), "{}\n{want}", ran.stderr);
@@ -105,7 +119,10 @@ fn chats_that_can_not_be_held_are_refused() {
     let tools = folder.file("tools.json");
     let tools = tools.to_str().unwrap();
     refused(&["x", "--chat", "--tools", tools], "tools.json: entry 1: expected an object");
-    write("tools.json", r#"[{"n": "123456789012345678901", "m": 1.5e30, "o": [-123456789012345678901]}]"#);
+    write(
+        "tools.json",
+        r#"[{"n": "123456789012345678901", "m": 1.5e30, "o": [-123456789012345678901]}]"#,
+    );
     let what = "-123456789012345678901: expected an integer of at most 64 bits";
     refused(&["x", "--chat", "--documents", tools], what);
     write("tools.json", "{}");
