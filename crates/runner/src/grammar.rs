@@ -68,7 +68,7 @@ pub(crate) fn constrain(
         Semantics::HuggingFace => processors(&pipeline),
         Semantics::LlamaCpp(_) | Semantics::Vllm(_) => 0,
     };
-    pipeline.insert(place, Box::new(Constraint::new(matcher).named("grammar")));
+    pipeline.insert(place, Constraint::new(matcher).named("grammar"));
     Ok(pipeline)
 }
 

@@ -175,7 +175,7 @@ impl Semantics {
         }
         if !forced_prefix.is_empty() {
             let prefix = ForcedPrefix::new(forced_prefix, vocab_size);
-            pipeline.insert(0, Box::new(Constraint::new(prefix).named("forced_prefix")));
+            pipeline.insert(0, Constraint::new(prefix).named("forced_prefix"));
         }
         Ok(pipeline)
     }

@@ -93,17 +93,14 @@ extern crate std;
 mod ask;
 mod batch;
 mod candidates;
-mod draws;
 #[cfg(feature = "serde")]
 mod generation_config;
 #[cfg(feature = "llguidance")]
 mod grammar;
 pub mod guide;
-mod history;
 mod kernels;
 mod lint;
 mod logits;
-mod memory;
 mod pipeline;
 pub mod presets;
 pub mod reference;
@@ -111,6 +108,7 @@ pub mod search;
 mod select_error;
 mod selection;
 mod selectors;
+mod sequence;
 mod speculative;
 mod stage;
 mod stages;
@@ -120,24 +118,25 @@ mod ties;
 mod trace;
 mod workspace;
 
-pub use ask::{Ask, Step};
-pub use batch::Choice;
+pub use ask::{Ask, Given, Step};
+pub use batch::{BatchRow, Choice};
 pub use candidates::{Candidates, Edge, MassRule, Normaliser};
-pub use draws::{DrawKey, Draws, Purpose, Series};
 #[cfg(feature = "serde")]
 pub use generation_config::{GenerationConfig, OneOrMany};
 #[cfg(feature = "llguidance")]
 pub use grammar::{Grammar, GrammarError, GrammarVocabulary};
-pub use history::{Count, History, Window};
 pub use kernels::{Mass, exp, ln, weight};
 pub use lint::Lint;
 pub use logits::Logits;
-pub use memory::{Accepted, Logged, Memory, StageMemory};
 pub use pipeline::Pipeline;
 pub use select_error::SelectError;
 pub use selection::Selection;
 pub use selectors::{
     AdaptiveP, AdaptivePError, Draw, Greedy, Gumbel, Mirostat, MirostatError, MirostatV2, Selector,
+};
+pub use sequence::{
+    Accepted, Count, DrawKey, Draws, History, Logged, Memory, Purpose, Sampler, Sequence,
+    SequenceError, Series, StageMemory, Window,
 };
 pub use speculative::Guess;
 pub use stage::{Role, Stage, StageError, StageFn, StepContext, stage_fn};

@@ -1,7 +1,7 @@
 //! What is wrong with a pipeline that can not mean what it says.
 
-use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::selectors::Selector;
@@ -70,7 +70,7 @@ pub enum Lint {
     },
 }
 
-pub(crate) fn lints(stages: &[Box<dyn Stage>], selector: &dyn Selector) -> Vec<Lint> {
+pub(crate) fn lints(stages: &[Arc<dyn Stage>], selector: &dyn Selector) -> Vec<Lint> {
     let mut found = Vec::new();
     let mut cut: Option<String> = None;
     for (i, stage) in stages.iter().enumerate() {

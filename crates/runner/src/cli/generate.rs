@@ -294,6 +294,7 @@ fn ask(output: &OutputArgs) -> Ask {
         entropy: asked,
         probability: asked,
         kept: asked,
+        kept_tokens: false,
         top_logprobs: if asked { output.top_logprobs.unwrap_or(default) } else { 0 },
         trace: output.trace,
     }

@@ -206,12 +206,9 @@ impl<'m> Plan<'m> {
         request.prompt.clone_from(&self.manifest.prompts[id.prompt].tokens);
         request.seed = Some(self.manifest.seeds[id.seed]);
         request.ask = Ask {
-            logprob: true,
-            entropy: true,
-            probability: true,
-            kept: true,
             top_logprobs: self.spec.top_logprobs,
             trace: self.spec.trace,
+            ..Ask::everything()
         };
         request.redraws = self.spec.redraws;
         if let Some(token) = self.ends_of_turn[id.prompt] {

@@ -15,7 +15,7 @@ use llguidance::toktrie::SimpleVob;
 use serde_json::Value;
 
 pub use self::vocabulary::GrammarVocabulary;
-use crate::memory::{Accepted, StageMemory};
+use crate::sequence::{Accepted, StageMemory};
 use crate::stage::StageError;
 use crate::stages::Mask;
 

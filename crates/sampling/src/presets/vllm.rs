@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use super::PresetError;
 use crate::candidates::MassRule;
-use crate::history::Window;
 use crate::pipeline::Pipeline;
 use crate::selectors::{Draw, Greedy};
+use crate::sequence::Window;
 use crate::stages::{
     AllowedTokens, BadWords, LogitBias, MinNewTokens, MinP, OccurrencePenalty, RepetitionPenalty,
     Temperature, TopK, TopP,

@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 
 use super::Selector;
 use crate::candidates::Candidates;
-use crate::draws::Purpose;
 use crate::kernels::weight;
-use crate::memory::{Accepted, Logged, StageMemory};
+use crate::sequence::Purpose;
+use crate::sequence::{Accepted, Logged, StageMemory};
 use crate::stage::{StageError, StepContext};
 
 /// The distance from the target, in probability, that counts as 1.
@@ -24,8 +24,8 @@ const LARGEST_DECAY: f64 = 0.99;
 /// one `j` tokens ago and started as if an endless past had met the target.
 ///
 /// The candidates are left as they are, so that a token's reported probability is the one it had
-/// before. The past lives in the sequence's [`Memory`](crate::Memory): without one, every step is
-/// the first. A token that the caller chose itself leaves it as it is.
+/// before. The past lives in the sequence's [`Memory`](crate::Memory), without which a step is
+/// refused. A token that the caller chose itself leaves it as it is.
 ///
 /// # Ties
 ///
@@ -75,11 +75,9 @@ struct Past {
 
 impl Past {
     fn after(&self, accepted: &Accepted) -> Self {
-        if accepted.probability.is_nan() {
-            return *self;
-        }
+        let Some(probability) = accepted.probability else { return *self };
         let decay = self.decay;
-        let sum = accepted.probability + decay * self.sum;
+        let sum = probability + decay * self.sum;
         Self { sum, weights: 1.0 + decay * self.weights, decay }
     }
 }
@@ -116,7 +114,7 @@ impl Selector for AdaptiveP {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<u32, StageError> {
-        let past = step.memory::<Logged<Past>>().map_or(self.first(), |log| *log.now());
+        let past = step.memory::<Logged<Past>>()?.now();
         let target = (2.0 * self.target - past.sum / past.weights).clamp(0.0, 1.0);
         let best = candidates.max()?;
         let total = candidates.mass()?.as_f64();

@@ -2,7 +2,7 @@
 
 use super::Selector;
 use crate::candidates::Candidates;
-use crate::draws::Purpose;
+use crate::sequence::Purpose;
 use crate::stage::{StageError, StepContext};
 
 /// A draw from the distribution of the candidates, by inverse CDF with ids ascending.
@@ -29,6 +29,10 @@ pub struct Draw;
 impl Selector for Draw {
     fn name(&self) -> &'static str {
         "draw"
+    }
+
+    fn draws_plainly(&self) -> bool {
+        true
     }
 
     fn select(

@@ -2,7 +2,7 @@
 
 use super::Selector;
 use crate::candidates::Candidates;
-use crate::draws::Purpose;
+use crate::sequence::Purpose;
 use crate::stage::{StageError, StepContext};
 
 /// The candidate with the highest score after each had Gumbel noise of its own added.

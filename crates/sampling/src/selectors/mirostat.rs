@@ -4,10 +4,10 @@ use alloc::boxed::Box;
 
 use super::Selector;
 use crate::candidates::Candidates;
-use crate::draws::Purpose;
 use crate::kernels::ln;
 use crate::kernels::special::pow;
-use crate::memory::{Accepted, Logged, StageMemory};
+use crate::sequence::Purpose;
+use crate::sequence::{Accepted, Logged, StageMemory};
 use crate::stage::{StageError, StepContext};
 use crate::ties::TiePolicy;
 
@@ -22,8 +22,8 @@ const LEADERS: usize = 100;
 /// `k = ⌊(ε · 2^μ / (1 − V^−ε))^(1/ŝ)⌋`, at least 1. After the token is accepted,
 /// `μ ← μ − η · (−log₂ p − τ)`, where `p` is its probability among the `k`. At first `μ = 2τ`.
 ///
-/// `μ` lives in the sequence's [`Memory`](crate::Memory): without one, every step is the first. A
-/// token that the caller chose itself leaves it as it is.
+/// `μ` lives in the sequence's [`Memory`](crate::Memory), without which a step is refused. A token
+/// that the caller chose itself leaves it as it is.
 ///
 /// # Ties
 ///
@@ -88,8 +88,8 @@ impl SurpriseTarget {
         Ok(Self { tau: f64::from(tau as f32), eta: f64::from(eta as f32) })
     }
 
-    pub(super) fn mu(self, step: &StepContext<'_>) -> f64 {
-        step.memory::<Logged<Mu>>().map_or(2.0 * self.tau, |log| log.now().mu)
+    pub(super) fn mu(step: &StepContext<'_>) -> Result<f64, StageError> {
+        Ok(step.memory::<Logged<Mu>>()?.now().mu)
     }
 
     pub(super) fn new_memory(self) -> Box<dyn StageMemory> {
@@ -99,10 +99,8 @@ impl SurpriseTarget {
 
 impl Mu {
     fn after(&self, accepted: &Accepted) -> Self {
-        if !(accepted.probability > 0.0) {
-            return *self;
-        }
-        let surprise = -ln(accepted.probability) * core::f64::consts::LOG2_E;
+        let Some(probability) = accepted.probability.filter(|&p| p > 0.0) else { return *self };
+        let surprise = -ln(probability) * core::f64::consts::LOG2_E;
         let SurpriseTarget { tau, eta } = self.target;
         Self { mu: self.mu - eta * (surprise - tau), ..*self }
     }
@@ -131,7 +129,7 @@ impl Selector for Mirostat {
     ) -> Result<u32, StageError> {
         let vocab_size = candidates.vocab_size();
         let slope = zipf_exponent(candidates.leading(LEADERS)?);
-        let k = zipf_rank(slope, self.target.mu(step), vocab_size);
+        let k = zipf_rank(slope, SurpriseTarget::mu(step)?, vocab_size);
         candidates.keep_top(k, TiePolicy::LowestId)?;
         candidates.pick(step.draws().unit(Purpose::Select, 0))
     }
@@ -189,9 +187,9 @@ mod tests {
     fn mu_follows_the_surprise() {
         let target = SurpriseTarget::new(3.0, 0.5).expect("in range");
         let mu = Mu { mu: 6.0, target };
-        let accepted = |probability| Accepted { token: 0, probability };
-        assert_eq!(mu.after(&accepted(0.125)).mu, 6.0);
-        assert!((mu.after(&accepted(0.5)).mu - 7.0).abs() < 1e-12);
-        assert_eq!(mu.after(&accepted(f64::NAN)), mu);
+        let accepted = |p| Accepted { token: 0, probability: p };
+        assert_eq!(mu.after(&accepted(Some(0.125))).mu, 6.0);
+        assert!((mu.after(&accepted(Some(0.5))).mu - 7.0).abs() < 1e-12);
+        assert_eq!(mu.after(&accepted(None)), mu);
     }
 }

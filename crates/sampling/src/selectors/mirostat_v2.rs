@@ -5,9 +5,9 @@ use alloc::boxed::Box;
 use super::Selector;
 use super::mirostat::{MirostatError, SurpriseTarget};
 use crate::candidates::{Candidates, Edge};
-use crate::draws::Purpose;
 use crate::kernels::exp;
-use crate::memory::StageMemory;
+use crate::sequence::Purpose;
+use crate::sequence::StageMemory;
 use crate::stage::{StageError, StepContext};
 
 /// Keeps the candidates whose surprise `−log₂ p` is at most `μ` bits, at least the best one, and
@@ -16,8 +16,8 @@ use crate::stage::{StageError, StepContext};
 /// After the token is accepted, `μ ← μ − η · (−log₂ p − τ)`, where `p` is its probability among
 /// what was kept. At first `μ = 2τ`.
 ///
-/// `μ` lives in the sequence's [`Memory`](crate::Memory): without one, every step is the first. A
-/// token that the caller chose itself leaves it as it is.
+/// `μ` lives in the sequence's [`Memory`](crate::Memory), without which a step is refused. A token
+/// that the caller chose itself leaves it as it is.
 ///
 /// # Ties
 ///
@@ -65,7 +65,7 @@ impl Selector for MirostatV2 {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<u32, StageError> {
-        let least = exp(-self.target.mu(step) * core::f64::consts::LN_2) as f32;
+        let least = exp(-SurpriseTarget::mu(step)? * core::f64::consts::LN_2) as f32;
         // A probability of 0 is infinitely surprising, whatever μ has grown to.
         let floor = candidates.score_at(least.max(f32::from_bits(1)))?;
         candidates.keep_from(floor, Edge::Keep, 1)?;

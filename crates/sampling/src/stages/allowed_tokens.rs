@@ -95,7 +95,6 @@ impl Stage for AllowedTokens {
         candidates: &mut Candidates<'_>,
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        candidates.mask(&self.bits);
-        Ok(())
+        candidates.mask(&self.bits)
     }
 }

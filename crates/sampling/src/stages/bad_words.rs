@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::sequence_bias::{SequenceBias, SequenceBiasError};
 use crate::candidates::Candidates;
-use crate::history::Window;
+use crate::sequence::Window;
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Bans the last token of each sequence whenever the text ends in the tokens before it.

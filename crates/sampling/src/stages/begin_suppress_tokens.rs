@@ -77,7 +77,7 @@ impl Stage for BeginSuppressTokens {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let history = step.history();
+        let history = step.history()?;
         let shifted = self.after_forced_bos && history.prompt().len() <= 1;
         if history.generated().len() != usize::from(shifted) {
             return Ok(());

@@ -2,6 +2,8 @@
 
 use crate::candidates::{Candidates, Normaliser};
 use crate::kernels::passes::{self, Gaps};
+use crate::kernels::{Mass, weight};
+use crate::logits::Logits;
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Moves every log-probability away from that of a second row: `s' = scale · (c − u) + u`, where
@@ -84,17 +86,17 @@ impl Stage for ClassifierFreeGuidance {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let unconditional = step
-            .unconditional()
-            .filter(|row| row.len() == candidates.vocab_size())
-            .ok_or(StageError::NoUnconditional {
-                expected: candidates.vocab_size(),
-                given: step.unconditional().map_or(0, <[f32]>::len),
-            })?;
+        let expected = candidates.vocab_size();
+        let second = step.unconditional();
+        let unconditional =
+            second.filter(|second| second.is_row() && second.len() == expected).ok_or(
+                StageError::NoUnconditional { expected, given: second.map_or(0, |s| s.len()) },
+            )?;
         let (own, other) = (candidates.normaliser()?, normaliser(unconditional)?);
         candidates.map(|id, score| {
             let conditional = own.log_probability(score) as f32;
-            let unconditional = other.log_probability(unconditional[id as usize]) as f32;
+            let logit = unconditional.get(id).unwrap_or(f32::NEG_INFINITY);
+            let unconditional = other.log_probability(logit) as f32;
             if conditional == f32::NEG_INFINITY {
                 conditional
             } else {
@@ -105,16 +107,24 @@ impl Stage for ClassifierFreeGuidance {
     }
 }
 
-fn normaliser(row: &[f32]) -> Result<Normaliser, StageError> {
+fn normaliser(row: Logits<'_>) -> Result<Normaliser, StageError> {
     let mut best = f32::NEG_INFINITY;
-    for (id, &score) in row.iter().enumerate() {
+    for id in 0..row.len() as u32 {
+        let score = row.get(id).unwrap_or(f32::NEG_INFINITY);
         if score.is_nan() || score == f32::INFINITY {
-            return Err(StageError::NotFinite { id: id as u32, score });
+            return Err(StageError::NotFinite { id, score });
         }
         best = best.max(score);
     }
     if best == f32::NEG_INFINITY {
         return Err(StageError::AllMasked { candidates: row.len() });
     }
-    Ok(Normaliser::of_mass(best, passes::mass(row, Gaps { best, divisor: 1.0 })))
+    let mass = if let Logits::F32(row) = row {
+        passes::mass(row, Gaps { best, divisor: 1.0 })
+    } else {
+        // The same sum without vector lanes: it is one of integers.
+        let scores = (0..row.len() as u32).filter_map(|id| row.get(id));
+        Mass(scores.map(|score| Mass::of_weight(weight(best - score)).0).sum())
+    };
+    Ok(Normaliser::of_mass(best, mass))
 }

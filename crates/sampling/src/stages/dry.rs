@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::history::Window;
 use crate::kernels::ln;
 use crate::kernels::special::powi;
+use crate::sequence::Window;
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Subtracts from every token that would prolong a repetition of `n ≥ allowed` tokens:
@@ -169,7 +169,7 @@ impl Stage for Dry {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let text = step.history().within(self.window);
+        let text = step.history()?.within(self.window);
         let limit = self.since_breaker(text);
         if text.len() <= self.allowed || limit < self.allowed {
             return Ok(());

@@ -100,7 +100,7 @@ impl Stage for ExponentialDecay {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let beyond = step.history().generated().len().saturating_sub(self.start);
+        let beyond = step.history()?.generated().len().saturating_sub(self.start);
         if beyond == 0 {
             return Ok(());
         }

@@ -64,7 +64,7 @@ impl Stage for ForcedBos {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        if step.history().tokens().len() != 1 {
+        if step.history()?.tokens().len() != 1 {
             return Ok(());
         }
         candidates.force(&[self.id], 0.0)

@@ -89,7 +89,7 @@ impl Stage for ForcedEos {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let history = step.history();
+        let history = step.history()?;
         let last = match self.limit {
             LengthLimit::Total(limit) => history.tokens().len() + 1 == limit,
             LengthLimit::New(limit) => history.generated().len() + 1 == limit,

@@ -80,7 +80,7 @@ impl Stage for MinLength {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        if step.history().tokens().len() >= self.min_length {
+        if step.history()?.tokens().len() >= self.min_length {
             return Ok(());
         }
         candidates.edit(self.eos.iter().copied(), |_, _| f32::NEG_INFINITY)

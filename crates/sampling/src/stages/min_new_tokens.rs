@@ -82,7 +82,7 @@ impl Stage for MinNewTokens {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        if step.history().generated().len() >= self.min_new_tokens {
+        if step.history()?.generated().len() >= self.min_new_tokens {
             return Ok(());
         }
         candidates.edit(self.eos.iter().copied(), |_, _| f32::NEG_INFINITY)

@@ -83,7 +83,7 @@ impl Stage for NoRepeatNgram {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let tokens = step.history().tokens();
+        let tokens = step.history()?.tokens();
         if tokens.len() < self.size {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Frequency and presence penalty: subtracts for every, or for any, occurrence.
 
 use crate::candidates::Candidates;
-use crate::history::Window;
+use crate::sequence::Window;
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Subtracts from the score of every token that occurred `n > 0` times:
@@ -113,7 +113,7 @@ impl Stage for OccurrencePenalty {
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.with_words(|candidates, words| {
-            candidates.edit_with(step.history().tally(self.window, words), |_, n, score| {
+            candidates.edit_with(step.history()?.tally(self.window, words), |_, n, score| {
                 score - (n as f32 * self.frequency + self.presence)
             })
         })

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::history::Window;
+use crate::sequence::Window;
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Moves the score of every token that occurred away from likely: `s' = s · r` for `s < 0`,
@@ -134,7 +134,7 @@ impl Stage for RepetitionPenalty {
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.with_words(|candidates, words| {
-            let seen = step.history().tally(self.window, words).map(|(id, _)| id);
+            let seen = step.history()?.tally(self.window, words).map(|(id, _)| id);
             let seen = seen.filter(|id| self.exempt.binary_search(id).is_err());
             candidates.edit(seen, |_, score| self.penalised(score))
         })

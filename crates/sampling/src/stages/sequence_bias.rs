@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::history::Window;
+use crate::sequence::Window;
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Adds a bias to the last token of a sequence whenever the text ends in the tokens before it:
@@ -144,7 +144,7 @@ impl Stage for SequenceBias {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let text = step.history().within(self.window);
+        let text = step.history()?.within(self.window);
         let sums = self.biases.chunk_by(|a, b| a.last == b.last).filter_map(|group| {
             let complete = group.iter().filter(|biased| text.ends_with(&biased.prefix));
             let sum = complete.fold(None, |sum: Option<f32>, b| Some(sum.unwrap_or(0.0) + b.bias));

@@ -1,7 +1,7 @@
 //! XTC, "exclude top choices": now and then, all the likely tokens but the least likely of them go.
 
 use crate::candidates::Candidates;
-use crate::draws::Purpose;
+use crate::sequence::Purpose;
 use crate::stage::{Stage, StageError, StepContext};
 use crate::ties::TiePolicy;
 

@@ -202,7 +202,7 @@ fn bad_rows_are_refused_by_every_cut() {
                 None => pipeline.selector().name(),
             };
             let mut workspace = Workspace::new(row.len());
-            let refused = pipeline.select(row, &Step::new(key(0)), &mut workspace).unwrap_err();
+            let refused = pipeline.sequence(key(0)).select(row, &mut workspace).unwrap_err();
             assert_eq!(refused.to_string(), format!("{name}: {want}"));
         }
     }

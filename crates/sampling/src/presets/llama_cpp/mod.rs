@@ -8,9 +8,9 @@ pub use config::{LlamaCppConfig, LlamaCppSampler};
 
 use super::PresetError;
 use crate::candidates::MassRule;
-use crate::history::Window;
 use crate::pipeline::Pipeline;
 use crate::selectors::{AdaptiveP, Draw, Mirostat, MirostatV2, Selector};
+use crate::sequence::Window;
 use crate::stages::{
     ArgmaxOnly, Dry, DynamicTemperature, LogitBias, MinP, OccurrencePenalty, RepetitionPenalty,
     Temperature, TopK, TopNSigma, TopP, Typical, Xtc,
@@ -63,7 +63,7 @@ pub fn llama_cpp(
         Some((&last, before)) if last.draws() => (before, Some(last)),
         _ => (config.samplers.as_slice(), None),
     };
-    let mut pipeline = Pipeline::of(config.selector(selector)?);
+    let mut pipeline = Pipeline::selecting(config.selector(selector)?);
     for &sampler in stages {
         pipeline = config.append(pipeline, sampler, ties)?;
     }
