@@ -93,6 +93,7 @@ extern crate std;
 mod ask;
 mod batch;
 mod candidates;
+mod data;
 #[cfg(feature = "serde")]
 mod generation_config;
 #[cfg(feature = "llguidance")]
@@ -121,6 +122,9 @@ mod workspace;
 pub use ask::{Ask, Given, Step};
 pub use batch::{BatchRow, Choice};
 pub use candidates::{Candidates, Edge, MassRule, Normaliser};
+pub use data::{
+    Arguments, FromSetting, PipelineError, Registry, Setting, SettingError, Settings, UnknownWord,
+};
 #[cfg(feature = "serde")]
 pub use generation_config::{GenerationConfig, OneOrMany};
 #[cfg(feature = "llguidance")]
@@ -131,9 +135,7 @@ pub use logits::Logits;
 pub use pipeline::Pipeline;
 pub use select_error::SelectError;
 pub use selection::Selection;
-pub use selectors::{
-    AdaptiveP, AdaptivePError, Draw, Greedy, Gumbel, Mirostat, MirostatError, MirostatV2, Selector,
-};
+pub use selectors::{AdaptiveP, Draw, Greedy, Gumbel, Mirostat, MirostatV2, Selector};
 pub use sequence::{
     Accepted, Count, DrawKey, Draws, History, Logged, Memory, Purpose, Sampler, Sequence,
     SequenceError, Series, StageMemory, Window,

@@ -18,7 +18,7 @@ use crate::stage::{Role, Stage};
 ///     pipeline.lints()[0].to_string(),
 ///     "temperature does nothing before greedy, which takes the best candidate anyway",
 /// );
-/// # Ok::<(), TemperatureError>(())
+/// # Ok::<(), SettingError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

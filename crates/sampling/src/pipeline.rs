@@ -7,6 +7,7 @@ use core::fmt;
 
 use crate::ask::{Allowed, Ask, Step};
 use crate::candidates::{Buffers, Candidates, Census, Normaliser};
+use crate::data::{PipelineError, Settings};
 use crate::kernels::exp;
 use crate::lint::{Lint, lints};
 use crate::logits::Logits;
@@ -31,7 +32,7 @@ use crate::workspace::Workspace;
 ///     .then(Temperature::new(0.8)?)
 ///     .then(TopK::new(50)?)
 ///     .then(TopP::new(0.9)?);
-/// assert_eq!(pipeline.to_string(), "temperature → top_k → top_p → draw");
+/// assert_eq!(pipeline.to_string(), "temperature 0.8 → top_k 50 → top_p 0.9 → draw");
 ///
 /// let mut sampler = Sampler::new(pipeline, 4).seed(7);
 /// let token = sampler.next(&[1.0, 3.5, 0.2, 3.1])?;
@@ -106,6 +107,22 @@ impl Pipeline {
     /// What is wrong with the pipeline, if it can not mean what it says.
     pub fn lints(&self) -> Vec<Lint> {
         lints(self.stages(), self.selector())
+    }
+
+    /// What the stages and the selector say of their settings.
+    ///
+    /// # Errors
+    ///
+    /// [`PipelineError::NotData`] for one that cannot be written down.
+    pub fn described(&self) -> Result<(Vec<Settings>, Settings), PipelineError> {
+        let not_data = |name: &str| PipelineError::NotData { stage: name.to_string() };
+        let stages = self.stages().iter();
+        let stages = stages.map(|stage| stage.settings().ok_or_else(|| not_data(stage.name())));
+        let selector = self.selector();
+        Ok((
+            stages.collect::<Result<_, _>>()?,
+            selector.settings().ok_or_else(|| not_data(selector.name()))?,
+        ))
     }
 
     /// A fresh memory for a new sequence.
@@ -334,11 +351,18 @@ impl fmt::Debug for Pipeline {
 }
 
 impl fmt::Display for Pipeline {
+    /// The stages and the selector by name, each with the numbers that it was made with. The whole of it is
+    /// in its JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |f: &mut fmt::Formatter<'_>, name: &str, settings: Option<Settings>| {
+            f.write_str(name)?;
+            settings.map_or(Ok(()), |settings| settings.write_numbers(f))
+        };
         for stage in self.stages() {
-            write!(f, "{} → ", stage.name())?;
+            show(f, stage.name(), stage.settings())?;
+            f.write_str(" → ")?;
         }
-        f.write_str(self.selector().name())
+        show(f, self.selector().name(), self.selector().settings())
     }
 }
 

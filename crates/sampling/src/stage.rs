@@ -7,6 +7,7 @@ use core::any::Any;
 use core::fmt;
 
 use crate::candidates::Candidates;
+use crate::data::Settings;
 use crate::logits::Logits;
 use crate::sequence::{Draws, History, StageMemory};
 
@@ -30,6 +31,12 @@ pub trait Stage: fmt::Debug + Send + Sync {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError>;
+
+    /// What the stage says of its settings, for [`Pipeline`](crate::Pipeline)s as data; `None` if it
+    /// cannot be written down.
+    fn settings(&self) -> Option<Settings> {
+        None
+    }
 
     /// What the stage does to the candidates, for [`Pipeline::lints`](crate::Pipeline::lints); no step
     /// depends on it.
@@ -61,6 +68,10 @@ macro_rules! stage_behind {
                 step: &StepContext<'_>,
             ) -> Result<(), StageError> {
                 (**self).apply(candidates, step)
+            }
+
+            fn settings(&self) -> Option<Settings> {
+                (**self).settings()
             }
 
             fn role(&self) -> Role {

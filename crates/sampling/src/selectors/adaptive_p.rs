@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use super::Selector;
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
 use crate::kernels::weight;
 use crate::sequence::Purpose;
 use crate::sequence::{Accepted, Logged, StageMemory};
@@ -54,17 +55,6 @@ pub struct AdaptiveP {
     decay: f64,
 }
 
-/// Why an [`AdaptiveP`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum AdaptivePError {
-    /// `target < 0`, `target > 1` or NaN.
-    #[error("adaptive_target is {0}; it must be in 0..=1 (use an ordinary draw to turn it off)")]
-    Target(f64),
-    /// `decay < 0`, `decay > 0.99` or NaN.
-    #[error("adaptive_decay is {0}; it must be in 0..=0.99")]
-    Decay(f64),
-}
-
 /// The weighted sum of past probabilities, and the sum of the weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Past {
@@ -87,13 +77,18 @@ impl AdaptiveP {
     ///
     /// # Errors
     ///
-    /// [`AdaptivePError`] unless `0 ≤ target ≤ 1` and `0 ≤ decay ≤ 0.99`.
-    pub fn new(target: f64, decay: f64) -> Result<Self, AdaptivePError> {
+    /// [`SettingError`] unless `0 ≤ target ≤ 1` and `0 ≤ decay ≤ 0.99`.
+    pub fn new(target: f64, decay: f64) -> Result<Self, SettingError> {
         if !(0.0..=1.0).contains(&target) {
-            return Err(AdaptivePError::Target(target));
+            return Err(SettingError::new(
+                "target",
+                target,
+                "in 0..=1 (use an ordinary draw to turn it off)",
+            )
+            .called("adaptive_target"));
         }
         if !(0.0..=LARGEST_DECAY).contains(&decay) {
-            return Err(AdaptivePError::Decay(decay));
+            return Err(SettingError::new("decay", decay, "in 0..=0.99").called("adaptive_decay"));
         }
         Ok(Self { target, decay })
     }
@@ -107,6 +102,10 @@ impl AdaptiveP {
 impl Selector for AdaptiveP {
     fn name(&self) -> &'static str {
         "adaptive_p"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("target", self.target).with("decay", self.decay))
     }
 
     fn select(
@@ -127,5 +126,12 @@ impl Selector for AdaptiveP {
 
     fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
         Some(Box::new(Logged::new(self.first(), Past::after)))
+    }
+}
+
+impl Described for AdaptiveP {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let (target, decay) = (arguments.required("target")?, arguments.required("decay")?);
+        arguments.built(Self::new(target, decay))
     }
 }

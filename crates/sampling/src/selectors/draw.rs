@@ -2,6 +2,7 @@
 
 use super::Selector;
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, Settings};
 use crate::sequence::Purpose;
 use crate::stage::{StageError, StepContext};
 
@@ -31,6 +32,10 @@ impl Selector for Draw {
         "draw"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
     fn draws_plainly(&self) -> bool {
         true
     }
@@ -41,5 +46,11 @@ impl Selector for Draw {
         step: &StepContext<'_>,
     ) -> Result<u32, StageError> {
         candidates.pick(step.draws().unit(Purpose::Select, 0))
+    }
+}
+
+impl Described for Draw {
+    fn read(_: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Selector;
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, Settings};
 use crate::sequence::Purpose;
 use crate::stage::{StageError, StepContext};
 
@@ -43,11 +44,21 @@ impl Selector for Gumbel {
         "gumbel"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
     fn select(
         &self,
         candidates: &mut Candidates<'_>,
         _: &StepContext<'_>,
     ) -> Result<u32, StageError> {
         candidates.pick_by_gumbel(Purpose::Gumbel)
+    }
+}
+
+impl Described for Gumbel {
+    fn read(_: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self)
     }
 }

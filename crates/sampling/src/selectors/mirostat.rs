@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use super::Selector;
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
 use crate::kernels::ln;
 use crate::kernels::special::pow;
 use crate::sequence::Purpose;
@@ -51,17 +52,6 @@ pub struct Mirostat {
     target: SurpriseTarget,
 }
 
-/// Why a [`Mirostat`] or a [`MirostatV2`](crate::MirostatV2) was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum MirostatError {
-    /// `tau < 0`, NaN or infinite in `f32`.
-    #[error("mirostat_tau is {0}; it must be at least 0 and finite")]
-    Tau(f64),
-    /// `eta < 0`, NaN or infinite in `f32`.
-    #[error("mirostat_eta is {0}; it must be at least 0 and finite")]
-    Eta(f64),
-}
-
 /// What both versions steer by: the surprise aimed at, and how fast `μ` follows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct SurpriseTarget {
@@ -77,19 +67,28 @@ struct Mu {
 }
 
 impl SurpriseTarget {
-    pub(super) fn new(tau: f64, eta: f64) -> Result<Self, MirostatError> {
+    pub(super) fn new(tau: f64, eta: f64) -> Result<Self, SettingError> {
         let fits = |x: f64| x >= 0.0 && (x as f32) < f32::INFINITY;
         if !fits(tau) {
-            return Err(MirostatError::Tau(tau));
+            return Err(
+                SettingError::new("tau", tau, "at least 0 and finite").called("mirostat_tau")
+            );
         }
         if !fits(eta) {
-            return Err(MirostatError::Eta(eta));
+            return Err(
+                SettingError::new("eta", eta, "at least 0 and finite").called("mirostat_eta")
+            );
         }
         Ok(Self { tau: f64::from(tau as f32), eta: f64::from(eta as f32) })
     }
 
     pub(super) fn mu(step: &StepContext<'_>) -> Result<f64, StageError> {
         Ok(step.memory::<Logged<Mu>>()?.now().mu)
+    }
+
+    pub(super) fn settings(self, name: &str) -> Settings {
+        let settings = Settings::new(name);
+        settings.with("tau", self.tau as f32).with("eta", self.eta as f32)
     }
 
     pub(super) fn new_memory(self) -> Box<dyn StageMemory> {
@@ -111,8 +110,8 @@ impl Mirostat {
     ///
     /// # Errors
     ///
-    /// [`MirostatError`] unless both are at least 0 and finite.
-    pub fn new(tau: f64, eta: f64) -> Result<Self, MirostatError> {
+    /// [`SettingError`] unless both are at least 0 and finite.
+    pub fn new(tau: f64, eta: f64) -> Result<Self, SettingError> {
         Ok(Self { target: SurpriseTarget::new(tau, eta)? })
     }
 }
@@ -120,6 +119,10 @@ impl Mirostat {
 impl Selector for Mirostat {
     fn name(&self) -> &'static str {
         "mirostat"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(self.target.settings(self.name()))
     }
 
     fn select(
@@ -140,6 +143,13 @@ impl Selector for Mirostat {
 
     fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
         Some(self.target.new_memory())
+    }
+}
+
+impl Described for Mirostat {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let (tau, eta) = (arguments.required("tau")?, arguments.required("eta")?);
+        arguments.built(Self::new(tau, eta))
     }
 }
 

@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 
 use super::Selector;
-use super::mirostat::{MirostatError, SurpriseTarget};
+use super::mirostat::SurpriseTarget;
 use crate::candidates::{Candidates, Edge};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
 use crate::kernels::exp;
 use crate::sequence::Purpose;
 use crate::sequence::StageMemory;
@@ -49,8 +50,8 @@ impl MirostatV2 {
     ///
     /// # Errors
     ///
-    /// [`MirostatError`] unless both are at least 0 and finite.
-    pub fn new(tau: f64, eta: f64) -> Result<Self, MirostatError> {
+    /// [`SettingError`] unless both are at least 0 and finite.
+    pub fn new(tau: f64, eta: f64) -> Result<Self, SettingError> {
         Ok(Self { target: SurpriseTarget::new(tau, eta)? })
     }
 }
@@ -58,6 +59,10 @@ impl MirostatV2 {
 impl Selector for MirostatV2 {
     fn name(&self) -> &'static str {
         "mirostat_v2"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(self.target.settings(self.name()))
     }
 
     fn select(
@@ -78,5 +83,12 @@ impl Selector for MirostatV2 {
 
     fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
         Some(self.target.new_memory())
+    }
+}
+
+impl Described for MirostatV2 {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let (tau, eta) = (arguments.required("tau")?, arguments.required("eta")?);
+        arguments.built(Self::new(tau, eta))
     }
 }

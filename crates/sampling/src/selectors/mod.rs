@@ -7,11 +7,11 @@ mod gumbel;
 mod mirostat;
 mod mirostat_v2;
 
-pub use adaptive_p::{AdaptiveP, AdaptivePError};
+pub use adaptive_p::AdaptiveP;
 pub use draw::Draw;
 pub use greedy::Greedy;
 pub use gumbel::Gumbel;
-pub use mirostat::{Mirostat, MirostatError};
+pub use mirostat::Mirostat;
 pub use mirostat_v2::MirostatV2;
 
 use alloc::boxed::Box;
@@ -19,6 +19,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use crate::candidates::Candidates;
+use crate::data::Settings;
 use crate::sequence::StageMemory;
 use crate::stage::{StageError, StepContext};
 
@@ -26,6 +27,12 @@ use crate::stage::{StageError, StepContext};
 pub trait Selector: fmt::Debug + Send + Sync {
     /// The name by which traces and errors call it.
     fn name(&self) -> &str;
+
+    /// What it says of its settings, for [`Pipeline`](crate::Pipeline)s as data; `None` if it cannot be
+    /// written down.
+    fn settings(&self) -> Option<Settings> {
+        None
+    }
 
     /// One of the candidates; never a banned one.
     ///
@@ -74,6 +81,10 @@ macro_rules! selector_behind {
                 step: &StepContext<'_>,
             ) -> Result<u32, StageError> {
                 (**self).select(candidates, step)
+            }
+
+            fn settings(&self) -> Option<Settings> {
+                (**self).settings()
             }
 
             fn takes_best(&self) -> bool {

@@ -1,6 +1,7 @@
 //! What llama.cpp makes of a temperature of 0: everybody but the best is banned.
 
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, Settings};
 use crate::stage::{Role, Stage, StageError, StepContext};
 use crate::ties::ArgmaxTies;
 
@@ -51,6 +52,10 @@ impl Stage for ArgmaxOnly {
         "argmax_only"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).policy("ties", self.ties, ArgmaxTies::default()))
+    }
+
     fn role(&self) -> Role {
         Role::Ban
     }
@@ -61,5 +66,11 @@ impl Stage for ArgmaxOnly {
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.ban_all_but_best(self.ties)
+    }
+}
+
+impl Described for ArgmaxOnly {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self { ties: arguments.optional("ties", ArgmaxTies::default())? })
     }
 }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, Settings};
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Bans these tokens at the first generated position.
@@ -68,6 +69,11 @@ impl Stage for BeginSuppressTokens {
         "begin_suppress_tokens"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("ids", self.ids.clone());
+        Some(settings.option("after_forced_bos", self.after_forced_bos, false))
+    }
+
     fn role(&self) -> Role {
         Role::Ban
     }
@@ -83,5 +89,13 @@ impl Stage for BeginSuppressTokens {
             return Ok(());
         }
         candidates.edit(self.ids.iter().copied(), |_, _| f32::NEG_INFINITY)
+    }
+}
+
+impl Described for BeginSuppressTokens {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let ids: Vec<u32> = arguments.required("ids")?;
+        let shifted = arguments.optional("after_forced_bos", false)?;
+        Ok(Self::new(&ids).after_forced_bos(shifted))
     }
 }

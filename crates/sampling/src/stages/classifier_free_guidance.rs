@@ -1,6 +1,7 @@
 //! Classifier-free guidance: away from what the model would say without the prompt.
 
 use crate::candidates::{Candidates, Normaliser};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
 use crate::kernels::passes::{self, Gaps};
 use crate::kernels::{Mass, weight};
 use crate::logits::Logits;
@@ -50,23 +51,17 @@ pub struct ClassifierFreeGuidance {
     scale: f32,
 }
 
-/// Why a [`ClassifierFreeGuidance`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum ClassifierFreeGuidanceError {
-    /// `scale` is NaN or infinite, also after rounding to `f32`.
-    #[error("guidance_scale is {0}; it must be finite (1 is off)")]
-    OutOfRange(f64),
-}
-
 impl ClassifierFreeGuidance {
     /// Guidance of this strength.
     ///
     /// # Errors
     ///
-    /// [`ClassifierFreeGuidanceError::OutOfRange`] unless `scale` is finite in `f32`.
-    pub fn new(scale: f64) -> Result<Self, ClassifierFreeGuidanceError> {
+    /// [`SettingError`] unless `scale` is finite in `f32`.
+    pub fn new(scale: f64) -> Result<Self, SettingError> {
         if !(scale as f32).is_finite() {
-            return Err(ClassifierFreeGuidanceError::OutOfRange(scale));
+            return Err(
+                SettingError::new("scale", scale, "finite (1 is off)").called("guidance_scale")
+            );
         }
         Ok(Self { scale: scale as f32 })
     }
@@ -75,6 +70,10 @@ impl ClassifierFreeGuidance {
 impl Stage for ClassifierFreeGuidance {
     fn name(&self) -> &'static str {
         "classifier_free_guidance"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("scale", self.scale))
     }
 
     fn role(&self) -> Role {
@@ -104,6 +103,13 @@ impl Stage for ClassifierFreeGuidance {
             }
         });
         Ok(())
+    }
+}
+
+impl Described for ClassifierFreeGuidance {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let scale = arguments.required("scale")?;
+        arguments.built(Self::new(scale))
     }
 }
 

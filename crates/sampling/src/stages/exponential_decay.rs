@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
 use crate::kernels::special::powi;
 use crate::stage::{Role, Stage, StageError, StepContext};
 
@@ -53,31 +54,28 @@ pub struct ExponentialDecay {
     eos: Vec<u32>,
 }
 
-/// Why an [`ExponentialDecay`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum ExponentialDecayError {
-    /// `factor ≤ 0`, NaN or infinite.
-    #[error(
-        "the factor of exponential_decay_length_penalty is {0}; it must be above 0 and finite (1 is off)"
-    )]
-    OutOfRange(f64),
-    /// No EOS tokens.
-    #[error("exponential_decay_length_penalty has no eos tokens to raise; give it at least one")]
-    NoEos,
-}
-
 impl ExponentialDecay {
     /// Raises `eos` by `factor` per generated token after the first `start`.
     ///
     /// # Errors
     ///
-    /// [`ExponentialDecayError`].
-    pub fn new(start: usize, factor: f64, eos: &[u32]) -> Result<Self, ExponentialDecayError> {
+    /// [`SettingError`].
+    pub fn new(start: usize, factor: f64, eos: &[u32]) -> Result<Self, SettingError> {
         if !(factor > 0.0 && factor < f64::INFINITY) {
-            return Err(ExponentialDecayError::OutOfRange(factor));
+            return Err(SettingError::new(
+                "factor",
+                factor,
+                "a factor above 0 and finite (1 is off)",
+            )
+            .called("exponential_decay_length_penalty"));
         }
         if eos.is_empty() {
-            return Err(ExponentialDecayError::NoEos);
+            return Err(SettingError::new(
+                "eos",
+                "without EOS tokens",
+                "given at least one to raise",
+            )
+            .called("exponential_decay_length_penalty"));
         }
         let mut eos = eos.to_vec();
         eos.sort_unstable();
@@ -89,6 +87,11 @@ impl ExponentialDecay {
 impl Stage for ExponentialDecay {
     fn name(&self) -> &'static str {
         "exponential_decay_length_penalty"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("start", self.start);
+        Some(settings.with("factor", self.factor).with("eos", self.eos.clone()))
     }
 
     fn role(&self) -> Role {
@@ -108,5 +111,13 @@ impl Stage for ExponentialDecay {
         candidates.edit(self.eos.iter().copied(), |_, score| {
             if score.is_finite() { score + score.abs() * growth } else { score }
         })
+    }
+}
+
+impl Described for ExponentialDecay {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let (start, factor) = (arguments.required("start")?, arguments.required("factor")?);
+        let eos: Vec<u32> = arguments.required("eos")?;
+        arguments.built(Self::new(start, factor, &eos))
     }
 }

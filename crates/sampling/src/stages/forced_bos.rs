@@ -1,6 +1,7 @@
 //! Forced BOS: the second token of the text is given.
 
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, Settings};
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// When the text has one token, bans every token but this one, which gets the score 0.
@@ -55,6 +56,10 @@ impl Stage for ForcedBos {
         "forced_bos"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("id", self.id))
+    }
+
     fn role(&self) -> Role {
         Role::Ban
     }
@@ -68,5 +73,11 @@ impl Stage for ForcedBos {
             return Ok(());
         }
         candidates.force(&[self.id], 0.0)
+    }
+}
+
+impl Described for ForcedBos {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self::new(arguments.required("id")?))
     }
 }

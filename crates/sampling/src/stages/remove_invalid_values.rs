@@ -1,6 +1,7 @@
 //! Remove invalid values: mends NaN and infinities instead of refusing them.
 
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, Settings};
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Replaces NaN by 0, +∞ by `f32::MAX` and −∞ by `f32::MIN`.
@@ -47,6 +48,10 @@ impl Stage for RemoveInvalidValues {
         "remove_invalid_values"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
     fn role(&self) -> Role {
         Role::Repair
     }
@@ -66,5 +71,11 @@ impl Stage for RemoveInvalidValues {
             );
         }
         Ok(())
+    }
+}
+
+impl Described for RemoveInvalidValues {
+    fn read(_: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self)
     }
 }

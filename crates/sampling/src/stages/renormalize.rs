@@ -1,6 +1,7 @@
 //! Renormalisation: scores become log-probabilities of what is left.
 
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, Settings};
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Subtracts the log-normaliser from every score: `s' = fl(s − ln Σ exp s)`, so that the
@@ -47,6 +48,10 @@ impl Stage for Renormalize {
         "renormalize_logits"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
     fn role(&self) -> Role {
         Role::Scale
     }
@@ -59,5 +64,11 @@ impl Stage for Renormalize {
         let normaliser = candidates.normaliser()?;
         candidates.map(|_, score| normaliser.log_probability(score) as f32);
         Ok(())
+    }
+}
+
+impl Described for Renormalize {
+    fn read(_: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self)
     }
 }

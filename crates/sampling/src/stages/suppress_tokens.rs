@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, Settings};
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Bans these tokens at every step.
@@ -55,6 +56,10 @@ impl Stage for SuppressTokens {
         "suppress_tokens"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("ids", self.ids.clone()))
+    }
+
     fn role(&self) -> Role {
         Role::Ban
     }
@@ -69,5 +74,11 @@ impl Stage for SuppressTokens {
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.edit(self.ids.iter().copied(), |_, _| f32::NEG_INFINITY)
+    }
+}
+
+impl Described for SuppressTokens {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self::new(&arguments.required::<Vec<u32>>("ids")?))
     }
 }
