@@ -66,7 +66,7 @@ pub(crate) fn constrain(
     let matcher = matcher.map_err(|error| refused(error.to_string()))?;
     let place = match semantics {
         Semantics::HuggingFace => processors(&pipeline),
-        Semantics::LlamaCpp(_) | Semantics::Vllm(_) => 0,
+        Semantics::LlamaCpp(_) | Semantics::Vllm(_) | Semantics::Own(_) => 0,
     };
     pipeline.insert(place, Constraint::new(matcher).named("grammar"));
     Ok(pipeline)

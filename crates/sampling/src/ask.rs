@@ -58,7 +58,7 @@ impl Ask {
 /// An [`Ask`] alone is one.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 /// let mut sampler = Sampler::new(Pipeline::greedy(), 4);
 /// let only = Given::default().allowed_ids(&[1, 3]);
 /// assert_eq!(sampler.select(&[9.0, 1.0, 8.0, 2.0], only)?.token, 3);

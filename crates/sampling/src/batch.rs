@@ -95,7 +95,7 @@ impl Pipeline {
     /// two rows with the same seed, stream and step draw by the same numbers.
     ///
     /// ```
-    /// use taper_sampling::*;
+    /// use taper_sampling::prelude::*;
     /// let pipeline = Pipeline::draw().then(Temperature::new(0.7)?);
     /// let logits = [[1.0, 2.0, 0.5], [0.3, 0.2, 0.1]]; // from your model
     /// let key = DrawKey::new(7);

@@ -11,7 +11,7 @@ use crate::stage::{Role, Stage};
 /// this is an error: each pipeline does what it says, and these say what is unlikely to be meant.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 ///
 /// let pipeline = Pipeline::greedy().then(Temperature::new(0.7)?);
 /// assert_eq!(

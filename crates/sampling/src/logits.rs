@@ -14,7 +14,7 @@ use crate::select_error::SelectError;
 /// Of a list, a token that is not on it counts as removed before the first stage.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 ///
 /// let mut sampler = Sampler::new(Pipeline::greedy(), 100);
 /// assert_eq!(sampler.next(&[(42, 1.5), (7, 2.5)])?, 7);

@@ -26,7 +26,7 @@ use crate::workspace::Workspace;
 /// extended is another.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 ///
 /// let pipeline = Pipeline::draw()
 ///     .then(Temperature::new(0.8)?)
@@ -97,6 +97,13 @@ impl Pipeline {
     /// The selector.
     pub fn selector(&self) -> &dyn Selector {
         &*self.parts.selector
+    }
+
+    /// The same selector without stages.
+    #[must_use]
+    pub fn selecting_alone(&self) -> Self {
+        let parts = Parts { stages: Vec::new(), selector: Arc::clone(&self.parts.selector) };
+        Self { parts: Arc::new(parts) }
     }
 
     /// Whether `other` is this pipeline or a clone of it.
@@ -338,6 +345,14 @@ impl Pipeline {
             Some(id) => Err(SelectError::ListedTwice { id }),
             None => Ok(candidates),
         }
+    }
+}
+
+impl PartialEq for Pipeline {
+    /// A pipeline equals its clones, and one that is made with the same settings where all of it is data.
+    fn eq(&self, other: &Self) -> bool {
+        let same = || Some(self.described().ok()? == other.described().ok()?);
+        self.is(other) || same() == Some(true)
     }
 }
 

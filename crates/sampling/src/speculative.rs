@@ -74,7 +74,7 @@ impl Pipeline {
     /// what is chosen, and the tokens of a seed are those without guesses.
     ///
     /// ```
-    /// use taper_sampling::*;
+    /// use taper_sampling::prelude::*;
     ///
     /// let (pipeline, logits) = (Pipeline::draw(), [2.0, 1.0, 0.0]);
     /// let (mut workspace, step) = (Workspace::new(3), Step::new(DrawKey::new(7)));

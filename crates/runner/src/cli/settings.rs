@@ -211,6 +211,9 @@ impl GenerateArgs {
     ///
     /// When a setting of the file is not what the engine can read.
     pub(super) fn semantics(&self, file: &GenerationConfig) -> Result<Semantics, RequestError> {
+        if let Some(pipeline) = &self.engine.pipeline {
+            return Ok(pipeline.clone().into());
+        }
         Ok(match self.engine.semantics {
             Engine::HuggingFace => Semantics::HuggingFace,
             Engine::LlamaCpp => Semantics::LlamaCpp(self.llama_cpp()),

@@ -9,8 +9,8 @@ use taper_runner::experiment::Table;
 use taper_runner::models::{DeviceChoice, Dtype};
 use taper_runner::sampling::search::EarlyStopping;
 use taper_runner::sampling::{
-    AdaptiveP, ClassifierFreeGuidance, Dry, EpsilonCutoff, EtaCutoff, RepetitionPenalty, TiePolicy,
-    TopH,
+    AdaptiveP, ClassifierFreeGuidance, Dry, EpsilonCutoff, EtaCutoff, Pipeline, RepetitionPenalty,
+    TiePolicy, TopH,
 };
 use taper_runner::{LogitsDtype, MirostatVersion, SearchMode};
 
@@ -197,6 +197,12 @@ pub(super) fn semantics(text: &str) -> Result<Engine, String> {
         "vllm" => Ok(Engine::Vllm),
         _ => Err("it must be huggingface, llama.cpp or vllm".to_owned()),
     }
+}
+
+pub(super) fn pipeline(file: &str) -> Result<Pipeline, String> {
+    let json =
+        std::fs::read_to_string(file).map_err(|error| format!("it cannot be read: {error}"))?;
+    Pipeline::from_json(&json).map_err(|error| error.to_string())
 }
 
 pub(super) fn device(text: &str) -> Result<DeviceChoice, String> {

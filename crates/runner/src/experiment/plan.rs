@@ -165,6 +165,7 @@ impl<'m> Plan<'m> {
             model: self.manifest.model.clone(),
             versions: self.manifest.versions.clone(),
             config: object(&outcome.config),
+            pipeline: outcome.pipeline,
             tokens: sequence.tokens,
             text: sequence.text,
             finish_reason: sequence.finish_reason,

@@ -19,7 +19,9 @@ use crate::clock::Clock;
 use crate::error::{RequestError, RunError};
 use crate::generation::Source;
 use crate::grammar::constrain;
-use crate::outcome::{EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, Usage};
+use crate::outcome::{
+    EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, Usage, pipeline_as_data,
+};
 use crate::request::{Request, check_prompt, complete, draw_seed, refuse};
 
 /// A beam search, one step at a time.
@@ -298,6 +300,7 @@ impl<'m> Search<'m> {
         Outcome {
             model: self.source.name.to_owned(),
             config: self.config,
+            pipeline: pipeline_as_data(&self.pipeline),
             usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
             prompt_tokens: self.prompt,
             prompt_logprobs: None,

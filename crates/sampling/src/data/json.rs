@@ -27,7 +27,7 @@ impl Pipeline {
     /// the selector; without one it is a draw.
     ///
     /// ```
-    /// use taper_sampling::*;
+    /// use taper_sampling::prelude::*;
     /// let json = r#"[{"stage":"top_k","k":50,"ties":"lowest_id"},{"select":"draw"}]"#;
     /// let pipeline = Pipeline::from_json(json)?;
     /// assert_eq!(pipeline.to_string(), "top_k 50 → draw");

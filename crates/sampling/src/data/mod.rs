@@ -5,6 +5,7 @@
 //! - `refused`: the error of a constructor that refuses a value.
 //! - `arguments`: the values of a document, asked for one by one.
 //! - `registry`: the constructors by name, the built-in ones and a stranger's.
+//! - `rust`: the code that makes it.
 //! - `json`: the document itself, through serde.
 
 mod arguments;
@@ -14,6 +15,7 @@ mod json;
 mod policies;
 mod refused;
 mod registry;
+mod rust;
 mod setting;
 mod settings;
 

@@ -7,7 +7,7 @@ use super::Setting;
 /// A setting outside what a stage, a selector or an engine accepts.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 /// let refused = TopK::new(0).unwrap_err();
 /// assert_eq!((refused.setting(), refused.value()), ("top_k", &Setting::Count(0)));
 /// assert_eq!(

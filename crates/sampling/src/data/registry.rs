@@ -88,7 +88,7 @@ const SELECTORS: &[(&str, Read<dyn Selector>)] = &[
 /// at the end; without one it is a draw. See [`Pipeline::from_json`] for those of this crate alone.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 ///
 /// /// Bans all but every n-th token.
 /// fn every(n: usize) -> impl Stage {

@@ -11,7 +11,7 @@ use super::Setting;
 /// constructor under their names.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 /// let top_k = TopK::new(50)?.ties(TiePolicy::KeepAll);
 /// let settings = top_k.settings().unwrap();
 /// assert_eq!(settings.to_string(), "top_k 50 ties=keep_all");
@@ -92,6 +92,11 @@ impl Settings {
     /// A value by name.
     pub fn get(&self, key: &str) -> Option<&Setting> {
         self.iter().find(|(own, _)| *own == key).map(|(_, value)| value)
+    }
+
+    /// Whether an option is as it is by default.
+    pub(crate) fn is_usual(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == key && entry.kind == Kind::Usual)
     }
 
     /// The arguments that are numbers, for the line of a pipeline.

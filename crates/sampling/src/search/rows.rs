@@ -24,8 +24,8 @@ use crate::workspace::Workspace;
 /// scores below 0 and divides the others, and no log-probability is above 0.
 ///
 /// ```
+/// use taper_sampling::prelude::*;
 /// use taper_sampling::search::{BeamRows, BeamSearch, BeamSettings};
-/// use taper_sampling::*;
 ///
 /// let pipeline = Pipeline::greedy().then(NoRepeatNgram::new(1)?);
 /// let mut search = BeamSearch::new(BeamSettings::new(2, 2, &[]), 3)?;

@@ -5,12 +5,14 @@ mod error;
 mod history;
 mod memory;
 mod sampler;
+mod text_stream;
 
 pub use draws::{DrawKey, Draws, Purpose, Series};
 pub use error::SequenceError;
 pub use history::{Count, History, Window};
 pub use memory::{Accepted, Logged, Memory, StageMemory};
 pub use sampler::Sampler;
+pub use text_stream::{Piece, TextStream};
 
 use crate::ask::{Given, Step};
 use crate::candidates::Candidates;
@@ -31,7 +33,7 @@ use crate::workspace::Workspace;
 /// [`Workspace`] in turn. For one sequence by itself, [`Sampler`] holds the workspace too.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 ///
 /// let pipeline = Pipeline::draw().then(RepetitionPenalty::new(1.3)?).then(TopK::new(2)?);
 /// let mut workspace = Workspace::new(4);

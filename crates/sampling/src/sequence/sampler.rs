@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 /// A [`Sequence`] and its [`Workspace`]: logits in, token out.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 ///
 /// let pipeline = Pipeline::draw().then(Temperature::new(0.8)?).then(TopP::new(0.9)?);
 /// let mut sampler = Sampler::new(pipeline, 4).seed(7).prompt(&[2, 0]);
@@ -64,7 +64,7 @@ impl Sampler {
     /// [`accept`](Self::accept).
     ///
     /// ```
-    /// use taper_sampling::*;
+    /// use taper_sampling::prelude::*;
     /// let mut sampler = Sampler::new(Pipeline::greedy(), 3);
     /// let chosen = sampler.select(&[0.0, 2.0, 1.0], Ask::everything())?;
     /// let (token, logprob) = (chosen.token, chosen.logprob);

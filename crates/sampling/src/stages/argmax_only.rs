@@ -30,7 +30,8 @@ use crate::ties::ArgmaxTies;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::draw().then(ArgmaxOnly::default());
 /// let mut workspace = Workspace::new(3);
 /// let left = pipeline.process(&[1.0, 4.0, 2.0], &Step::new(DrawKey::new(0)), &mut workspace)?;

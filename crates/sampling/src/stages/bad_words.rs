@@ -35,7 +35,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let history = History::new(&[3]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
 /// let pipeline = Pipeline::greedy().then(BadWords::new([vec![3, 1], vec![2]])?);

@@ -28,7 +28,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(BeginSuppressTokens::new(&[2]));
 /// let mut history = History::new(&[0, 1]);
 /// let mut workspace = Workspace::new(3);

@@ -35,7 +35,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(ClassifierFreeGuidance::new(3.0)?);
 /// let step = Step::new(DrawKey::new(0)).unconditional(&[2.0, 0.0]);
 /// assert_eq!(pipeline.select(&[1.5, 1.0], &step, &mut Workspace::new(2))?.token, 1);

@@ -50,7 +50,8 @@ pub trait Mask: StageMemory {
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// /// Tokens 0 and 1 in turn.
 /// #[derive(Debug, Clone)]
 /// struct Alternate(Vec<[u32; 1]>);

@@ -44,7 +44,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let history = History::new(&[4, 2, 7, 1, 4, 2]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
 /// let pipeline = Pipeline::greedy().then(Dry::new(0.8, 1.75, 2)?);

@@ -36,7 +36,8 @@ use crate::ties::ArgmaxTies;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::draw().then(DynamicTemperature::new(0.5, 2.0, 1.0)?);
 /// let mut workspace = Workspace::new(4);
 /// // Two equals and two banned: H / ln n = ln 2 / ln 4, and T = 1.25.

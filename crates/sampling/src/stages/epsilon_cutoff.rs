@@ -29,7 +29,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let logits = [0.5_f32.ln(), 0.25_f32.ln(), 0.25_f32.ln() - 1e-3];
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let pipeline = Pipeline::draw().then(EpsilonCutoff::new(0.25)?);

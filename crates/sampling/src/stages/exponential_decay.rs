@@ -32,7 +32,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(ExponentialDecay::new(0, 1.5, &[1])?);
 /// let mut history = History::new(&[0]);
 /// [0, 0].into_iter().for_each(|id| history.accept(id));

@@ -28,7 +28,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(ForcedBos::new(0));
 /// let history = History::new(&[2]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);

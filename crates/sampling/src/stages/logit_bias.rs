@@ -31,7 +31,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(LogitBias::new([(0, 2.5), (2, f64::NEG_INFINITY)])?);
 /// let step = Step::new(DrawKey::new(0));
 /// assert_eq!(pipeline.select(&[1.0, 3.0, 9.0], &step, &mut Workspace::new(3))?.token, 0);

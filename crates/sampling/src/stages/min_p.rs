@@ -31,7 +31,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let logits = [0.0, 0.5_f32.ln(), 0.01_f32.ln()];
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let pipeline = Pipeline::draw().then(MinP::new(0.5)?);

@@ -28,7 +28,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let history = History::new(&[4, 2, 7, 4, 2]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
 /// let pipeline = Pipeline::greedy().then(NoRepeatNgram::new(3)?);

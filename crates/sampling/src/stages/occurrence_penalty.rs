@@ -34,7 +34,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let mut history = History::new(&[1]);
 /// history.accept(0);
 /// history.accept(0);

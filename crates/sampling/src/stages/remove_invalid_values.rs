@@ -29,7 +29,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(RemoveInvalidValues);
 /// let step = Step::new(DrawKey::new(0));
 /// let row = [f32::NAN, f32::NEG_INFINITY, -1.0];

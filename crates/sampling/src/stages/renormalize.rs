@@ -29,7 +29,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::draw().then(Renormalize);
 /// let mut workspace = Workspace::new(2);
 /// let left = pipeline.process(&[7.0, 7.0], &Step::new(DrawKey::new(0)), &mut workspace)?;

@@ -38,7 +38,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let history = History::new(&[0]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
 /// let pipeline = Pipeline::greedy().then(RepetitionPenalty::new(2.0)?);

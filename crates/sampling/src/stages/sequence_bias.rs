@@ -35,7 +35,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let bias = SequenceBias::new([(vec![3, 1], 2.0), (vec![0], -0.5)])?;
 /// let history = History::new(&[7, 3]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);

@@ -33,7 +33,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::draw().then(Temperature::new(0.5)?);
 /// let mut workspace = Workspace::new(2);
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { probability: true, ..Ask::token() });

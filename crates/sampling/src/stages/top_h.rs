@@ -37,7 +37,8 @@ const LEADERS: usize = 100;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// // Four equals: each holds a quarter of the entropy.
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let pipeline = Pipeline::draw().then(TopH::new(0.5)?);

@@ -29,12 +29,13 @@ use crate::ties::TiePolicy;
 /// # Complexity
 ///
 /// One pass for block maxima; then only blocks that reach the `k`-th largest block maximum are
-/// read. For `k` beyond a quarter of the blocks, one dealing pass into buckets. No sort.
+/// read. For `k` beyond a quarter of the blocks, the `k`-th value is found by halving the values. No sort.
 ///
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let logits = [2.0, 3.0, 3.0, 1.0];
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let mut workspace = Workspace::new(4);

@@ -31,7 +31,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// // Mean 0 and σ = 1: the floor is 1 − 1.5.
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let pipeline = Pipeline::draw().then(TopNSigma::new(1.5)?);

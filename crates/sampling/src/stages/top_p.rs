@@ -34,7 +34,8 @@ use crate::ties::TiePolicy;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let logits = [0.4_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln(), 0.1_f32.ln()];
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let pipeline = Pipeline::draw().then(TopP::new(0.6)?);

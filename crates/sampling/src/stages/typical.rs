@@ -34,7 +34,8 @@ use crate::ties::TiePolicy;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// // The most likely token says less than is to be expected of one, and the last one more.
 /// let logits = [0.4_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln(), 0.1_f32.ln()];
 /// let pipeline = Pipeline::draw().then(Typical::new(0.45)?);

@@ -37,7 +37,8 @@ use crate::ties::TiePolicy;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let logits = [0.5_f32.ln(), 0.3_f32.ln(), 0.15_f32.ln(), 0.05_f32.ln()];
 /// let pipeline = Pipeline::draw().then(Xtc::new(1.0, 0.1)?);
 /// let mut workspace = Workspace::new(4);

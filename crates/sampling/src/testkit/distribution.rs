@@ -36,7 +36,8 @@ impl Trial {
 /// within it.
 ///
 /// ```
-/// use taper_sampling::{testkit::*, *};
+/// use taper_sampling::prelude::*;
+/// use taper_sampling::testkit::*;
 /// let mut sampler = PipelineSampler::new(Pipeline::draw());
 /// let row = [0.5_f32.ln(), 0.25_f32.ln(), 0.25_f32.ln()];
 /// follows(&mut sampler, &row, &[0.5, 0.25, 0.25], Trial::new(20_000))?;

@@ -111,7 +111,8 @@ impl<F: FnMut(&[f32], DrawKey) -> Result<u32, Refusal>> Sampler for F {
 /// A [`Pipeline`] under test, at one place of a sequence.
 ///
 /// ```
-/// use taper_sampling::{testkit::*, *};
+/// use taper_sampling::prelude::*;
+/// use taper_sampling::testkit::*;
 /// let mut sampler = PipelineSampler::new(Pipeline::draw().then(TopK::new(1)?));
 /// is_greedy(&mut sampler, Equals::LowestId, &Rows::new(7).count(20))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
