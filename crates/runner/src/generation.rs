@@ -19,6 +19,7 @@ use crate::grammar::constrain;
 use crate::inspect::{StepView, ViewAsk};
 use crate::outcome::{
     EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, StepReport, Usage,
+    pipeline_as_data,
 };
 use crate::request::{MOST_SEQUENCES, Request, check_prompt, complete, draw_seed, guide, refuse};
 use crate::semantics::Semantics;
@@ -208,6 +209,7 @@ impl<'m> Generation<'m> {
         Outcome {
             model: self.source.name.to_owned(),
             config: self.config,
+            pipeline: pipeline_as_data(&self.pipeline),
             usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
             prompt_tokens: self.prompt,
             prompt_logprobs: None,

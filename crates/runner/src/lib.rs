@@ -32,7 +32,7 @@ pub use inspect::{BoundaryToken, Place, StageView, StepView, TokenPath, TokenSha
 pub use logits_dtype::LogitsDtype;
 pub use outcome::{
     EffectiveConfig, FinishReason, MemoryUse, OnError, Outcome, Redraw, SequenceOutcome,
-    StageReport, StepReport, Timing, TopToken, Usage, tie_policy_name,
+    StageReport, StepReport, Timing, TopToken, Usage, pipeline_as_data, tie_policy_name,
 };
 pub use request::{
     DEFAULT_MAX_NEW_TOKENS, ModelConfigError, Request, draw_seed, file_of, model_config, tokenize,
@@ -43,7 +43,7 @@ pub use score::{
     score_prompt,
 };
 pub use search::{BeamFate, BeamTreeNode, Search, SearchMode};
-pub use semantics::{Idle, LlamaCpp, MirostatVersion, Recommended, Semantics, Vllm};
+pub use semantics::{Idle, LlamaCpp, MirostatVersion, OwnPipeline, Recommended, Semantics, Vllm};
 pub use table_model::{TableError, TableModel};
 pub use taper_models as models;
 pub use taper_sampling as sampling;

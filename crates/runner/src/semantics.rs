@@ -22,7 +22,7 @@ pub use self::recommended::Recommended;
 pub use self::vllm::Vllm;
 use crate::error::RequestError;
 use crate::generation::Source;
-use crate::request::{at_zero, odd};
+use crate::request::{at_zero, odd, refuse};
 
 /// Settings of [`GenerationConfig`] that mean the same under all rules: when to stop, and how
 /// often to begin.
@@ -64,6 +64,24 @@ pub enum Semantics {
     /// Those of [vLLM](presets::vllm); the request's config says when to stop, and no more.
     #[serde(rename = "vllm")]
     Vllm(Vllm),
+    /// Those of a pipeline of the caller's own; the request's config says when to stop, and no more.
+    #[serde(rename = "pipeline")]
+    Own(OwnPipeline),
+}
+
+/// A pipeline that takes the place of an engine's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OwnPipeline {
+    /// The stages and the selector; an outcome has them beside its config.
+    #[serde(skip)]
+    pub pipeline: Pipeline,
+}
+
+impl From<Pipeline> for Semantics {
+    fn from(pipeline: Pipeline) -> Self {
+        Self::Own(OwnPipeline { pipeline })
+    }
 }
 
 impl Semantics {
@@ -73,6 +91,7 @@ impl Semantics {
             Self::HuggingFace => "huggingface",
             Self::LlamaCpp(_) => "llama.cpp",
             Self::Vllm(_) => "vllm",
+            Self::Own(_) => "pipeline",
         }
     }
 
@@ -94,6 +113,7 @@ impl Semantics {
             }
             Self::LlamaCpp(_) => true,
             Self::Vllm(settings) => settings.config.temperature != 0.0,
+            Self::Own(own) => !own.pipeline.selector().takes_best(),
         }
     }
 
@@ -141,6 +161,7 @@ impl Semantics {
                 only_shared(config, self.name())?;
                 settings.config.validate()?;
             }
+            Self::Own(_) => only_shared(config, self.name())?,
         }
         Ok(())
     }
@@ -153,7 +174,7 @@ impl Semantics {
         let max_new_tokens = match self {
             Self::HuggingFace => return file,
             Self::LlamaCpp(_) => None,
-            Self::Vllm(_) => file.max_new_tokens,
+            Self::Vllm(_) | Self::Own(_) => file.max_new_tokens,
         };
         let limited = matches!(self, Self::Vllm(_));
         let heeded = |key: &str| key == "eos_token_id" || limited && key == "max_new_tokens";
@@ -175,7 +196,7 @@ impl Semantics {
     ) -> Result<GenerationConfig, RequestError> {
         match self {
             Self::HuggingFace => Ok(config.or(GenerationConfig::class_defaults())),
-            Self::LlamaCpp(_) | Self::Vllm(_) => {
+            Self::LlamaCpp(_) | Self::Vllm(_) | Self::Own(_) => {
                 only_shared(&config, self.name())?;
                 let one = GenerationConfig { num_return_sequences: Some(1), ..Default::default() };
                 Ok(config.or(one))
@@ -199,13 +220,17 @@ impl Semantics {
             Self::Vllm(settings) => {
                 presets::vllm(&settings.by_token(config, source)?, vocab_size, ties)?
             }
+            Self::Own(own) => match ties {
+                None => own.pipeline.clone(),
+                Some(ties) => return refuse("ties", ties, "left out: the pipeline says its own"),
+            },
         };
         if let Some(&id) = forced_prefix.iter().find(|&&id| id as usize >= vocab_size) {
             return Err(PresetError::UnknownToken { key: "forced_prefix", id, vocab_size }.into());
         }
         if !forced_prefix.is_empty() {
             let prefix = ForcedPrefix::new(forced_prefix, vocab_size);
-            pipeline.insert(0, Box::new(Constraint::new(prefix).named("forced_prefix")));
+            pipeline.insert(0, Constraint::new(prefix).named("forced_prefix"));
         }
         Ok(pipeline)
     }

@@ -1,7 +1,7 @@
 //! What is wrong with a pipeline that can not mean what it says.
 
-use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::selectors::Selector;
@@ -11,14 +11,14 @@ use crate::stage::{Role, Stage};
 /// this is an error: each pipeline does what it says, and these say what is unlikely to be meant.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 ///
 /// let pipeline = Pipeline::greedy().then(Temperature::new(0.7)?);
 /// assert_eq!(
 ///     pipeline.lints()[0].to_string(),
 ///     "temperature does nothing before greedy, which takes the best candidate anyway",
 /// );
-/// # Ok::<(), TemperatureError>(())
+/// # Ok::<(), SettingError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -78,7 +78,7 @@ pub enum Lint {
     },
 }
 
-pub(crate) fn lints(stages: &[Box<dyn Stage>], selector: &dyn Selector) -> Vec<Lint> {
+pub(crate) fn lints(stages: &[Arc<dyn Stage>], selector: &dyn Selector) -> Vec<Lint> {
     let mut found = Vec::new();
     let mut cut: Option<String> = None;
     for (i, stage) in stages.iter().enumerate() {

@@ -1,48 +1,53 @@
 //! Stages in order, and a selector at the end.
 
-use alloc::boxed::Box;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::ask::{Ask, Step};
+use crate::ask::{Allowed, Ask, Step};
 use crate::candidates::{Buffers, Candidates, Census, Normaliser};
-use crate::draws::Draws;
+use crate::data::{PipelineError, Settings};
 use crate::kernels::exp;
 use crate::lint::{Lint, lints};
 use crate::logits::Logits;
-use crate::memory::Memory;
 use crate::select_error::SelectError;
 use crate::selection::Selection;
 use crate::selectors::{Draw, Greedy, Selector};
+use crate::sequence::{Draws, Memory, SequenceError};
 use crate::stage::{Stage, StageError, StepContext};
 use crate::trace::{StageTrace, Trace};
 use crate::workspace::Workspace;
 
 /// An ordered list of stages and the selector that follows them.
 ///
-/// Immutable, `Send + Sync`, and shared by any number of sequences: what belongs to one sequence
-/// (history, memory, key) comes with each [`Step`].
+/// Shared by any number of sequences: what belongs to one (history, memory, key) is in its
+/// [`Sequence`](crate::Sequence). A clone is the same pipeline and costs nothing; one that is then
+/// extended is another.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 ///
 /// let pipeline = Pipeline::draw()
 ///     .then(Temperature::new(0.8)?)
 ///     .then(TopK::new(50)?)
 ///     .then(TopP::new(0.9)?);
-/// assert_eq!(pipeline.to_string(), "temperature → top_k → top_p → draw");
+/// assert_eq!(pipeline.to_string(), "temperature 0.8 → top_k 50 → top_p 0.9 → draw");
 ///
-/// let logits = [1.0, 3.5, 0.2, 3.1];
-/// let mut workspace = Workspace::new(logits.len());
-/// let token = pipeline.select(&logits, &Step::new(DrawKey::new(7)), &mut workspace)?.token;
+/// let mut sampler = Sampler::new(pipeline, 4).seed(7);
+/// let token = sampler.next(&[1.0, 3.5, 0.2, 3.1])?;
 /// assert!(token == 1 || token == 3);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct Pipeline {
-    stages: Vec<Box<dyn Stage>>,
-    selector: Box<dyn Selector>,
+    parts: Arc<Parts>,
+}
+
+#[derive(Clone)]
+struct Parts {
+    stages: Vec<Arc<dyn Stage>>,
+    selector: Arc<dyn Selector>,
 }
 
 impl Pipeline {
@@ -56,89 +61,96 @@ impl Pipeline {
         Self::selecting(Draw)
     }
 
-    /// No stages yet, and this selector at the end.
+    /// No stages yet, and this selector at the end. One that is chosen at run time may come in a `Box`
+    /// or an `Arc`.
     pub fn selecting(selector: impl Selector + 'static) -> Self {
-        Self::of(Box::new(selector))
+        let parts = Parts { stages: Vec::new(), selector: Arc::new(selector) };
+        Self { parts: Arc::new(parts) }
     }
 
-    /// No stages yet, and a selector chosen at run time.
-    pub fn of(selector: Box<dyn Selector>) -> Self {
-        Self { stages: Vec::new(), selector }
-    }
-
-    /// Appends a stage.
+    /// Appends a stage. One that is chosen at run time may come in a `Box` or an `Arc`.
     #[must_use]
     pub fn then(mut self, stage: impl Stage + 'static) -> Self {
-        self.stages.push(Box::new(stage));
+        self.push(stage);
         self
     }
 
-    /// Appends a stage chosen at run time.
-    pub fn push(&mut self, stage: Box<dyn Stage>) {
-        self.stages.push(stage);
+    /// As [`then`](Self::then).
+    pub fn push(&mut self, stage: impl Stage + 'static) {
+        Arc::make_mut(&mut self.parts).stages.push(Arc::new(stage));
     }
 
-    /// Puts a stage chosen at run time before the one at `index`, or at the end.
+    /// Puts a stage before the one at `index`, or at the end.
     ///
     /// # Panics
     ///
     /// When `index` is beyond the number of stages.
-    pub fn insert(&mut self, index: usize, stage: Box<dyn Stage>) {
-        self.stages.insert(index, stage);
+    pub fn insert(&mut self, index: usize, stage: impl Stage + 'static) {
+        Arc::make_mut(&mut self.parts).stages.insert(index, Arc::new(stage));
     }
 
     /// The stages in order.
-    pub fn stages(&self) -> &[Box<dyn Stage>] {
-        &self.stages
+    pub fn stages(&self) -> &[Arc<dyn Stage>] {
+        &self.parts.stages
     }
 
     /// The selector.
     pub fn selector(&self) -> &dyn Selector {
-        &*self.selector
+        &*self.parts.selector
+    }
+
+    /// The same selector without stages.
+    #[must_use]
+    pub fn selecting_alone(&self) -> Self {
+        let parts = Parts { stages: Vec::new(), selector: Arc::clone(&self.parts.selector) };
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// Whether `other` is this pipeline or a clone of it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.parts, &other.parts)
     }
 
     /// What is wrong with the pipeline, if it can not mean what it says.
     pub fn lints(&self) -> Vec<Lint> {
-        lints(&self.stages, self.selector())
+        lints(self.stages(), self.selector())
+    }
+
+    /// What the stages and the selector say of their settings.
+    ///
+    /// # Errors
+    ///
+    /// [`PipelineError::NotData`] for one that cannot be written down.
+    pub fn described(&self) -> Result<(Vec<Settings>, Settings), PipelineError> {
+        let not_data = |name: &str| PipelineError::NotData { stage: name.to_string() };
+        let stages = self.stages().iter();
+        let stages = stages.map(|stage| stage.settings().ok_or_else(|| not_data(stage.name())));
+        let selector = self.selector();
+        Ok((
+            stages.collect::<Result<_, _>>()?,
+            selector.settings().ok_or_else(|| not_data(selector.name()))?,
+        ))
     }
 
     /// A fresh memory for a new sequence.
     pub fn new_memory(&self) -> Memory {
-        let mut slots: Vec<_> = self.stages.iter().map(|stage| stage.new_memory()).collect();
-        slots.push(self.selector.new_memory());
-        Memory::from_slots(slots)
+        Memory::of(self)
     }
 
     /// The candidates that the stages leave of a row, scores as the selector would see them.
     ///
     /// # Errors
     ///
-    /// [`SelectError::RowLength`], and [`SelectError::Stage`] naming the stage that refused.
+    /// [`SelectError::RowLength`], or [`SelectError::UnknownToken`] and [`SelectError::ListedTwice`]
+    /// for a list; [`SelectError::Sequence`] for the memory of another pipeline; and
+    /// [`SelectError::Stage`] naming the stage that refused.
     pub fn process<'w>(
         &self,
-        logits: &'w [f32],
+        logits: impl Into<Logits<'w>>,
         step: &Step<'_>,
         workspace: &'w mut Workspace,
     ) -> Result<Candidates<'w>, SelectError> {
-        self.process_from(Logits::F32(logits), step, workspace)
-    }
-
-    /// As [`Pipeline::process`], of logits in any form.
-    ///
-    /// # Errors
-    ///
-    /// As [`Pipeline::process`], and [`SelectError::UnknownToken`] and [`SelectError::ListedTwice`]
-    /// for a list.
-    pub fn process_from<'w>(
-        &self,
-        logits: Logits<'w>,
-        step: &Step<'_>,
-        workspace: &'w mut Workspace,
-    ) -> Result<Candidates<'w>, SelectError> {
-        let vocab_size = workspace.vocab_size();
-        let mut candidates = begin(logits, vocab_size, step, &mut workspace.buffers)?;
-        self.run(&mut candidates, step)?;
-        Ok(candidates)
+        self.process_first(self.stages().len(), logits, step, workspace)
     }
 
     /// The candidates as the first `count` stages leave them, all stages if there are no more: for a
@@ -150,12 +162,12 @@ impl Pipeline {
     pub fn process_first<'w>(
         &self,
         count: usize,
-        logits: &'w [f32],
+        logits: impl Into<Logits<'w>>,
         step: &Step<'_>,
         workspace: &'w mut Workspace,
     ) -> Result<Candidates<'w>, SelectError> {
         let vocab_size = workspace.vocab_size();
-        let mut candidates = begin(Logits::F32(logits), vocab_size, step, &mut workspace.buffers)?;
+        let mut candidates = self.begin(logits.into(), vocab_size, step, &mut workspace.buffers)?;
         self.run_first(count, &mut candidates, step)?;
         Ok(candidates)
     }
@@ -167,30 +179,14 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// [`SelectError::RowLength`], and [`SelectError::Stage`] naming the stage or selector that
-    /// refused. No token is made up in either case.
+    /// As [`Pipeline::process`], and of the selector; no token is made up then.
     pub fn select<'w>(
         &self,
-        logits: &'w [f32],
+        logits: impl Into<Logits<'w>>,
         step: &Step<'_>,
         workspace: &'w mut Workspace,
     ) -> Result<Selection<'w>, SelectError> {
-        self.select_from(Logits::F32(logits), step, workspace)
-    }
-
-    /// As [`Pipeline::select`], of logits in any form.
-    ///
-    /// # Errors
-    ///
-    /// As [`Pipeline::select`], and [`SelectError::UnknownToken`] and [`SelectError::ListedTwice`]
-    /// for a list.
-    pub fn select_from<'w>(
-        &self,
-        logits: Logits<'w>,
-        step: &Step<'_>,
-        workspace: &'w mut Workspace,
-    ) -> Result<Selection<'w>, SelectError> {
-        self.select_by(logits, step, workspace, |candidates| self.choose(candidates, step))
+        self.select_by(logits.into(), step, workspace, |candidates| self.choose(candidates, step))
     }
 
     /// As [`select`](Self::select), with the last step left to the caller.
@@ -203,8 +199,8 @@ impl Pipeline {
     ) -> Result<Selection<'w>, SelectError> {
         let vocab_size = workspace.vocab_size();
         let Workspace { buffers, trace, top, .. } = workspace;
-        let ask = step.ask;
-        let mut candidates = begin(logits, vocab_size, step, buffers)?;
+        let ask = step.given.ask;
+        let mut candidates = self.begin(logits, vocab_size, step, buffers)?;
         let raw = RawRow::read(&mut candidates, ask, top);
         self.run(&mut candidates, step)?;
         let token = choose(&mut candidates)?;
@@ -213,8 +209,8 @@ impl Pipeline {
             self.run_traced(&mut candidates, step, token, trace)?;
             candidates.has_run_again();
         }
-        let wants_probability = ask.probability || !step.memory.is_empty();
-        let selector_failed = |source| failed(self.selector.name(), source);
+        let wants_probability = ask.probability || step.remembers();
+        let selector_failed = |source| failed(self.selector().name(), source);
         Ok(Selection {
             token,
             logprob: raw.norm.zip(logits.get(token)).map(|(norm, x)| norm.log_probability(x)),
@@ -232,11 +228,12 @@ impl Pipeline {
             top,
             trace: ask.trace.then_some(trace),
             candidates,
+            kept_tokens_asked: ask.kept_tokens,
         })
     }
 
     fn run(&self, candidates: &mut Candidates<'_>, step: &Step<'_>) -> Result<(), SelectError> {
-        self.run_first(self.stages.len(), candidates, step)
+        self.run_first(self.stages().len(), candidates, step)
     }
 
     fn run_first(
@@ -245,7 +242,8 @@ impl Pipeline {
         candidates: &mut Candidates<'_>,
         step: &Step<'_>,
     ) -> Result<(), SelectError> {
-        for (index, stage) in self.stages.iter().take(count).enumerate() {
+        allow(candidates, step)?;
+        for (index, stage) in self.stages().iter().take(count).enumerate() {
             stage
                 .apply(candidates, &Self::context(step, index))
                 .map_err(|source| failed(stage.name(), source))?;
@@ -268,7 +266,18 @@ impl Pipeline {
         candidates.probe().start_step(true);
         candidates.probe().start_stage(0);
         let mut census = candidates.census();
-        for (index, stage) in self.stages.iter().enumerate() {
+        if !matches!(step.given.allowed, Allowed::All) {
+            // It has an entry like a stage, and the number behind the selector's.
+            candidates.probe().start_stage(self.stages().len() + 1);
+            let entry = trace.next(ALLOWED);
+            entry.received(&census);
+            (entry.rank_before, entry.probability_before) = standing(candidates, winner, &census);
+            allow(candidates, step)?;
+            census = candidates.census();
+            entry.left(&census);
+            entry.removed_mass = candidates.probe().removed_mass();
+        }
+        for (index, stage) in self.stages().iter().enumerate() {
             candidates.probe().start_stage(index);
             let entry = trace.next(stage.name());
             entry.received(&census);
@@ -281,8 +290,8 @@ impl Pipeline {
             entry.removed_mass = candidates.probe().removed_mass();
             entry.ties = candidates.probe().ties();
         }
-        if self.selector.truncates() {
-            let entry = trace.next(self.selector.name());
+        if self.selector().truncates() {
+            let entry = trace.next(self.selector().name());
             self.trace_selector(candidates, step, winner, census, entry)?;
         }
         Ok(())
@@ -297,7 +306,7 @@ impl Pipeline {
         census: Census,
         entry: &mut StageTrace,
     ) -> Result<(), SelectError> {
-        candidates.probe().start_stage(self.stages.len());
+        candidates.probe().start_stage(self.stages().len());
         entry.received(&census);
         (entry.rank_before, entry.probability_before) = standing(candidates, winner, &census);
         self.choose(candidates, step)?;
@@ -308,23 +317,67 @@ impl Pipeline {
     }
 
     fn choose(&self, candidates: &mut Candidates<'_>, step: &Step<'_>) -> Result<u32, SelectError> {
-        self.selector
-            .select(candidates, &Self::context(step, self.stages.len()))
-            .map_err(|source| failed(self.selector.name(), source))
+        self.selector()
+            .select(candidates, &Self::context(step, self.stages().len()))
+            .map_err(|source| failed(self.selector().name(), source))
     }
 
     fn context<'s>(step: &Step<'s>, slot: usize) -> StepContext<'s> {
-        let memory = step.memory.slot(slot);
-        StepContext::new(step.history, Draws::new(step.key), memory, step.unconditional)
+        let memory = step.memory.and_then(|memory| memory.slot(slot));
+        StepContext::new(step.history, Draws::new(step.key), memory, step.given.unconditional)
+    }
+
+    /// The candidates of a step, before its first stage.
+    fn begin<'w>(
+        &self,
+        logits: Logits<'w>,
+        vocab_size: usize,
+        step: &Step<'_>,
+        buffers: &'w mut Buffers,
+    ) -> Result<Candidates<'w>, SelectError> {
+        if step.memory.is_some_and(|memory| !memory.belongs_to(self)) {
+            return Err(SequenceError::ForeignPipeline.into());
+        }
+        logits.check(vocab_size)?;
+        buffers.probe.start_step(false);
+        let candidates = Candidates::of(logits, vocab_size, Draws::new(step.key), buffers);
+        match candidates.listed_twice() {
+            Some(id) => Err(SelectError::ListedTwice { id }),
+            None => Ok(candidates),
+        }
+    }
+}
+
+impl PartialEq for Pipeline {
+    /// A pipeline equals its clones, and one that is made with the same settings where all of it is data.
+    fn eq(&self, other: &Self) -> bool {
+        let same = || Some(self.described().ok()? == other.described().ok()?);
+        self.is(other) || same() == Some(true)
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("stages", &self.parts.stages)
+            .field("selector", &self.parts.selector)
+            .finish()
     }
 }
 
 impl fmt::Display for Pipeline {
+    /// The stages and the selector by name, each with the numbers that it was made with. The whole of it is
+    /// in its JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for stage in &self.stages {
-            write!(f, "{} → ", stage.name())?;
+        let show = |f: &mut fmt::Formatter<'_>, name: &str, settings: Option<Settings>| {
+            f.write_str(name)?;
+            settings.map_or(Ok(()), |settings| settings.write_numbers(f))
+        };
+        for stage in self.stages() {
+            show(f, stage.name(), stage.settings())?;
+            f.write_str(" → ")?;
         }
-        f.write_str(self.selector.name())
+        show(f, self.selector().name(), self.selector().settings())
     }
 }
 
@@ -332,27 +385,17 @@ fn failed(stage: &str, source: StageError) -> SelectError {
     SelectError::Stage { stage: stage.to_string(), source }
 }
 
-/// The candidates of a step, before its first stage.
-fn begin<'w>(
-    logits: Logits<'w>,
-    vocab_size: usize,
-    step: &Step<'_>,
-    buffers: &'w mut Buffers,
-) -> Result<Candidates<'w>, SelectError> {
-    if let Logits::List(list) = logits {
-        let outside = list.iter().find(|(id, _)| *id as usize >= vocab_size);
-        if let Some(&(id, _)) = outside {
-            return Err(SelectError::UnknownToken { id, vocab_size });
-        }
-    } else if logits.len() != vocab_size {
-        return Err(SelectError::RowLength { row: logits.len(), workspace: vocab_size });
-    }
-    buffers.probe.start_step(false);
-    let candidates = Candidates::of(logits, vocab_size, Draws::new(step.key), buffers);
-    match candidates.listed_twice() {
-        Some(id) => Err(SelectError::ListedTwice { id }),
-        None => Ok(candidates),
-    }
+/// What a mask that came with the step is called by traces and errors.
+const ALLOWED: &str = "allowed";
+
+/// Bans what the step's own mask does not allow.
+fn allow(candidates: &mut Candidates<'_>, step: &Step<'_>) -> Result<(), SelectError> {
+    let allowed = match step.given.allowed {
+        Allowed::All => return Ok(()),
+        Allowed::Bits(bits) => candidates.mask(bits),
+        Allowed::Ids(ids) => candidates.allow(ids),
+    };
+    allowed.map_err(|source| failed(ALLOWED, source))
 }
 
 /// The winner's rank and probability among the candidates; `(0, NaN)` where there is no order.

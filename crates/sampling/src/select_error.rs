@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use crate::sequence::SequenceError;
 use crate::stage::StageError;
 
 /// Why a step yielded no token.
@@ -38,6 +39,9 @@ pub enum SelectError {
         /// Logits the workspace holds.
         workspace: usize,
     },
+    /// The sequence, or the memory, of the step was refused.
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
     /// A batch was given no workspace to work in.
     #[error("a batch needs at least one workspace")]
     NoWorkspace,

@@ -1,11 +1,14 @@
 //! The outcome of a step.
 
+use alloc::vec::Vec;
+use core::fmt;
+
 use crate::candidates::Candidates;
-use crate::memory::Accepted;
+use crate::sequence::Accepted;
 use crate::trace::Trace;
 
-/// The token, and what was asked for. Borrows the workspace of the step.
-#[derive(Debug)]
+/// The token, and what was asked for. Borrows the workspace of the step; [`Choice`](crate::Choice) is
+/// the same without a borrow.
 pub struct Selection<'w> {
     /// The token.
     pub token: u32,
@@ -25,17 +28,44 @@ pub struct Selection<'w> {
     /// What each stage did.
     pub trace: Option<&'w Trace>,
     pub(crate) candidates: Candidates<'w>,
+    pub(crate) kept_tokens_asked: bool,
+}
+
+impl fmt::Debug for Selection<'_> {
+    /// The workspace that it borrows has as many numbers as the vocabulary has tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Selection")
+            .field("token", &self.token)
+            .field("logprob", &self.logprob)
+            .field("rank", &self.rank)
+            .field("entropy", &self.entropy)
+            .field("probability", &self.probability)
+            .field("kept", &self.kept)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'w> Selection<'w> {
-    /// What the token was chosen from: the kept set with its scores, its log-normaliser
-    /// ([`Candidates::log_norm`]), probabilities. A selector that cuts before it chooses has done so.
+    /// The tokens that the selector could have chosen, ids ascending, with their scores.
+    pub fn kept_tokens(&self) -> Vec<(u32, f32)> {
+        let mut kept = Vec::new();
+        self.candidates.for_each(|id, score| {
+            if score > f32::NEG_INFINITY {
+                kept.push((id, score));
+            }
+        });
+        kept
+    }
+
+    /// What the token was chosen from: the kept set with its scores, its
+    /// [`normaliser`](Candidates::normaliser), probabilities. A selector that cuts before it chooses has
+    /// done so.
     pub fn candidates(&mut self) -> &mut Candidates<'w> {
         &mut self.candidates
     }
 
     /// The index of the stage that removed or banned a token, which is the number of stages if the
-    /// selector did; `None` if it was still in the running, or if no trace was asked for.
+    /// selector did, and one more if the step's own mask did; `None` if it was still in the running, or if no trace was asked for.
     pub fn removed_by(&mut self, token: u32) -> Option<usize> {
         self.trace?;
         self.candidates.removed_by(token)
@@ -43,6 +73,6 @@ impl<'w> Selection<'w> {
 
     /// What to tell the sequence's [`Memory`](crate::Memory).
     pub fn accepted(&self) -> Accepted {
-        Accepted { token: self.token, probability: self.probability.unwrap_or(f64::NAN) }
+        Accepted { token: self.token, probability: self.probability }
     }
 }

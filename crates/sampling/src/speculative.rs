@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 
 use crate::ask::Step;
 use crate::candidates::Candidates;
-use crate::draws::{Draws, Purpose};
 use crate::logits::Logits;
 use crate::pipeline::Pipeline;
 use crate::select_error::SelectError;
 use crate::selection::Selection;
+use crate::sequence::{Draws, Purpose};
 use crate::stage::StageError;
 use crate::workspace::Workspace;
 
@@ -74,7 +74,7 @@ impl Pipeline {
     /// what is chosen, and the tokens of a seed are those without guesses.
     ///
     /// ```
-    /// use taper_sampling::*;
+    /// use taper_sampling::prelude::*;
     ///
     /// let (pipeline, logits) = (Pipeline::draw(), [2.0, 1.0, 0.0]);
     /// let (mut workspace, step) = (Workspace::new(3), Step::new(DrawKey::new(7)));
@@ -98,17 +98,17 @@ impl Pipeline {
     /// As [`select`](Self::select).
     pub fn select_with_guess<'w>(
         &self,
-        logits: &'w [f32],
+        logits: impl Into<Logits<'w>>,
         step: &Step<'_>,
         guess: &Guess,
         workspace: &'w mut Workspace,
     ) -> Result<Selection<'w>, SelectError> {
         let certain = guess.probabilities.len() == 1;
-        if certain || self.selector().name() != "draw" {
+        if certain || !self.selector().draws_plainly() {
             return self.select(logits, step, workspace);
         }
         let draws = Draws::new(step.key);
-        self.select_by(Logits::F32(logits), step, workspace, |candidates| {
+        self.select_by(logits.into(), step, workspace, |candidates| {
             take_or_replace(guess, candidates, draws)
                 .map_err(|source| SelectError::Stage { stage: "speculative".to_string(), source })
         })

@@ -2,13 +2,14 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::any::Any;
 use core::fmt;
 
 use crate::candidates::Candidates;
-use crate::draws::Draws;
-use crate::history::History;
-use crate::memory::StageMemory;
+use crate::data::Settings;
+use crate::logits::Logits;
+use crate::sequence::{Draws, History, StageMemory};
 
 /// One step from logits to a token: an edit of scores, a cut, or both.
 ///
@@ -30,6 +31,12 @@ pub trait Stage: fmt::Debug + Send + Sync {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError>;
+
+    /// What the stage says of its settings, for [`Pipeline`](crate::Pipeline)s as data; `None` if it
+    /// cannot be written down.
+    fn settings(&self) -> Option<Settings> {
+        None
+    }
 
     /// What the stage does to the candidates, for [`Pipeline::lints`](crate::Pipeline::lints); no step
     /// depends on it.
@@ -54,6 +61,46 @@ pub trait Stage: fmt::Debug + Send + Sync {
     }
 }
 
+macro_rules! stage_behind {
+    ($($pointer:ident)*) => {
+        $(impl<S: Stage + ?Sized> Stage for $pointer<S> {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+
+            fn apply(
+                &self,
+                candidates: &mut Candidates<'_>,
+                step: &StepContext<'_>,
+            ) -> Result<(), StageError> {
+                (**self).apply(candidates, step)
+            }
+
+            fn settings(&self) -> Option<Settings> {
+                (**self).settings()
+            }
+
+            fn role(&self) -> Role {
+                (**self).role()
+            }
+
+            fn is_idle(&self) -> bool {
+                (**self).is_idle()
+            }
+
+            fn warning(&self) -> Option<&'static str> {
+                (**self).warning()
+            }
+
+            fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
+                (**self).new_memory()
+            }
+        })*
+    };
+}
+
+stage_behind!(Box Arc);
+
 /// What a stage does to the candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -76,25 +123,29 @@ pub enum Role {
 /// What a stage may know of the step besides the candidates.
 #[derive(Debug, Clone, Copy)]
 pub struct StepContext<'s> {
-    history: &'s History,
+    history: Option<&'s History>,
     draws: Draws,
     memory: Option<&'s dyn StageMemory>,
-    unconditional: Option<&'s [f32]>,
+    unconditional: Option<Logits<'s>>,
 }
 
 impl<'s> StepContext<'s> {
     pub(crate) fn new(
-        history: &'s History,
+        history: Option<&'s History>,
         draws: Draws,
         memory: Option<&'s dyn StageMemory>,
-        unconditional: Option<&'s [f32]>,
+        unconditional: Option<Logits<'s>>,
     ) -> Self {
         Self { history, draws, memory, unconditional }
     }
 
     /// The tokens so far.
-    pub fn history(&self) -> &'s History {
-        self.history
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::NoHistory`] if the step came without.
+    pub fn history(&self) -> Result<&'s History, StageError> {
+        self.history.ok_or(StageError::NoHistory)
     }
 
     /// The random numbers of this step.
@@ -102,14 +153,18 @@ impl<'s> StepContext<'s> {
         self.draws
     }
 
-    /// This stage's own memory of the sequence, if it keeps one of type `M`.
-    pub fn memory<M: StageMemory>(&self) -> Option<&'s M> {
-        let memory: &dyn Any = self.memory?;
-        memory.downcast_ref()
+    /// This stage's own memory of the sequence, of the type that its `new_memory` makes.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::NoMemory`] if the step came without.
+    pub fn memory<M: StageMemory>(&self) -> Result<&'s M, StageError> {
+        let memory: &dyn Any = self.memory.ok_or(StageError::NoMemory)?;
+        memory.downcast_ref().ok_or(StageError::NoMemory)
     }
 
     /// The logits of the same step without the prompt, if the caller has them.
-    pub fn unconditional(&self) -> Option<&'s [f32]> {
+    pub fn unconditional(&self) -> Option<Logits<'s>> {
         self.unconditional
     }
 }
@@ -171,11 +226,24 @@ pub enum StageError {
         /// What it may be.
         domain: &'static str,
     },
-    /// A stage that remembers was asked for a later step of a sequence without its memory.
+    /// A stage that reads the text met a step without one.
     #[error(
-        "this stage remembers, and the step came without a memory; make one with new_memory and give it to the step"
+        "this stage reads the text, and the step came without a history; select with a Sequence, or give the step one"
+    )]
+    NoHistory,
+    /// A stage that remembers met a step without a memory.
+    #[error(
+        "this stage remembers, and the step came without a memory; select with a Sequence, or give the step one of new_memory"
     )]
     NoMemory,
+    /// A mask allows none of the tokens that could be chosen before it.
+    #[error(
+        "the mask allows none of the {candidates} candidates that could be chosen; it must allow at least one"
+    )]
+    NothingAllowed {
+        /// How many could be chosen.
+        candidates: usize,
+    },
     /// A stage that guides away from a second row found none, or one of another length.
     #[error("the step came with {given} unconditional logits; there must be {expected}")]
     NoUnconditional {

@@ -41,6 +41,12 @@ pub struct StageTrace {
     pub probability_before: f64,
 }
 
+impl PartialEq for Trace {
+    fn eq(&self, other: &Self) -> bool {
+        self.stages() == other.stages()
+    }
+}
+
 impl Trace {
     /// The stages in order.
     pub fn stages(&self) -> &[StageTrace] {

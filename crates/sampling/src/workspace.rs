@@ -1,5 +1,7 @@
 //! The memory a step works in.
 
+use core::fmt;
+
 use crate::candidates::Buffers;
 use crate::trace::Trace;
 
@@ -8,12 +10,17 @@ use crate::trace::Trace;
 /// A step in a workspace allocates nothing, whatever the row looks like. It holds nothing of the
 /// sequence: use one workspace for any number of sequences in turn. About 71 bytes a token of
 /// vocabulary, 9 MB at 128 256, of which an ordinary step touches a small part.
-#[derive(Debug)]
 pub struct Workspace {
     vocab_size: usize,
     pub(crate) buffers: Buffers,
     pub(crate) trace: Trace,
     pub(crate) top: alloc::vec::Vec<(u32, f64)>,
+}
+
+impl fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workspace").field("vocab_size", &self.vocab_size).finish_non_exhaustive()
+    }
 }
 
 impl Workspace {

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use taper_runner::LogitsDtype;
 use taper_runner::experiment::Table;
 use taper_runner::models::{DeviceChoice, Dtype, LoadOptions};
-use taper_runner::sampling::TiePolicy;
+use taper_runner::sampling::{Pipeline, TiePolicy};
 
 pub(super) use self::decoding::{
     DecodingArgs, GrammarArgs, HuggingFaceArgs, LlamaCppArgs, SomeArgs, UNDER, VllmArgs,
@@ -134,7 +134,8 @@ pub(super) struct InspectArgs {
 
 /// Flags of `generate` that `inspect` does not have: it follows one sequence, and shows more than a
 /// trace.
-pub(super) const UNINSPECTED: [&str; 16] = [
+pub(super) const UNINSPECTED: [&str; 17] = [
+    "print-pipeline",
     "num-beams",
     "num-beam-groups",
     "diversity-penalty",
@@ -270,6 +271,11 @@ pub(super) struct EngineArgs {
     #[arg(long, value_name = "ENGINE", default_value = "huggingface", value_parser = values::semantics)]
     pub(super) semantics: Engine,
 
+    /// The stages and the selector from a JSON file, in the place of an engine's: what
+    /// --print-pipeline json prints. Flags then say when to stop, and no more
+    #[arg(long, value_name = "FILE.json", value_parser = values::pipeline, conflicts_with = "semantics")]
+    pub(super) pipeline: Option<Pipeline>,
+
     /// Who stays where equal scores meet a cut, instead of the engine's own rule: keep-all,
     /// lowest-id, highest-id, random or error
     #[arg(long, value_name = "POLICY", value_parser = values::ties)]
@@ -361,6 +367,10 @@ pub(super) struct OutputArgs {
     #[command(flatten)]
     pub(super) dump: DumpArgs,
 
+    /// Print the stages that the settings make, as JSON for --pipeline or as Rust, and run nothing
+    #[arg(long, value_enum, value_name = "json|rust")]
+    pub(super) print_pipeline: Option<PipelineFormat>,
+
     /// Text as it is made, or one JSON object at the end
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
@@ -370,6 +380,12 @@ pub(super) struct OutputArgs {
 pub(super) enum Format {
     Text,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PipelineFormat {
+    Json,
+    Rust,
 }
 
 /// An engine whose rules there are.

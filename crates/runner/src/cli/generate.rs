@@ -9,21 +9,22 @@ use serde_json::Map;
 use taper_runner::models::{
     LoadError, LoadOptions, LoadedModel, ModelError, load_with_progress, locate,
 };
-use taper_runner::sampling::{Ask, GenerationConfig, OneOrMany};
+use taper_runner::sampling::{Ask, GenerationConfig, OneOrMany, Pipeline};
 use taper_runner::{
     Chat, Draft, EffectiveConfig, Generation, OnError, Outcome, Request, RequestError, RunError,
     Search, Source, Step, file_of, model_config, tokenize, tokenize_plain, unused_settings,
 };
 
 use super::args::{
-    Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs, SpeculationArgs,
+    Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs, PipelineFormat,
+    SpeculationArgs,
 };
 use super::dump::Look;
 use super::failure::{Failure, remark};
 use super::interrupt::watch_for_ctrl_c;
 use super::progress::LoadProgress;
 use super::settings::Flags;
-use super::text::{Plain, summary};
+use super::text::{Plain, show, summary};
 use super::trace::Traced;
 use super::{beams, chat};
 
@@ -51,6 +52,9 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         let search = Search::new(&loaded, request)
             .map_err(|error| blame(&error, args, flags, Some(&loaded)))?;
         tell_settings(args, flags, search.config(), &loaded);
+        if let Some(format) = args.output.print_pipeline {
+            return print_pipeline(search.pipeline(), format);
+        }
         return beams::run(search, args, &look, &loaded, load_s, cancelled);
     }
     let blamed = |error| blame(&error, args, flags, Some(&loaded));
@@ -59,6 +63,9 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         generation = generation.speculate(draft).map_err(blamed)?;
     }
     tell(args, flags, &generation, &loaded);
+    if let Some(format) = args.output.print_pipeline {
+        return print_pipeline(generation.pipeline(), format);
+    }
 
     let mut output = Output::of(&args.output);
     let ended = drive(&mut generation, &mut output, args, &loaded, cancelled);
@@ -73,6 +80,15 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     ended
 }
 
+/// The pipeline as data or as code, in the place of a run.
+fn print_pipeline(pipeline: &Pipeline, format: PipelineFormat) -> Result<(), Failure> {
+    let printed = match format {
+        PipelineFormat::Json => pipeline.to_json().map(|json| json + "\n"),
+        PipelineFormat::Rust => pipeline.to_rust(),
+    };
+    show(&printed.map_err(|error| Failure::Usage(format!("--print-pipeline: {error}")))?)
+}
+
 /// What the flags describe.
 pub(super) struct Prepared {
     pub(super) loaded: LoadedModel,
@@ -84,7 +100,8 @@ pub(super) struct Prepared {
 /// Loads the models, and makes the request.
 pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Failure> {
     let chat = args.chat.chat.then(|| chat::conversation(args)).transpose()?;
-    if chat.is_none() && args.prompt.is_none() && args.prompt_ids.is_none() {
+    let runs = args.output.print_pipeline.is_none();
+    if runs && chat.is_none() && args.prompt.is_none() && args.prompt_ids.is_none() {
         return Err(Failure::usage(
             "the prompt is missing; give a text, - for standard input, or --prompt-ids 1,2,3",
         ));
@@ -279,6 +296,8 @@ fn request(
     let prompt = match (opening, &args.prompt_ids, &args.prompt) {
         (Some(opening), ..) => opening.prompt,
         (None, Some(ids), _) => ids.0.clone(),
+        // Nothing is run: any token will do.
+        (None, None, None) if args.output.print_pipeline.is_some() => vec![0],
         (None, None, text) => {
             tokenize(loaded.tokenizer.as_ref(), text.as_deref().unwrap_or_default())
                 .map_err(Failure::usage)?
@@ -337,6 +356,7 @@ fn ask(output: &OutputArgs) -> Ask {
         entropy: asked,
         probability: asked,
         kept: asked,
+        kept_tokens: false,
         top_logprobs: if asked { output.top_logprobs.unwrap_or(default) } else { 0 },
         trace: output.trace,
     }

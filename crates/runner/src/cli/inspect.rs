@@ -23,7 +23,7 @@ use super::interrupt::watch_for_ctrl_c;
 use super::settings::Flags;
 use super::style::Style;
 use super::text::{prompt_text, show};
-use super::trace::{head, stages_with_settings};
+use super::trace::head;
 
 /// Begins a terminal's page anew.
 const CLEAR: &str = "\x1b[2J\x1b[H";
@@ -173,7 +173,8 @@ impl<'o> Output<'o> {
         tokens: Vec<u32>,
     ) -> Result<Self, Failure> {
         let prompt = prompt_text(generation.prompt(), args.run.prompt.as_deref(), loaded);
-        let stages = stages_with_settings(generation.pipeline(), generation.config());
+        let stages = generation.pipeline().to_string();
+        let stages: Vec<String> = stages.split(" → ").map(str::to_owned).collect();
         if args.run.output.format == Format::Text {
             show(&format!("{}\n", head(generation, &prompt, loaded)))?;
         }

@@ -182,6 +182,9 @@ impl GenerateArgs {
         file: &GenerationConfig,
         sampling: &Map<String, Value>,
     ) -> Result<Semantics, RequestError> {
+        if let Some(pipeline) = &self.engine.pipeline {
+            return Ok(pipeline.clone().into());
+        }
         Ok(match self.engine.semantics {
             Engine::HuggingFace => Semantics::HuggingFace,
             Engine::LlamaCpp => Semantics::LlamaCpp(self.llama_cpp(sampling)?),

@@ -1,14 +1,16 @@
 //! Reads the values of flags, and refuses those out of range with what the range is.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 use taper_runner::experiment::Table;
 use taper_runner::models::{DeviceChoice, Dtype};
-use taper_runner::sampling::TiePolicy;
+use taper_runner::sampling::{Pipeline, TiePolicy};
 pub(super) use taper_runner::words::*;
 use taper_runner::{LogitsDtype, SearchMode};
 
 use super::args::Engine;
+use super::input::PIPELINE;
 
 pub(super) fn jobs(text: &str) -> Result<NonZeroUsize, String> {
     text.trim().parse().map_err(|_| "it must be a whole number, at least 1".to_owned())
@@ -55,6 +57,11 @@ pub(super) fn semantics(text: &str) -> Result<Engine, String> {
         "vllm" => Ok(Engine::Vllm),
         _ => Err("it must be huggingface, llama.cpp or vllm".to_owned()),
     }
+}
+
+pub(super) fn pipeline(file: &str) -> Result<Pipeline, String> {
+    let json = PIPELINE.read_text(Path::new(file)).map_err(|error| error.to_string())?;
+    Pipeline::from_json(&json).map_err(|error| error.to_string())
 }
 
 pub(super) fn device(text: &str) -> Result<DeviceChoice, String> {

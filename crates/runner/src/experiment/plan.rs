@@ -182,6 +182,7 @@ impl<'m> Plan<'m> {
             model: self.manifest.model.clone(),
             versions: self.manifest.versions.clone(),
             config: object(&outcome.config),
+            pipeline: outcome.pipeline,
             tokens: sequence.tokens,
             text: sequence.text,
             finish_reason: sequence.finish_reason,
@@ -223,12 +224,9 @@ impl<'m> Plan<'m> {
         request.prompt.clone_from(&self.manifest.prompts[id.prompt].tokens);
         request.seed = Some(self.manifest.seeds[id.seed]);
         request.ask = Ask {
-            logprob: true,
-            entropy: true,
-            probability: true,
-            kept: true,
             top_logprobs: self.spec.top_logprobs,
             trace: self.spec.trace,
+            ..Ask::everything()
         };
         request.redraws = self.spec.redraws;
         if let Some(token) = self.ends_of_turn[id.prompt] {

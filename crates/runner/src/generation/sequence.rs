@@ -303,7 +303,7 @@ impl Chooser<'_> {
         };
         let report = (self.ask != Ask::token()).then_some(report);
         let logprob = self.config.best_of.map(|_| f64::NAN);
-        Ok(Choice { accepted: Accepted { token, probability: f64::NAN }, report, logprob })
+        Ok(Choice { accepted: Accepted { token, probability: None }, report, logprob })
     }
 
     fn report(&self, selection: &mut Selection<'_>) -> Result<Option<StepReport>, RunError> {

@@ -297,11 +297,11 @@ impl Drafting {
         let key = DrawKey::new(seed).stream(u64::MAX).step(made);
         let step = Step::new(key).history(history).memory(memory);
         let logits = self.outputs.last(0);
-        if pipeline.selector().name() == "draw" {
+        if pipeline.selector().draws_plainly() {
             let mut left = pipeline.process(logits, &step, &mut self.workspace).ok()?;
             let guess = Guess::draw(&mut left, Draws::new(key)).ok()?;
             let probability = left.probability(guess.token()).ok()?;
-            let accepted = Accepted { token: guess.token(), probability };
+            let accepted = Accepted { token: guess.token(), probability: Some(probability) };
             return Some((guess, accepted));
         }
         let chosen = pipeline.select(logits, &step, &mut self.workspace).ok()?;

@@ -3,11 +3,11 @@
 
 use super::frontier::{KeySplit, Split};
 use super::{Best, Cache, Candidates, Chunks, Pending, Shape};
-use crate::draws::Purpose;
 use crate::kernels::account::{Band, Zone};
 use crate::kernels::gather::gather;
 use crate::kernels::nth::nth;
 use crate::kernels::visits;
+use crate::sequence::Purpose;
 use crate::stage::StageError;
 use crate::ties::TiePolicy;
 

@@ -158,11 +158,54 @@ impl Candidates<'_> {
 
     /// Bans every token whose bit in `allowed` is 0: bit `id % 32` of word `id / 32`. Tokens past
     /// the end of the mask are banned.
-    pub fn mask(&mut self, allowed: &[u32]) {
-        self.map(|id, score| {
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::NothingAllowed`] if that bans all that could be chosen.
+    pub fn mask(&mut self, allowed: &[u32]) -> Result<(), StageError> {
+        self.ban_unless(|id| {
             let word = allowed.get(id as usize / 32).copied().unwrap_or(0);
-            if word >> (id % 32) & 1 == 1 { score } else { f32::NEG_INFINITY }
+            word >> (id % 32) & 1 == 1
+        })
+    }
+
+    /// Bans every token that is not among `ids`.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::UnknownToken`], and as [`Candidates::mask`].
+    pub fn allow(&mut self, ids: &[u32]) -> Result<(), StageError> {
+        if let Some(&id) = ids.iter().find(|&&id| id as usize >= self.vocab_size) {
+            return Err(StageError::UnknownToken { id, vocab_size: self.vocab_size });
+        }
+        self.with_words(|candidates, words| {
+            words.extend(ids.iter().map(|&id| u64::from(id)));
+            words.sort_unstable();
+            // Asked with ids ascending, and every one at most once.
+            let mut left = words.iter().map(|&word| word as u32).peekable();
+            candidates.ban_unless(|id| {
+                while left.next_if(|&next| next < id).is_some() {}
+                left.peek() == Some(&id)
+            })
+        })
+    }
+
+    /// Bans what `allowed` does not hold of, asked with ids ascending.
+    fn ban_unless(&mut self, mut allowed: impl FnMut(u32) -> bool) -> Result<(), StageError> {
+        let (mut before, mut left) = (0, false);
+        self.map(|id, score| {
+            // A NaN could be chosen as little as −∞; it is for a verb that needs an order to refuse.
+            before += usize::from(score != f32::NEG_INFINITY);
+            if !allowed(id) {
+                return f32::NEG_INFINITY;
+            }
+            left |= score != f32::NEG_INFINITY;
+            score
         });
+        if before > 0 && !left {
+            return Err(StageError::NothingAllowed { candidates: before });
+        }
+        Ok(())
     }
 
     /// Lends `f` a list of words to keep account in, empty at first, besides the candidates.

@@ -20,7 +20,6 @@ pub use read::Normaliser;
 
 use self::decided::Decided;
 use self::frontier::Split;
-use crate::draws::Draws;
 use crate::kernels::Mass;
 use crate::kernels::estimate::Histogram;
 use crate::kernels::gather::Taken;
@@ -28,6 +27,7 @@ use crate::kernels::passes::{Gaps, blocks_for, chunks_for};
 use crate::kernels::selection::{SelectionScratch, first_value};
 use crate::kernels::tally::Tally;
 use crate::logits::Logits;
+use crate::sequence::Draws;
 
 /// The buffers a [`Candidates`] works in, sized for a vocabulary once.
 #[derive(Debug)]

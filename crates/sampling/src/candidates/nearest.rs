@@ -289,8 +289,8 @@ mod tests {
     use alloc::vec::Vec;
 
     use crate::candidates::{Buffers, Candidates, MassRule};
-    use crate::draws::{DrawKey, Draws};
     use crate::logits::Logits;
+    use crate::sequence::{DrawKey, Draws};
     use crate::ties::TiePolicy;
 
     /// The spikes go first, and then the lowest: the best of the rest is nowhere near the cut.

@@ -202,8 +202,8 @@ mod tests {
 
     use super::*;
     use crate::candidates::Buffers;
-    use crate::draws::{DrawKey, Draws, Purpose};
     use crate::logits::Logits;
+    use crate::sequence::{DrawKey, Draws, Purpose};
     use crate::stages::RepetitionPenalty;
     use crate::ties::ArgmaxTies;
     use crate::{Ask, History, Pipeline, Step, Workspace};

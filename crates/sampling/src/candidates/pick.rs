@@ -4,10 +4,10 @@ use core::ops::Range;
 
 use super::frontier::Split;
 use super::{Candidates, Chunks, Shape};
-use crate::draws::Purpose;
 use crate::kernels::account::Zone;
 use crate::kernels::special::gumbel;
 use crate::kernels::{Mass, passes, weight};
+use crate::sequence::Purpose;
 use crate::stage::StageError;
 
 /// Candidates whose masses are added up before any is looked at alone.

@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 use super::frontier::Split;
 use super::{Best, Cache, Candidates, Chunks, Pending, Shape};
-use crate::draws::Purpose;
 use crate::kernels::account::Band;
 use crate::kernels::{Mass, bands, exp, ln, passes, visits};
+use crate::sequence::Purpose;
 use crate::stage::StageError;
 use crate::ties::{ArgmaxTies, TiePolicy};
 

@@ -15,7 +15,7 @@ use llguidance::toktrie::SimpleVob;
 use serde_json::Value;
 
 pub use self::vocabulary::GrammarVocabulary;
-use crate::memory::{Accepted, StageMemory};
+use crate::sequence::{Accepted, StageMemory};
 use crate::stage::StageError;
 use crate::stages::Mask;
 
@@ -47,7 +47,8 @@ use crate::stages::Mask;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// // One token a byte, and one to end with.
 /// let mut bytes: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
 /// bytes.push(b"<eos>".to_vec());

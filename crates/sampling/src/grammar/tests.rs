@@ -24,7 +24,7 @@ fn allowed(grammar: &Grammar) -> Vec<u32> {
 }
 
 fn accept(grammar: &mut Grammar, token: u32) {
-    grammar.accept(&Accepted { token, probability: 1.0 });
+    grammar.accept(&Accepted { token, probability: Some(1.0) });
 }
 
 const SCHEMA: &str = r#"{"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "boolean"}},
@@ -171,7 +171,7 @@ fn the_stage_names_itself_and_needs_its_memory() {
     let pipeline = Pipeline::greedy().then(Constraint::new(schema).named("grammar"));
     assert_eq!(pipeline.to_string(), "grammar → greedy");
     let mut memory = pipeline.new_memory();
-    memory.accept(&Accepted { token: u32::from(b'x'), probability: 1.0 });
+    memory.accept(&Accepted { token: u32::from(b'x'), probability: Some(1.0) });
     let step = Step::new(DrawKey::new(0)).memory(&memory);
     let error = pipeline.select(&[0.0; 265], &step, &mut Workspace::new(265)).expect_err("an x");
     assert!(error.to_string().contains("grammar"), "{error}");

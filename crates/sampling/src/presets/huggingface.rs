@@ -67,7 +67,7 @@ use crate::ties::TiePolicy;
 /// let config: GenerationConfig =
 ///     serde_json::from_str(r#"{"do_sample": true, "temperature": 0.7, "repetition_penalty": 1.1}"#)?;
 /// let pipeline = presets::huggingface(&config, None)?;
-/// assert_eq!(pipeline.to_string(), "repetition_penalty → temperature → top_k → draw");
+/// assert_eq!(pipeline.to_string(), "repetition_penalty 1.1 → temperature 0.7 → top_k 50 → draw");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn huggingface(
@@ -112,7 +112,9 @@ fn with_penalties(
         pipeline = pipeline.then(NoRepeatNgram::new(size)?);
     }
     if let Some(words) = config.bad_words_ids.as_ref().filter(|list| !list.is_empty()) {
-        pipeline = pipeline.then(BadWords::new(words.iter().cloned())?.except(config.eos_ids()));
+        let words = BadWords::new(words.iter().cloned());
+        let words = words.map_err(|refused| refused.called("bad_words_ids"))?;
+        pipeline = pipeline.then(words.except(config.eos_ids()));
     }
     Ok(pipeline)
 }
@@ -283,16 +285,16 @@ mod tests {
             (r#"{"temperature": 0.5, "top_k": 3, "top_p": 0.5, "min_p": 0.1}"#, "greedy"),
             (
                 r#"{"repetition_penalty": 1.2, "no_repeat_ngram_size": 2}"#,
-                "repetition_penalty → no_repeat_ngram → greedy",
+                "repetition_penalty 1.2 → no_repeat_ngram 2 → greedy",
             ),
-            (r#"{"do_sample": true}"#, "top_k → draw"),
+            (r#"{"do_sample": true}"#, "top_k 50 → draw"),
             (
                 r#"{"do_sample": true, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}"#,
                 "draw",
             ),
             (
                 r#"{"do_sample": true, "min_p": 0.1, "top_p": 0.5, "top_k": 3, "temperature": 2, "repetition_penalty": 0.9}"#,
-                "repetition_penalty → temperature → top_k → top_p → min_p → draw",
+                "repetition_penalty 0.9 → temperature 2.0 → top_k 3 → top_p 0.5 → min_p 0.1 → draw",
             ),
         ];
         for (json, stages) in cases {

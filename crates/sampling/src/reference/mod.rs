@@ -18,9 +18,9 @@ mod edits;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use crate::draws::{Draws, Purpose};
 use crate::kernels::special::gumbel;
 use crate::kernels::{Mass, exp, ln, weight};
+use crate::sequence::{Draws, Purpose};
 use crate::ties::TiePolicy;
 
 /// A listed token.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::length::LengthPenalty;
-use crate::draws::DrawKey;
+use crate::sequence::DrawKey;
 
 /// How a search chooses among candidates and when it stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,8 @@ pub struct BeamSettings {
     pub eos_token_ids: Vec<u32>,
     /// How to choose and when to stop.
     pub rule: SearchRule,
-    /// Names the randomness of the rules that draw; the step is filled in.
+    /// Names the randomness of the rules that draw; the step is filled in. Stages that draw have the
+    /// key of the sequence that [`BeamRows`](super::BeamRows) began with; give both the same seed.
     pub key: DrawKey,
 }
 

@@ -1,6 +1,7 @@
 //! Temperature: flattens or sharpens the whole distribution.
 
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
 use crate::stage::{Role, Stage, StageError, StepContext};
 
 /// Divides every score by `T`: `s' = fl(s / T)`.
@@ -36,7 +37,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::draw().then(Temperature::new(0.5)?);
 /// let mut workspace = Workspace::new(2);
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { probability: true, ..Ask::token() });
@@ -55,26 +57,20 @@ pub struct Temperature {
     temperature: f32,
 }
 
-/// Why a [`Temperature`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum TemperatureError {
-    /// `temperature ≤ 0`, NaN, infinite, or so small that it is 0 in `f32`.
-    #[error(
-        "temperature is {0}; it must be above 0 and finite (for the most likely token, decode greedily)"
-    )]
-    OutOfRange(f64),
-}
-
 impl Temperature {
     /// A temperature, rounded to `f32` as the engines do.
     ///
     /// # Errors
     ///
-    /// [`TemperatureError::OutOfRange`], also when the rounded value is 0 or infinite.
-    pub fn new(temperature: f64) -> Result<Self, TemperatureError> {
+    /// [`SettingError`], also when the rounded value is 0 or infinite.
+    pub fn new(temperature: f64) -> Result<Self, SettingError> {
         let rounded = temperature as f32;
         if !(rounded > 0.0 && rounded < f32::INFINITY) {
-            return Err(TemperatureError::OutOfRange(temperature));
+            return Err(SettingError::new(
+                "temperature",
+                temperature,
+                "above 0 and finite (for the most likely token, decode greedily)",
+            ));
         }
         Ok(Self { temperature: rounded })
     }
@@ -83,6 +79,10 @@ impl Temperature {
 impl Stage for Temperature {
     fn name(&self) -> &'static str {
         "temperature"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("temperature", self.temperature))
     }
 
     fn role(&self) -> Role {
@@ -99,5 +99,12 @@ impl Stage for Temperature {
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.divide(self.temperature)
+    }
+}
+
+impl Described for Temperature {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let temperature = arguments.required("temperature")?;
+        arguments.built(Self::new(temperature))
     }
 }

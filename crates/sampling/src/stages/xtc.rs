@@ -1,7 +1,8 @@
 //! XTC, "exclude top choices": now and then, all the likely tokens but the least likely of them go.
 
 use crate::candidates::Candidates;
-use crate::draws::Purpose;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::sequence::Purpose;
 use crate::stage::{Stage, StageError, StepContext};
 use crate::ties::TiePolicy;
 
@@ -37,7 +38,8 @@ use crate::ties::TiePolicy;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let logits = [0.5_f32.ln(), 0.3_f32.ln(), 0.15_f32.ln(), 0.05_f32.ln()];
 /// let pipeline = Pipeline::draw().then(Xtc::new(1.0, 0.1)?);
 /// let mut workspace = Workspace::new(4);
@@ -58,30 +60,26 @@ pub struct Xtc {
     ties: TiePolicy,
 }
 
-/// Why an [`Xtc`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum XtcError {
-    /// `probability < 0`, `probability > 1` or NaN.
-    #[error("xtc_probability is {0}; it must be in 0..=1")]
-    Probability(f64),
-    /// `threshold < 0`, `threshold > 0.5` or NaN.
-    #[error("xtc_threshold is {0}; it must be in 0..=0.5 (two candidates can not both have more)")]
-    Threshold(f64),
-}
-
 impl Xtc {
     /// How often it acts, and what is likely; the lowest ids among equals.
     ///
     /// # Errors
     ///
-    /// [`XtcError::Probability`] and [`XtcError::Threshold`] for what is out of range.
-    pub fn new(probability: f64, threshold: f64) -> Result<Self, XtcError> {
+    /// [`SettingError`] for what is out of range.
+    pub fn new(probability: f64, threshold: f64) -> Result<Self, SettingError> {
         if !(0.0..=1.0).contains(&probability) {
-            return Err(XtcError::Probability(probability));
+            return Err(
+                SettingError::new("probability", probability, "in 0..=1").called("xtc_probability")
+            );
         }
         let rounded = threshold as f32;
         if !(0.0..=0.5).contains(&rounded) {
-            return Err(XtcError::Threshold(threshold));
+            return Err(SettingError::new(
+                "threshold",
+                threshold,
+                "in 0..=0.5 (two candidates cannot both have more)",
+            )
+            .called("xtc_threshold"));
         }
         let ties = TiePolicy::default();
         Ok(Self { probability, threshold: rounded, min_tokens_to_keep: 0, ties })
@@ -103,6 +101,14 @@ impl Xtc {
 impl Stage for Xtc {
     fn name(&self) -> &'static str {
         "xtc"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name())
+            .with("probability", self.probability)
+            .with("threshold", self.threshold)
+            .option("min_tokens_to_keep", self.min_tokens_to_keep, 0);
+        Some(settings.policy("ties", self.ties, TiePolicy::default()))
     }
 
     fn is_idle(&self) -> bool {
@@ -130,5 +136,15 @@ impl Stage for Xtc {
             return Ok(());
         }
         candidates.drop_top(excluded, self.ties)
+    }
+}
+
+impl Described for Xtc {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let probability = arguments.required("probability")?;
+        let threshold = arguments.required("threshold")?;
+        let least = arguments.optional("min_tokens_to_keep", 0)?;
+        let ties = arguments.optional("ties", TiePolicy::default())?;
+        Ok(arguments.built(Self::new(probability, threshold))?.min_tokens_to_keep(least).ties(ties))
     }
 }

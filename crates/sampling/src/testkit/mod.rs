@@ -60,10 +60,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::ask::Step;
-use crate::draws::DrawKey;
-use crate::history::History;
-use crate::memory::Memory;
 use crate::pipeline::Pipeline;
+use crate::sequence::{DrawKey, History, Sequence};
 use crate::workspace::Workspace;
 
 pub use distribution::{Trial, follows};
@@ -113,30 +111,34 @@ impl<F: FnMut(&[f32], DrawKey) -> Result<u32, Refusal>> Sampler for F {
 /// A [`Pipeline`] under test, at one place of a sequence.
 ///
 /// ```
-/// use taper_sampling::{testkit::*, *};
+/// use taper_sampling::prelude::*;
+/// use taper_sampling::testkit::*;
 /// let mut sampler = PipelineSampler::new(Pipeline::draw().then(TopK::new(1)?));
 /// is_greedy(&mut sampler, Equals::LowestId, &Rows::new(7).count(20))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct PipelineSampler {
-    pipeline: Pipeline,
-    history: History,
-    memory: Memory,
+    sequence: Sequence,
     workspace: Workspace,
 }
 
 impl PipelineSampler {
     /// The pipeline at the start of an empty text.
     pub fn new(pipeline: Pipeline) -> Self {
-        let memory = pipeline.new_memory();
-        Self { pipeline, history: History::EMPTY, memory, workspace: Workspace::new(0) }
+        Self { sequence: pipeline.sequence(DrawKey::new(0)), workspace: Workspace::new(0) }
     }
 
-    /// The same after these tokens. The memory is that of a new sequence.
+    /// The same after these tokens.
     #[must_use]
-    pub fn history(self, history: History) -> Self {
-        Self { history, ..self }
+    pub fn history(self, history: &History) -> Self {
+        let mut sequence = self.sequence.prompt(history.prompt());
+        for &token in history.generated() {
+            // A sequence takes any token until a step has said how large the vocabulary is.
+            let taken = sequence.accept(token);
+            debug_assert!(taken.is_ok());
+        }
+        Self { sequence, ..self }
     }
 
     fn fit(&mut self, len: usize) {
@@ -149,14 +151,14 @@ impl PipelineSampler {
 impl Sampler for PipelineSampler {
     fn token(&mut self, row: &[f32], key: DrawKey) -> Result<u32, Refusal> {
         self.fit(row.len());
-        let step = Step::new(key).history(&self.history).memory(&self.memory);
-        Ok(self.pipeline.select(row, &step, &mut self.workspace)?.token)
+        let step = Step { key, ..self.sequence.step() };
+        Ok(self.sequence.pipeline().select(row, &step, &mut self.workspace)?.token)
     }
 
     fn kept(&mut self, row: &[f32], key: DrawKey) -> Result<Vec<(u32, f32)>, Refusal> {
         self.fit(row.len());
-        let step = Step::new(key).history(&self.history).memory(&self.memory);
-        let mut chosen = self.pipeline.select(row, &step, &mut self.workspace)?;
+        let step = Step { key, ..self.sequence.step() };
+        let mut chosen = self.sequence.pipeline().select(row, &step, &mut self.workspace)?;
         let mut kept = Vec::new();
         chosen.candidates().for_each(|id, score| {
             if score > f32::NEG_INFINITY {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::rows::Numbers;
 use super::{Finding, Refusal, Rows, Sampler, Violation};
-use crate::draws::DrawKey;
+use crate::sequence::DrawKey;
 
 type Set = Vec<(u32, f32)>;
 

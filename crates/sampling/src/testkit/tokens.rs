@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Finding, Flaw, Refusal, Rows, Sampler, Violation};
-use crate::draws::DrawKey;
+use crate::sequence::DrawKey;
 
 /// The token, if it is one of the row's.
 fn token(sampler: &mut impl Sampler, row: &[f32], key: DrawKey) -> Result<u32, Finding> {

@@ -236,7 +236,7 @@ fn said(logits: Logits<'_>, workspace: &mut Workspace) -> Result<String, SelectE
     let history = History::new(&[1, 3]);
     let ask = Ask { top_logprobs: 3, ..Ask::everything() };
     let step = Step::new(DrawKey::new(11)).history(&history).ask(ask);
-    let mut chosen = pipeline.select_from(logits, &step, workspace)?;
+    let mut chosen = pipeline.select(logits, &step, workspace)?;
     let kept: Vec<_> = {
         let mut kept = Vec::new();
         chosen.candidates().for_each(|id, score| kept.push((id, score)));
@@ -269,10 +269,8 @@ fn every_form_of_the_same_logits_says_the_same() {
     let masked: Vec<f32> =
         (0..).zip(&row).map(|(id, &x)| if id % 3 == 0 { x } else { f32::NEG_INFINITY }).collect();
     let step = Step::new(DrawKey::new(5)).ask(Ask { logprob: true, ..Ask::token() });
-    let one = Choice::from(
-        &Pipeline::draw().select_from(Logits::List(&few), &step, &mut workspace).unwrap(),
-    );
-    let two = Choice::from(&Pipeline::draw().select(&masked, &step, &mut workspace).unwrap());
+    let one = Choice::from(Pipeline::draw().select(&few, &step, &mut workspace).unwrap());
+    let two = Choice::from(Pipeline::draw().select(&masked, &step, &mut workspace).unwrap());
     assert_eq!(one, two);
 }
 

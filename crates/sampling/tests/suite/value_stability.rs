@@ -32,7 +32,7 @@ fn tokens(pipeline: &Pipeline) -> Vec<u32> {
     let history = History::new(&[97, 194, 5, 97, 194]);
     (0..10)
         .map(|step| {
-            let key = DrawKey { seed: 42, stream: step % 3, step };
+            let key = DrawKey::new(42).stream(step % 3).step(step);
             let step = Step::new(key).history(&history);
             pipeline.select(&row(9 + key.step), &step, &mut workspace).unwrap().token
         })
@@ -102,8 +102,8 @@ impl Digest {
     /// The token and every number that a step reports; a refusal counts as its words.
     fn add_step(&mut self, pipeline: &Pipeline, row: &[f32], key: DrawKey) {
         let mut workspace = Workspace::new(row.len());
-        let step = Step::new(key).ask(Ask::everything());
-        let mut chosen = match pipeline.select(row, &step, &mut workspace) {
+        let mut sequence = pipeline.sequence(key);
+        let mut chosen = match sequence.select_given(row, Ask::everything(), &mut workspace) {
             Ok(chosen) => chosen,
             Err(refused) => return refused.to_string().bytes().for_each(|b| self.add(b.into())),
         };

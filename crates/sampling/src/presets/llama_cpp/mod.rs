@@ -8,9 +8,9 @@ pub use config::{LlamaCppConfig, LlamaCppSampler};
 
 use super::PresetError;
 use crate::candidates::MassRule;
-use crate::history::Window;
 use crate::pipeline::Pipeline;
 use crate::selectors::{AdaptiveP, Draw, Mirostat, MirostatV2, Selector};
+use crate::sequence::Window;
 use crate::stages::{
     ArgmaxOnly, Dry, DynamicTemperature, LogitBias, MinP, OccurrencePenalty, RepetitionPenalty,
     Temperature, TopK, TopNSigma, TopP, Typical, Xtc,
@@ -48,7 +48,7 @@ use crate::ties::TiePolicy;
 /// let pipeline = llama_cpp(&config, 32_000, None)?;
 /// assert_eq!(
 ///     pipeline.to_string(),
-///     "repetition_penalty → top_k → top_p → min_p → temperature → draw"
+///     "repetition_penalty 1.1 → top_k 40 → top_p 0.95 → min_p 0.05 → temperature 0.8 → draw"
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -64,7 +64,7 @@ pub fn llama_cpp(
         Some((&last, before)) if last.draws() => (before, Some(last)),
         _ => (config.samplers.as_slice(), None),
     };
-    let mut pipeline = Pipeline::of(config.selector(selector)?);
+    let mut pipeline = Pipeline::selecting(config.selector(selector)?);
     for &sampler in stages {
         pipeline = config.append(pipeline, sampler, ties)?;
     }
@@ -128,7 +128,9 @@ impl LlamaCppConfig {
             LlamaCppSampler::TopK => pipeline.then(TopK::new(self.top_k as usize)?.ties(ties)),
             LlamaCppSampler::TypP if single(self.typ_p) >= 1.0 => pipeline,
             LlamaCppSampler::TypP => {
-                let typical = Typical::new(self.typ_p)?.rule(MassRule::Exceed);
+                let typical =
+                    Typical::new(self.typ_p).map_err(|refused| refused.called("typ_p"))?;
+                let typical = typical.rule(MassRule::Exceed);
                 pipeline.then(typical.min_tokens_to_keep(least).ties(ties))
             }
             LlamaCppSampler::TopP if single(self.top_p) >= 1.0 => pipeline,
@@ -156,7 +158,9 @@ impl LlamaCppConfig {
             _ => return Ok(pipeline),
         };
         if single(self.repeat_penalty) != 1.0 {
-            pipeline = pipeline.then(RepetitionPenalty::new(self.repeat_penalty)?.window(window));
+            let penalty = RepetitionPenalty::new(self.repeat_penalty);
+            pipeline = pipeline
+                .then(penalty.map_err(|refused| refused.called("repeat_penalty"))?.window(window));
         }
         let (frequency, presence) = (self.frequency_penalty, self.presence_penalty);
         if single(frequency) != 0.0 || single(presence) != 0.0 {
@@ -206,7 +210,12 @@ impl LlamaCppConfig {
             }
             // `max` with a floor of 0 is llama.cpp's definition of the lower end.
             let (low, high) = ((temperature - range).max(0.0), temperature + range);
-            let dynamic = DynamicTemperature::new(low.into(), high.into(), self.dynatemp_exponent)?;
+            let dynamic = DynamicTemperature::new(low.into(), high.into(), self.dynatemp_exponent);
+            // The ends are this setting around the temperature, which is a number.
+            let dynamic = dynamic.map_err(|refused| match refused.argument() {
+                "exponent" => refused,
+                _ => refused.called("dynatemp_range"),
+            })?;
             return Ok(pipeline.then(dynamic.ties(ties.for_argmax())));
         }
         if temperature <= 0.0 {
@@ -244,21 +253,24 @@ mod tests {
             ..LlamaCppConfig::engine_defaults()
         };
         let cases = [
-            (base.clone(), "top_p → top_k → temperature → draw"),
-            (LlamaCppConfig { top_k: -1, top_p: 1.5, ..base.clone() }, "temperature → draw"),
+            (base.clone(), "top_p 0.95 → top_k 40 → temperature 0.8 → draw"),
+            (LlamaCppConfig { top_k: -1, top_p: 1.5, ..base.clone() }, "temperature 0.8 → draw"),
             (
                 LlamaCppConfig { top_k: 0, top_p: 1.0, temperature: 0.0, ..base.clone() },
                 "argmax_only → draw",
             ),
             (
                 LlamaCppConfig { top_k: 0, top_p: 1.0, dynatemp_range: 0.5, ..base.clone() },
-                "dynamic_temperature → draw",
+                "dynamic_temperature 0.3 1.3 1.0 → draw",
             ),
             (
                 LlamaCppConfig { samplers: [Temperature, Mirostat].to_vec(), ..base.clone() },
-                "temperature → mirostat",
+                "temperature 0.8 → mirostat 5.0 0.1",
             ),
-            (LlamaCppConfig { samplers: [MirostatV2].to_vec(), ..base.clone() }, "mirostat_v2"),
+            (
+                LlamaCppConfig { samplers: [MirostatV2].to_vec(), ..base.clone() },
+                "mirostat_v2 5.0 0.1",
+            ),
         ];
         for (config, want) in cases {
             assert_eq!(text(&config), want);
@@ -270,10 +282,7 @@ mod tests {
         use LlamaCppSampler::{Mirostat, Temperature};
         let base = LlamaCppConfig::default();
         let cases = [
-            (
-                LlamaCppConfig { top_p: -0.1, ..base.clone() },
-                "top_p is -0.10000000149011612; it must be in 0..=1",
-            ),
+            (LlamaCppConfig { top_p: -0.1, ..base.clone() }, "top_p is -0.1; it must be in 0..=1"),
             (LlamaCppConfig { top_p: f64::NAN, ..base.clone() }, "top_p is NaN; it must be finite"),
             (
                 LlamaCppConfig { samplers: [Mirostat, Temperature].to_vec(), ..base.clone() },

@@ -5,13 +5,15 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt::Debug;
 
+use crate::pipeline::Pipeline;
+
 /// What a sequence took at a step, as told to each stage's memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Accepted {
     /// The token.
     pub token: u32,
-    /// Its share of the distribution the selector saw; NaN when the caller chose the token itself.
-    pub probability: f64,
+    /// Its share of the distribution the selector saw; `None` when the caller chose the token itself.
+    pub probability: Option<f64>,
 }
 
 /// The memory of one stage for one sequence: mirostat's μ, a grammar's position.
@@ -28,26 +30,33 @@ pub trait StageMemory: Any + Debug + Send + Sync {
     fn rollback(&mut self, tokens: usize);
     /// A copy for a sequence that goes another way from here.
     fn fork(&self) -> Box<dyn StageMemory>;
+    /// Works ahead of the next step, if there is work: the caller may call it while the model computes
+    /// the logits, and a step calls it otherwise. Changes nothing that a step can see.
+    fn prepare(&mut self) {}
 }
 
-/// The memories of one sequence, one slot per stage and one for the selector.
-///
-/// A pipeline whose stages remember nothing has an empty one that costs nothing.
-#[derive(Debug, Default)]
+/// The memories of one sequence, one slot per stage and one for the selector, for the pipeline that
+/// made it; another one refuses it.
+#[derive(Debug)]
 pub struct Memory {
+    pipeline: Pipeline,
     slots: Vec<Option<Box<dyn StageMemory>>>,
 }
 
 impl Memory {
-    pub(crate) const EMPTY: Self = Self { slots: Vec::new() };
-
     /// Whether no stage remembers anything.
     pub fn is_empty(&self) -> bool {
         self.slots.iter().all(Option::is_none)
     }
 
-    pub(crate) fn from_slots(slots: Vec<Option<Box<dyn StageMemory>>>) -> Self {
-        Self { slots }
+    pub(crate) fn of(pipeline: &Pipeline) -> Self {
+        let mut slots: Vec<_> = pipeline.stages().iter().map(|stage| stage.new_memory()).collect();
+        slots.push(pipeline.selector().new_memory());
+        Self { pipeline: pipeline.clone(), slots }
+    }
+
+    pub(crate) fn belongs_to(&self, pipeline: &Pipeline) -> bool {
+        self.pipeline.is(pipeline)
     }
 
     pub(crate) fn slot(&self, index: usize) -> Option<&dyn StageMemory> {
@@ -71,7 +80,15 @@ impl Memory {
     /// A copy for a sequence that goes another way from here.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { slots: self.slots.iter().map(|slot| slot.as_ref().map(|s| s.fork())).collect() }
+        let fork = |slot: &Option<Box<dyn StageMemory>>| slot.as_ref().map(|slot| slot.fork());
+        Self { pipeline: self.pipeline.clone(), slots: self.slots.iter().map(fork).collect() }
+    }
+
+    /// Lets the stages work ahead of the next step.
+    pub fn prepare(&mut self) {
+        for slot in self.slots.iter_mut().flatten() {
+            slot.prepare();
+        }
     }
 }
 
@@ -80,7 +97,7 @@ impl Memory {
 /// ```
 /// use taper_sampling::{Accepted, Logged, StageMemory};
 /// let mut tokens_seen = Logged::new(0_u32, |seen, _| seen + 1);
-/// tokens_seen.accept(&Accepted { token: 4, probability: 0.5 });
+/// tokens_seen.accept(&Accepted { token: 4, probability: Some(0.5) });
 /// assert_eq!(*tokens_seen.now(), 1);
 /// tokens_seen.rollback(1);
 /// assert_eq!(*tokens_seen.now(), 0);

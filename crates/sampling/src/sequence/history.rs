@@ -66,8 +66,6 @@ pub struct History {
 }
 
 impl History {
-    pub(crate) const EMPTY: Self = Self { tokens: Vec::new(), prompt_len: 0, counts: Vec::new() };
-
     /// A sequence that has only its prompt.
     pub fn new(prompt: &[u32]) -> Self {
         let mut history =

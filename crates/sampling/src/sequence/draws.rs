@@ -16,12 +16,15 @@ pub struct DrawKey {
     pub stream: u64,
     /// The position: the number of tokens generated before this one.
     pub step: u64,
+    /// 0, or which of the draws after a token was rejected here: see
+    /// [`Sequence::redraw`](crate::Sequence::redraw).
+    pub attempt: u64,
 }
 
 impl DrawKey {
     /// Step 0 of stream 0 under `seed`.
     pub const fn new(seed: u64) -> Self {
-        Self { seed, stream: 0, step: 0 }
+        Self { seed, stream: 0, step: 0, attempt: 0 }
     }
 
     /// The same key for another sequence.
@@ -34,6 +37,12 @@ impl DrawKey {
     #[must_use]
     pub const fn step(self, step: u64) -> Self {
         Self { step, ..self }
+    }
+
+    /// The same key for another draw at the same position.
+    #[must_use]
+    pub const fn attempt(self, attempt: u64) -> Self {
+        Self { attempt, ..self }
     }
 }
 
@@ -78,7 +87,7 @@ impl Purpose {
 
 /// The random numbers of one step.
 ///
-/// `ChaCha` with 12 rounds: key = seed ‖ stream ‖ purpose ‖ 0 (little endian, 64 bits each),
+/// `ChaCha` with 12 rounds: key = seed ‖ stream ‖ purpose ‖ attempt (little endian, 64 bits each),
 /// nonce = step, and the number with index `i` is the `i`-th 64-bit word of the key stream.
 ///
 /// ```
@@ -125,6 +134,7 @@ impl Draws {
         seed[..8].copy_from_slice(&self.key.seed.to_le_bytes());
         seed[8..16].copy_from_slice(&self.key.stream.to_le_bytes());
         seed[16..24].copy_from_slice(&purpose.code().to_le_bytes());
+        seed[24..].copy_from_slice(&self.key.attempt.to_le_bytes());
         let mut rng = ChaCha12Rng::from_seed(seed);
         rng.set_stream(self.key.step);
         rng
@@ -163,7 +173,7 @@ mod tests {
 
     #[test]
     fn series_and_single_numbers_agree() {
-        let draws = Draws::new(DrawKey { seed: 1, stream: 2, step: 3 });
+        let draws = Draws::new(DrawKey { seed: 1, stream: 2, step: 3, attempt: 0 });
         let mut series = draws.series(Purpose::Tie);
         for index in [0, 1, 31, 32, 5, 1_000_000, 999_999, u64::from(u32::MAX)] {
             assert_eq!(series.bits(index), draws.bits(Purpose::Tie, index));
@@ -172,12 +182,13 @@ mod tests {
 
     #[test]
     fn every_part_of_the_key_matters() {
-        let key = DrawKey { seed: 9, stream: 9, step: 9 };
+        let key = DrawKey { seed: 9, stream: 9, step: 9, attempt: 9 };
         let base = Draws::new(key).bits(Purpose::Select, 9);
         let others = [
             Draws::new(DrawKey { seed: 8, ..key }).bits(Purpose::Select, 9),
             Draws::new(key.stream(8)).bits(Purpose::Select, 9),
             Draws::new(key.step(8)).bits(Purpose::Select, 9),
+            Draws::new(key.attempt(8)).bits(Purpose::Select, 9),
             Draws::new(key).bits(Purpose::Custom(1), 9),
             Draws::new(key).bits(Purpose::Select, 8),
         ];
@@ -187,7 +198,7 @@ mod tests {
     /// Golden numbers, from `testdata/draws.py`: a change here changes the tokens of every seed.
     #[test]
     fn values_are_stable() {
-        let draws = Draws::new(DrawKey { seed: 42, stream: 1, step: 5 });
+        let draws = Draws::new(DrawKey { seed: 42, stream: 1, step: 5, attempt: 0 });
         assert_eq!(draws.bits(Purpose::Select, 0), 9_928_947_876_586_093_562);
         assert_eq!(draws.bits(Purpose::Gumbel, 128_000), 2_490_298_321_139_718_622);
         assert_eq!(draws.bits(Purpose::Custom(9), 3), 5_314_359_391_749_406_023);
