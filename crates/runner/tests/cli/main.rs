@@ -14,6 +14,7 @@ mod guidance;
 mod inspect;
 mod json;
 mod loading;
+mod pipeline;
 mod properties;
 mod report;
 mod runs;
