@@ -1,9 +1,9 @@
 //! What can go wrong before a run, and what can go wrong in one.
 
 use taper_models::{ModelError, StateError};
-use taper_sampling::SelectError;
 use taper_sampling::presets::PresetError;
 use taper_sampling::search::{BeamSettingsError, SearchError};
+use taper_sampling::{SelectError, SequenceError};
 
 use crate::told::shortened;
 
@@ -120,6 +120,9 @@ pub enum RunError {
     /// The model's state failed.
     #[error("the model's state failed: {0}")]
     State(#[from] StateError),
+    /// The sequence refused a token.
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
     /// No token could be chosen.
     #[error("sequence {sequence}, step {step}: {source}")]
     Select {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use taper_models::tokenizers::Tokenizer;
 use taper_models::{LanguageModel, LoadedModel, Outputs, State, Want, Work};
-use taper_sampling::{Ask, GenerationConfig, Guess, Pipeline, Workspace};
+use taper_sampling::{Ask, DrawKey, GenerationConfig, Guess, Pipeline, Workspace};
 
 use self::sequence::{Chooser, Rows, Sequence};
 use self::speculation::Speculation;
@@ -271,9 +271,11 @@ impl<'m> Generation<'m> {
         let count = self.config.streams();
         let rows = rows.iter().copied().map(Some).chain(std::iter::repeat(None)).take(count);
         for row in rows {
-            let memory = self.pipeline.new_memory();
+            let stream = self.sequences.len() as u64;
+            let key = DrawKey::new(self.config.seed).stream(stream);
+            let sampling = self.pipeline.sequence(key).prompt(&self.prompt);
             let tokenizer = self.source.tokenizer;
-            self.sequences.push(Sequence::new(row, &self.prompt, memory, tokenizer, stops));
+            self.sequences.push(Sequence::new(row, sampling, tokenizer, stops));
         }
     }
 
@@ -303,7 +305,6 @@ impl<'m> Generation<'m> {
         let slot = slot * (1 + usize::from(guided));
         let chooser = Chooser {
             unconditional: guided.then(|| self.outputs.last(slot + 1)),
-            pipeline: &self.pipeline,
             config: &self.config,
             ask: self.ask,
             redraws: self.redraws,

@@ -236,6 +236,11 @@ pub enum StageError {
         "this stage remembers, and the step came without a memory; select with a Sequence, or give the step one of new_memory"
     )]
     NoMemory,
+    /// A memory has not worked out what this step needs.
+    #[error(
+        "the memory of this stage was not prepared; select with a Sequence, or call prepare on it first"
+    )]
+    NotPrepared,
     /// A mask allows none of the tokens that could be chosen before it.
     #[error(
         "the mask allows none of the {candidates} candidates that could be chosen; it must allow at least one"
