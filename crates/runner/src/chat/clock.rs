@@ -1,6 +1,11 @@
 //! `strftime_now`: the date, as templates put it into a system prompt.
 
+use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+thread_local! {
+    static NOW: Cell<Option<u64>> = const { Cell::new(None) };
+}
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -19,11 +24,20 @@ const MONTHS: [&str; 12] = [
 const DAYS: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
+/// Sets the clock of this thread, in seconds since 1970; `None` for the machine's.
+pub(super) fn set(now: Option<u64>) {
+    NOW.set(now);
+}
+
+/// Seconds since 1970, by the machine's clock.
+pub(crate) fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// The present time in UTC. (transformers takes the local time; the standard library knows of no
 /// time zones.)
 pub(super) fn format_now(format: &str) -> Result<String, String> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format_time(format, since.as_secs())
+    format_time(format, NOW.get().unwrap_or_else(seconds))
 }
 
 fn format_time(format: &str, seconds: u64) -> Result<String, String> {
