@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use taper_models::LoadedModel;
 use taper_models::tokenizers::Tokenizer;
 
+pub(crate) use clock::seconds;
 use jinja::{Raise, Template, UNSUPPORTED};
 
 /// Bytes of a template. Published ones are a fifth as long, and how deeply one can nest is limited by
@@ -41,6 +42,9 @@ pub struct Chat {
     pub tools: Option<Json>,
     /// Documents to answer from, as a list of objects.
     pub documents: Option<Json>,
+    /// The time that `strftime_now` tells, in seconds since 1970; `None` for the clock's. A prompt with
+    /// the date in it is the same tomorrow only if this is said.
+    pub now: Option<u64>,
 }
 
 impl Chat {
@@ -161,6 +165,7 @@ impl ChatTemplate {
         let (template, chat) = (self.template.clone(), chat.clone());
         let special_tokens = self.special_tokens.clone();
         apart::run(move || {
+            clock::set(chat.now);
             let names = names(chat, special_tokens);
             let names = names.iter().map(|(name, value)| (name.as_str(), value));
             template.render(names).map_err(|error| failure(&error))

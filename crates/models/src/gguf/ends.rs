@@ -5,14 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::GgufError;
-use super::metadata::{Metadata, Value};
+use super::metadata::Metadata;
 use super::tokens::kind;
 use super::vocabulary::TOKENS;
 
 const MODEL: &str = "tokenizer.ggml.model";
 /// A list that Ollama writes besides.
 const ALL_ENDS: &str = "tokenizer.ggml.eos_token_ids";
-const KINDS: &str = "tokenizer.ggml.token_type";
 
 /// Tokens of these names end a text, whatever the keys say.
 const ENDS: [&str; 22] = [
@@ -43,13 +42,21 @@ const ENDS: [&str; 22] = [
 /// A token with a part to play, by its key or by a name.
 struct Role {
     key: &'static str,
+    /// What the key was called at first.
+    old_key: Option<&'static str>,
     /// Looked for where there is no key.
     names: &'static [&'static str],
     ends: bool,
 }
 
 const fn role(key: &'static str, ends: bool, names: &'static [&'static str]) -> Role {
-    Role { key, names, ends }
+    Role { key, old_key: None, names, ends }
+}
+
+impl Role {
+    const fn once(self, old_key: &'static str) -> Self {
+        Self { old_key: Some(old_key), ..self }
+    }
 }
 
 /// The end of a turn or of a message has no names here that are not among [`ENDS`].
@@ -80,7 +87,8 @@ const ROLES: [Role; 8] = [
             "<|code_prefix|>",
             "<|prefix|>",
         ],
-    ),
+    )
+    .once("tokenizer.ggml.prefix_token_id"),
     role(
         "tokenizer.ggml.fim_suf_token_id",
         false,
@@ -94,7 +102,8 @@ const ROLES: [Role; 8] = [
             "<|code_suffix|>",
             "<|suffix|>",
         ],
-    ),
+    )
+    .once("tokenizer.ggml.suffix_token_id"),
     role(
         "tokenizer.ggml.fim_mid_token_id",
         false,
@@ -108,7 +117,8 @@ const ROLES: [Role; 8] = [
             "<|code_middle|>",
             "<|middle|>",
         ],
-    ),
+    )
+    .once("tokenizer.ggml.middle_token_id"),
 ];
 
 /// gpt-oss's, which are shown.
@@ -120,7 +130,7 @@ pub(super) struct Ends {
     /// The tokens that end a text: those that keys name, then the others by their ids.
     pub(super) ids: Vec<usize>,
     /// Tokens that are of another kind than the file says.
-    kinds: BTreeMap<usize, usize>,
+    pub(super) kinds: BTreeMap<usize, usize>,
 }
 
 /// The ends of a text for a model of `rows` tokens.
@@ -133,8 +143,10 @@ pub(super) fn find(metadata: &Metadata, rows: usize) -> Result<Ends, GgufError> 
     let (mut ends, mut named) = (Ends::default(), Vec::new());
     named.extend(tokens.end()?);
     named.extend(tokens.listed(ALL_ENDS)?);
-    for Role { key, names, ends: last } in &ROLES {
+    for Role { key, old_key, names, ends: last } in &ROLES {
         let id = if *last { tokens.id(key)? } else { metadata.optional_count(key)? };
+        let old = old_key.map(|key| metadata.optional_count(key)).transpose()?.flatten();
+        let id = id.or(old);
         let id = match id {
             Some(id) => Some(id),
             None => names.iter().filter_map(|name| tokens.find(name)).min().inspect(|id| {
@@ -151,19 +163,6 @@ pub(super) fn find(metadata: &Metadata, rows: usize) -> Result<Ends, GgufError> 
     ends.ids = named.into_iter().chain(by_name).filter(|id| known.insert(*id)).collect();
     tokens.except(&mut ends);
     Ok(ends)
-}
-
-/// Gives tokens the kinds that llama.cpp gives them.
-pub(super) fn settle_kinds(metadata: &mut Metadata, rows: usize) -> Result<(), GgufError> {
-    let kinds = find(metadata, rows)?.kinds;
-    if let Some(Value::List(list)) = metadata.get_mut(KINDS) {
-        for (id, kind) in kinds {
-            if let Some(listed) = list.get_mut(id) {
-                *listed = Value::Natural(kind as u64);
-            }
-        }
-    }
-    Ok(())
 }
 
 struct Tokens<'a> {

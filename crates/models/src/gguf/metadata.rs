@@ -113,12 +113,6 @@ impl Metadata {
         self.values.get(key)
     }
 
-    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        #[cfg(test)]
-        self.asked.borrow_mut().insert(key.to_owned());
-        self.values.get_mut(key)
-    }
-
     #[cfg(test)]
     pub(super) fn asked(&self) -> std::collections::BTreeSet<String> {
         self.asked.borrow().clone()

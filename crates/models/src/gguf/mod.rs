@@ -58,7 +58,7 @@ pub(crate) fn load_file(
     options: &LoadOptions,
     tell: &dyn Fn(f64),
 ) -> Result<LoadedModel, LoadError> {
-    let (file, mut header) = open(path)?;
+    let (file, header) = open(path)?;
     let wrong = |source| LoadError::Gguf { path: path.to_owned(), source };
     let name = header.metadata.text("general.architecture").map_err(wrong)?;
     let architecture = Architecture::named(name).map_err(wrong)?;
@@ -69,7 +69,6 @@ pub(crate) fn load_file(
         Err(source) => LoadError::Config { path: path.to_owned(), source },
     })?;
     architecture.rename(&mut spec);
-    ends::settle_kinds(&mut header.metadata, spec.vocab_size).map_err(wrong)?;
     let metadata = &header.metadata;
     let tokenizer = tokenizer::read(metadata, spec.vocab_size).map_err(wrong)?;
     let tokenizer_config = tokenizer_config(metadata).map_err(wrong)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::architecture::Architecture;
 use super::metadata::{Metadata, Value};
 use super::refused::{REFUSED, check};
-use super::{GgufType, config, ends, export_gguf, open, sampling, tokenizer, tokenizer_config};
+use super::{GgufType, config, export_gguf, open, sampling, tokenizer, tokenizer_config};
 
 const PAGE: &str = include_str!("../../../../docs/gguf.md");
 const LLAMA_CPP: &str = include_str!("../../testdata/gguf/llama_cpp_list.txt");
@@ -39,12 +39,11 @@ fn asked(model: &str) -> BTreeSet<String> {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("model.gguf");
     export_gguf(testdata.join(model), &path, GgufType::F16, Some(1)).unwrap();
-    let (_, mut header) = open(&path).unwrap();
+    let (_, header) = open(&path).unwrap();
     let name = header.metadata.text("general.architecture").unwrap();
     let architecture = Architecture::named(name).unwrap();
     let config = config::config(&header, architecture).unwrap();
     let rows = config["vocab_size"].as_u64().unwrap() as usize;
-    ends::settle_kinds(&mut header.metadata, rows).unwrap();
     tokenizer::read(&header.metadata, rows).unwrap();
     tokenizer_config(&header.metadata).unwrap();
     sampling::recommended(&header.metadata, rows).unwrap();

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use tokenizers::AddedToken;
 
+use super::ends;
 use super::error::GgufError;
 use super::metadata::Metadata;
 
@@ -18,89 +19,12 @@ pub(super) mod kind {
     pub(in crate::gguf) const BYTE: usize = 6;
 }
 
-/// Tokens that are control tokens whatever the file says, because their names end a text.
-const ENDS: [&str; 22] = [
-    "<|eot_id|>",
-    "<|im_end|>",
-    "<|end|>",
-    "<|return|>",
-    "<|call|>",
-    "<|flush|>",
-    "<|calls|>",
-    "<end_of_turn>",
-    "<|endoftext|>",
-    "</s>",
-    "<|eom_id|>",
-    "<EOT>",
-    "_<EOT>",
-    "[EOT]",
-    "[EOS]",
-    "<|end_of_text|>",
-    "<end_of_utterance>",
-    "<eos>",
-    "<turn|>",
-    "<|tool_response>",
-    "<｜end▁of▁sentence｜>",
-    "[e~[",
-];
-
-/// Tokens of infilling that are control tokens, each group unless one of its keys is there.
-const INFILLING: [(&[&str], &[&str]); 6] = [
-    (
-        &["fim_pre", "prefix"],
-        &[
-            "<|fim_prefix|>",
-            "<fim-prefix>",
-            "<fim_prefix>",
-            "<｜fim▁begin｜>",
-            "<PRE>",
-            "▁<PRE>",
-            "<|code_prefix|>",
-            "<|prefix|>",
-        ],
-    ),
-    (
-        &["fim_suf", "suffix"],
-        &[
-            "<|fim_suffix|>",
-            "<fim-suffix>",
-            "<fim_suffix>",
-            "<｜fim▁hole｜>",
-            "<SUF>",
-            "▁<SUF>",
-            "<|code_suffix|>",
-            "<|suffix|>",
-        ],
-    ),
-    (
-        &["fim_mid", "middle"],
-        &[
-            "<|fim_middle|>",
-            "<fim-middle>",
-            "<fim_middle>",
-            "<｜fim▁end｜>",
-            "<MID>",
-            "▁<MID>",
-            "<|code_middle|>",
-            "<|middle|>",
-        ],
-    ),
-    (&["fim_pad"], &["<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"]),
-    (&["fim_rep"], &["<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"]),
-    (&["fim_sep"], &["<|file_sep|>"]),
-];
-
-/// Tokens that are part of the text, whatever the file says.
-const SHOWN: [&str; 4] = ["<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"];
-
 /// The tokens with what they are.
 pub(super) struct Tokens<'a> {
     pub(super) texts: Vec<Cow<'a, str>>,
-    /// By the file alone.
+    /// By the file, and by names of which llama.cpp knows better.
     pub(super) kinds: Vec<usize>,
     names: Names<'a>,
-    /// Names of [`INFILLING`] that no key makes superfluous.
-    infilling: HashSet<&'static str>,
 }
 
 /// The names by which llama.cpp knows what GGUF has no keys for.
@@ -124,11 +48,14 @@ impl<'a> Tokens<'a> {
         }
         let key = "tokenizer.ggml.token_type";
         let kinds = metadata.optional_counts(key)?;
-        let kinds = kinds.unwrap_or_else(|| vec![kind::NORMAL; texts.len()]);
+        let mut kinds = kinds.unwrap_or_else(|| vec![kind::NORMAL; texts.len()]);
         one_each(key, kinds.len(), texts.len())?;
+        for (id, kind) in ends::find(metadata, texts.len())?.kinds {
+            kinds[id] = kind;
+        }
         let name = metadata.optional_text("general.name")?.unwrap_or_default();
         let pre = metadata.optional_text("tokenizer.ggml.pre")?.unwrap_or_default();
-        Ok(Self { texts, kinds, names: Names::new(name, pre), infilling: infilling(metadata)? })
+        Ok(Self { texts, kinds, names: Names::new(name, pre) })
     }
 
     /// The first token of a kind.
@@ -143,47 +70,14 @@ impl<'a> Tokens<'a> {
     }
 
     fn as_added(&self, text: &str, kind: usize) -> Option<AddedToken> {
-        let special = if self.is_text(text) {
-            false
-        } else if ENDS.contains(&text) || self.infilling.contains(text) {
-            true
-        } else {
-            match kind {
-                kind::CONTROL | kind::UNKNOWN => true,
-                kind::USER_DEFINED => false,
-                _ => return None,
-            }
+        let special = match kind {
+            kind::CONTROL | kind::UNKNOWN => true,
+            kind::USER_DEFINED => false,
+            _ => return None,
         };
         let (lstrip, rstrip) = self.names.strips(text);
         Some(AddedToken::from(text, special).normalized(false).lstrip(lstrip).rstrip(rstrip))
     }
-
-    /// Whether a token that is looked for is shown, whatever the file says.
-    fn is_text(&self, text: &str) -> bool {
-        let has = |name: &str| self.texts.iter().any(|text| text == name);
-        // Where messages have ends of their own, this one parts them.
-        let parts = || {
-            let calls = has("<|call|>") || has("<|calls|>");
-            calls && (has("<|return|>") || has("<|flush|>"))
-        };
-        SHOWN.contains(&text) || (text == "<|end|>" && parts())
-    }
-}
-
-/// The names of tokens of infilling for which the file has no key.
-fn infilling(metadata: &Metadata) -> Result<HashSet<&'static str>, GgufError> {
-    let mut found = HashSet::new();
-    for (keys, names) in INFILLING {
-        let mut known = false;
-        for key in keys {
-            let key = format!("tokenizer.ggml.{key}_token_id");
-            known |= metadata.optional_count(&key)?.is_some();
-        }
-        if !known {
-            found.extend(names);
-        }
-    }
-    Ok(found)
 }
 
 impl<'a> Names<'a> {

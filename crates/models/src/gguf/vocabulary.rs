@@ -135,32 +135,42 @@ fn by_merges(
     entries
 }
 
-/// Added tokens that are looked for in another way than llama.cpp will: GGUF has no keys for that.
+/// What can be said of an added token that is looked for otherwise than llama.cpp will.
+const DIFFERENCES: [&str; 6] = [
+    "takes the white space before it away (`lstrip`)",
+    "takes the white space after it away (`rstrip`)",
+    "leaves the white space before it, which by the model's name llama.cpp takes away",
+    "leaves the white space after it, which by the model's name llama.cpp takes away",
+    "is found as a whole word alone (`single_word`)",
+    "is looked for in the normalised text (`normalized`)",
+];
+
+/// Which of the [`DIFFERENCES`] hold of a token.
+fn differences(token: &AddedToken, names: &Names<'_>, normalizes: bool) -> [bool; 6] {
+    let (before, after) = names.strips(&token.content);
+    [
+        token.lstrip && !before,
+        token.rstrip && !after,
+        !token.lstrip && before,
+        !token.rstrip && after,
+        token.single_word,
+        token.normalized && normalizes,
+    ]
+}
+
+/// Says which added tokens llama.cpp will look for otherwise: GGUF has no keys for that.
 fn matched_otherwise(tokenizer: &Tokenizer, names: &Names<'_>) -> Vec<String> {
     let added: BTreeMap<_, _> = tokenizer.get_added_tokens_decoder().into_iter().collect();
     let normalizes = tokenizer.get_normalizer().is_some();
-    let strips = |token: &AddedToken| names.strips(&token.content);
-    type Rule<'a> = (&'a dyn Fn(&AddedToken) -> bool, &'a str);
-    let rules: [Rule<'_>; 6] = [
-        (&|it| it.lstrip && !strips(it).0, "takes the white space before it away (`lstrip`)"),
-        (&|it| it.rstrip && !strips(it).1, "takes the white space after it away (`rstrip`)"),
-        (
-            &|it| !it.lstrip && strips(it).0,
-            "leaves the white space before it, which by the model's name llama.cpp takes away",
-        ),
-        (
-            &|it| !it.rstrip && strips(it).1,
-            "leaves the white space after it, which by the model's name llama.cpp takes away",
-        ),
-        (&|it| it.single_word, "is found as a whole word alone (`single_word`)"),
-        (&|it| it.normalized && normalizes, "is looked for in the normalised text (`normalized`)"),
-    ];
     let mut notes = Vec::new();
-    for (breaks, what) in rules {
-        let mut tokens = added.values().filter(|token| breaks(token));
+    for (number, what) in DIFFERENCES.iter().enumerate() {
+        let differs = |token: &&AddedToken| differences(token, names, normalizes)[number];
+        let mut tokens = added.values().filter(differs);
         let Some(first) = tokens.next() else { continue };
-        let more = tokens.count();
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let more = match tokens.count() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
         notes.push(format!(
             "the token {:?}{more}: {what}; GGUF has no key for it, so texts may be cut otherwise",
             first.content

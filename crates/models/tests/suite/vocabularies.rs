@@ -162,7 +162,7 @@ fn folders_are_read_as_transformers_reads_them() {
 fn changed(change: impl Fn(&mut Value)) -> (TempDir, PathBuf) {
     let copy = TempDir::new().unwrap();
     for file in ["config.json", "tokenizer.json"] {
-        fs::copy(folder("gguf/spm").join(file), copy.path().join(file)).unwrap();
+        fs::copy(folder("gguf/spm_gemma").join(file), copy.path().join(file)).unwrap();
     }
     let path = copy.path().join("tokenizer.json");
     let mut json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -181,7 +181,7 @@ fn dropout_is_off_unless_asked_for() {
             loaded.tokenizer.as_ref().unwrap().encode("The old lighthouse on the rocks", true);
         encoded.unwrap().get_ids().to_vec()
     };
-    let plain = load(folder("gguf/spm"), &options).unwrap();
+    let plain = load(folder("gguf/spm_gemma"), &options).unwrap();
     assert_eq!(plain.notes, [""; 0]);
     let off = load(&path, &options).unwrap();
     assert_eq!(ids(&off), ids(&plain));
@@ -277,9 +277,9 @@ fn what_an_exported_token_loses_is_said() {
     let named = copy.path().join("phi-3-mini");
     fs::create_dir(&named).unwrap();
     for file in ["config.json", "tokenizer.json"] {
-        fs::copy(folder("gguf/spm").join(file), named.join(file)).unwrap();
+        fs::copy(folder("gguf/spm_gemma").join(file), named.join(file)).unwrap();
     }
-    let what = "the token \"<bos>\" and 1 more: leaves the white space after it, which by the model's \
+    let what = "the token \"<bos>\" and 3 more: leaves the white space after it, which by the model's \
                 name llama.cpp takes away";
     assert_eq!(notes_of(&named), [format!("{what}{end}")]);
 }

@@ -1,6 +1,11 @@
 //! `strftime_now`: the date, as templates put it into a system prompt.
 
+use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+thread_local! {
+    static NOW: Cell<Option<u64>> = const { Cell::new(None) };
+}
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -19,11 +24,20 @@ const MONTHS: [&str; 12] = [
 const DAYS: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
+/// Sets the clock of this thread, in seconds since 1970; `None` for the machine's.
+pub(super) fn set(now: Option<u64>) {
+    NOW.set(now);
+}
+
+/// Seconds since 1970, by the machine's clock.
+pub(crate) fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// The present time in UTC. (transformers takes the local time; the standard library knows of no
 /// time zones.)
 pub(super) fn format_now(format: &str) -> Result<String, String> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format_time(format, since.as_secs())
+    format_time(format, NOW.get().unwrap_or_else(seconds))
 }
 
 fn format_time(format: &str, seconds: u64) -> Result<String, String> {
@@ -66,18 +80,16 @@ fn field(code: char, plain: bool, seconds: u64) -> Option<String> {
         'S' => number(second),
         'p' => if hour < 12 { "AM" } else { "PM" }.to_owned(),
         'B' => month_name.to_owned(),
-        'b' => month_name[..3].to_owned(),
+        'b' | 'h' => month_name[..3].to_owned(),
         'A' => weekday.to_owned(),
         'a' => weekday[..3].to_owned(),
         'F' => format!("{year}-{month:02}-{day:02}"),
-        'T' => format!("{hour:02}:{minute:02}:{second:02}"),
+        'T' | 'X' => format!("{hour:02}:{minute:02}:{second:02}"),
         'e' => format!("{day:>2}"),
         'j' => number_of_day(days, year, plain),
         'C' => number(year / 100),
         'D' | 'x' => format!("{month:02}/{day:02}/{:02}", year % 100),
         'R' => format!("{hour:02}:{minute:02}"),
-        'X' => format!("{hour:02}:{minute:02}:{second:02}"),
-        'h' => month_name[..3].to_owned(),
         'k' => format!("{hour:>2}"),
         'l' => format!("{:>2}", (hour + 11) % 12 + 1),
         'P' => if hour < 12 { "am" } else { "pm" }.to_owned(),

@@ -4,6 +4,11 @@
 //! Values, operators, methods, tests and filters are Python's, errors included. What Python does and
 //! this does not is an error of the kind [`UNSUPPORTED`](raise::UNSUPPORTED), never another prompt.
 
+#![expect(
+    clippy::unnecessary_box_returns,
+    reason = "an error is boxed wherever it is made, so that results stay small"
+)]
+
 mod access;
 mod arithmetic;
 mod ast;
@@ -11,6 +16,7 @@ mod budget;
 mod call;
 mod check;
 mod compare;
+mod definitions;
 mod dumps;
 mod execute;
 mod expressions;
@@ -27,6 +33,7 @@ mod machine;
 mod methods;
 mod parser;
 mod percent;
+mod postfix;
 mod raise;
 mod repr;
 mod scope;

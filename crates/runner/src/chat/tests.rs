@@ -195,7 +195,7 @@ fn errors_name_the_line() {
     assert_eq!(refused, "the chat template refuses the conversation: not 2");
     let endless =
         at("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}");
-    assert!(endless.contains("it takes more than 1000000 steps"), "{endless}");
+    assert!(endless.contains("it takes more than 500000 steps"), "{endless}");
     let error = render("x", json!("Hi")).unwrap_err();
     assert!(matches!(error, ChatError::Messages(_)));
 }
@@ -228,7 +228,7 @@ fn what_no_program_can_give_is_refused() {
             memory,
         ),
         (
-            "{% set ns = namespace(a=['x' * 999]) %}{% for i in range(99) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a }}",
+            "{% set ns = namespace(a=['x']) %}{% for i in range(99) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a }}",
             "the chat template cannot be rendered: it takes",
         ),
         (

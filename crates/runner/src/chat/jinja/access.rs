@@ -68,17 +68,13 @@ pub(super) fn item(machine: &mut Machine<'_>, value: &Value, index: &Value) -> O
     if let Some(found) = found {
         return Ok(found);
     }
-    match index.as_str() {
-        Some(name) => {
-            let found = own_attribute(machine, value, name)?;
-            Ok(found.unwrap_or_else(|| missing(value, name)))
-        }
-        None => {
-            // Its words are seen only if it is used.
-            let index = repr::repr(index).unwrap_or_default();
-            Ok(Value::undefined(format!("{} has no element {index}", describe(value))))
-        }
+    if let Some(name) = index.as_str() {
+        let found = own_attribute(machine, value, name)?;
+        return Ok(found.unwrap_or_else(|| missing(value, name)));
     }
+    // Its words are seen only if it is used.
+    let index = repr::repr(index).unwrap_or_default();
+    Ok(Value::undefined(format!("{} has no element {index}", describe(value))))
 }
 
 fn block(machine: &Machine<'_>, object: &Object, name: &str) -> Option<Value> {

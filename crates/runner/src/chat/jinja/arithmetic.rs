@@ -34,7 +34,7 @@ pub(super) fn binary(operator: BinaryOp, left: &Value, right: &Value) -> Outcome
     if let (Some(left), Some(right)) = (left.as_int(), right.as_int()) {
         return integers(operator, left, right);
     }
-    if let (Some(left), Some(right)) = (as_float(left)?, as_float(right)?) {
+    if let (Some(left), Some(right)) = (as_float(left), as_float(right)) {
         return floats(operator, left, right);
     }
     match operator {
@@ -51,10 +51,10 @@ pub(super) fn binary(operator: BinaryOp, left: &Value, right: &Value) -> Outcome
 }
 
 /// A number as a float, `None` if it is none.
-pub(super) fn as_float(value: &Value) -> Outcome<Option<f64>> {
+pub(super) fn as_float(value: &Value) -> Option<f64> {
     match value {
-        Value::Float(of) => Ok(Some(*of)),
-        other => Ok(other.as_int().map(|of| of as f64)),
+        Value::Float(of) => Some(*of),
+        other => other.as_int().map(|of| of as f64),
     }
 }
 
@@ -207,7 +207,7 @@ fn floats(operator: BinaryOp, left: f64, right: f64) -> Outcome<Value> {
     }))
 }
 
-/// As `float_floor_div` of CPython does it.
+/// As Python's own `float_floor_div` does it.
 fn floor_division(left: f64, right: f64) -> (f64, f64) {
     let mut rest = left % right;
     let mut div = (left - rest) / right;
@@ -229,18 +229,14 @@ fn floor_division(left: f64, right: f64) -> (f64, f64) {
 /// `-` and `+` before a value.
 pub(super) fn unary(negative: bool, value: &Value) -> Outcome<Value> {
     defined(&[value])?;
-    match value {
-        Value::Float(of) => Ok(Value::Float(if negative { -of } else { *of })),
-        other => match other.as_int() {
-            Some(of) => {
-                let result = if negative { of.checked_neg() } else { Some(of) };
-                result.map(Value::Int).ok_or_else(too_long)
-            }
-            None => {
-                let sign = if negative { '-' } else { '+' };
-                let class = value.class();
-                Err(type_error(format!("bad operand type for unary {sign}: '{class}'")))
-            }
-        },
+    if let Value::Float(of) = value {
+        return Ok(Value::Float(if negative { -of } else { *of }));
     }
+    let Some(of) = value.as_int() else {
+        let sign = if negative { '-' } else { '+' };
+        let class = value.class();
+        return Err(type_error(format!("bad operand type for unary {sign}: '{class}'")));
+    };
+    let result = if negative { of.checked_neg() } else { Some(of) };
+    result.map(Value::Int).ok_or_else(too_long)
 }

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use super::raise::{Outcome, raise};
 
 /// Steps that a template may take. A conversation of a thousand turns takes a small part of it.
-const STEPS: u64 = 1_000_000;
+const STEPS: u64 = 500_000;
 
 /// Bytes that texts and lists may hold at a time.
 const BYTES: usize = 1 << 26;

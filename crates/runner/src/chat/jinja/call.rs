@@ -19,10 +19,10 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn no_keywords(&self, of: &str) -> Outcome<()> {
-        match self.named.is_empty() {
-            true => Ok(()),
-            false => Err(type_error(format!("{of}() takes no keyword arguments"))),
+        if self.named.is_empty() {
+            return Ok(());
         }
+        Err(type_error(format!("{of}() takes no keyword arguments")))
     }
 
     /// By place or by name; the first `required` must be there.
@@ -182,15 +182,11 @@ fn global(name: &str, args: Args) -> Outcome<Value> {
 
 /// As transformers refuses it.
 pub(super) fn namespace_name(name: &str) -> Outcome<()> {
-    match name.starts_with('_') {
-        false => Ok(()),
-        true => Err(raise(
-            "SecurityError",
-            format!(
-                "Chat templates cannot store underscore-prefixed attributes on a namespace, but got '{name}'"
-            ),
-        )),
+    if !name.starts_with('_') {
+        return Ok(());
     }
+    let what = "Chat templates cannot store underscore-prefixed attributes on a namespace";
+    Err(raise("SecurityError", format!("{what}, but got '{name}'")))
 }
 
 /// Ranges are as long as jinja2's sandbox lets them be.

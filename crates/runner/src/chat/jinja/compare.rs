@@ -135,8 +135,9 @@ fn order(left: &Value, right: &Value, operator: &str, depth: usize) -> Outcome<O
             return Ok(Some(left.as_str().cmp(right.as_str())));
         }
         (Value::Bytes(left), Value::Bytes(right)) => return Ok(Some(left.cmp(right))),
-        (Value::List(left), Value::List(right)) => Some((left, right)),
-        (Value::Tuple(left), Value::Tuple(right)) => Some((left, right)),
+        (Value::List(left), Value::List(right)) | (Value::Tuple(left), Value::Tuple(right)) => {
+            Some((left, right))
+        }
         _ => None,
     };
     let Some((of, other)) = pair.filter(|_| depth < budget::DEEPEST) else {
@@ -197,7 +198,7 @@ pub(super) fn contains(whole: &Value, item: &Value) -> Outcome<bool> {
             Err(type_error(format!("'in <string>' requires string as left operand, not {class}")))
         }
         (Value::Bytes(_), _) => Err(unsupported("to look into bytes is not supported")),
-        (Value::Dict(dict), _) | (Value::View(View::Keys, dict), _) => {
+        (Value::Dict(dict) | Value::View(View::Keys, dict), _) => {
             hashable(item)?;
             Ok(dict.get(item).is_some())
         }

@@ -60,7 +60,10 @@ impl Style {
             Value::Bool(of) => out.push_str(if *of { "true" } else { "false" }),
             Value::Int(of) => out.push_str(&of.to_string()),
             Value::Float(of) => out.push_str(&float(*of)),
-            Value::Str(text) => self.write_string(out, text.as_str()),
+            Value::Str(text) => {
+                budget::spend(text.as_str().len() >> 6)?;
+                self.write_string(out, text.as_str());
+            }
             Value::Dict(dict) => {
                 let mut entries = dict.entries.clone();
                 if self.sorted {

@@ -74,7 +74,7 @@ impl Machine<'_> {
             StmtKind::Set(target, value) => {
                 namespaces(target, scope)?;
                 let value = self.eval(value, scope)?;
-                self.assign(target, &value, scope)?;
+                assign(target, &value, scope)?;
             }
             StmtKind::SetBlock(target, filter, body) => {
                 let inner = Scope::inside(scope);
@@ -86,13 +86,13 @@ impl Machine<'_> {
                 if let Some(filter) = filter {
                     value = self.filter_block(filter, value, &inner)?;
                 }
-                self.assign(target, &value, scope)?;
+                assign(target, &value, scope)?;
             }
             StmtKind::With(set, body) => {
                 let inner = Scope::inside(scope);
                 for (target, value) in set {
                     let value = self.eval(value, scope)?;
-                    self.assign(target, &value, &inner)?;
+                    assign(target, &value, &inner)?;
                 }
                 return self.run(body, &inner, out);
             }
@@ -145,28 +145,6 @@ impl Machine<'_> {
         self.put(value, out)
     }
 
-    pub(super) fn assign(
-        &mut self,
-        target: &Target,
-        value: &Value,
-        scope: &Rc<Scope>,
-    ) -> Outcome<()> {
-        match target {
-            Target::Name(name) => scope.set(name, value.clone()),
-            Target::Tuple(parts) => {
-                let values = unpack(value, parts.len())?;
-                for (part, value) in parts.iter().zip(&values) {
-                    self.assign(part, value, scope)?;
-                }
-            }
-            Target::Attribute(of, name) => {
-                let of = scope.get(of).unwrap_or(Value::None);
-                super::access::set_attribute(&of, name, value.clone())?;
-            }
-        }
-        Ok(())
-    }
-
     /// The blocks of a template see what the template itself sets, and no more.
     pub(super) fn block(&mut self, name: &str) -> Outcome<Value> {
         let tree = self.tree;
@@ -205,14 +183,14 @@ impl Machine<'_> {
         depth: i128,
         out: &mut String,
     ) -> Outcome<()> {
-        let value = Rc::new(Object::Loop(Loop::new(node, scope, iterable, depth)?));
+        let value = Rc::new(Object::Loop(Box::new(Loop::new(node, scope, iterable, depth)?)));
         let Object::Loop(state) = &*value else { return Ok(()) };
         // As in jinja2, only a body that is gone through to its end takes the `else` away.
         let mut ended = false;
         while let Some(item) = state.next(self)? {
             let inner = Scope::inside(scope);
             inner.set("loop", Value::Object(value.clone()));
-            self.assign(&node.target, &item, &inner)?;
+            assign(&node.target, &item, &inner)?;
             match self.run(&node.body, &inner, out)? {
                 Flow::On => ended = true,
                 Flow::Continue => {}
@@ -273,7 +251,7 @@ impl Machine<'_> {
             return Err(type_error(what));
         }
         self.deeper(|machine| {
-            machine.parameters(&node, given, &scope)?;
+            machine.parameters(&node, &given, &scope)?;
             Ok(Value::str(machine.captured(&node.body, &scope)?.0))
         })
     }
@@ -282,11 +260,11 @@ impl Machine<'_> {
     fn parameters(
         &mut self,
         node: &super::ast::Macro,
-        given: Vec<Option<Value>>,
+        given: &[Option<Value>],
         scope: &Rc<Scope>,
     ) -> Outcome<()> {
         let absent = |name: &str| Value::undefined(format!("parameter '{name}' was not provided"));
-        for (name, value) in node.parameters.iter().zip(&given) {
+        for (name, value) in node.parameters.iter().zip(given) {
             scope.set(name, value.clone().unwrap_or_else(|| absent(name)));
         }
         let first = node.parameters.len() - node.defaults.len();
@@ -313,4 +291,21 @@ fn namespaces(target: &Target, scope: &Rc<Scope>) -> Outcome<()> {
             }
         },
     }
+}
+
+pub(super) fn assign(target: &Target, value: &Value, scope: &Rc<Scope>) -> Outcome<()> {
+    match target {
+        Target::Name(name) => scope.set(name, value.clone()),
+        Target::Tuple(parts) => {
+            let values = unpack(value, parts.len())?;
+            for (part, value) in parts.iter().zip(&values) {
+                assign(part, value, scope)?;
+            }
+        }
+        Target::Attribute(of, name) => {
+            let of = scope.get(of).unwrap_or(Value::None);
+            super::access::set_attribute(&of, name, value.clone())?;
+        }
+    }
+    Ok(())
 }

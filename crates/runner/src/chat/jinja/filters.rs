@@ -82,7 +82,7 @@ pub(super) fn apply(
     match name {
         "capitalize" | "center" | "format" | "indent" | "join" | "lower" | "replace" | "string"
         | "title" | "trim" | "truncate" | "upper" | "wordcount" | "safe" | "pprint" => {
-            texts::apply(machine, name, value, args)
+            texts::apply(machine, name, &value, args)
         }
         "wordwrap" => wrap::wordwrap(&value, args),
         "e" | "escape" => {
@@ -106,7 +106,7 @@ pub(super) fn apply(
         "tojson" => dumps::dumps(&value, args),
         "abs" | "float" | "int" | "round" | "filesizeformat" => numbers::apply(name, &value, args),
         "map" | "select" | "reject" | "selectattr" | "rejectattr" => {
-            select::apply(machine, name, &value, args)
+            Ok(select::apply(machine, name, &value, args))
         }
         "random" => Err(unsupported("random is not supported")),
         _ if NAMES.contains(&name) => sequences::apply(machine, name, value, args),

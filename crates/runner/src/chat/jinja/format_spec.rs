@@ -154,7 +154,7 @@ fn grouped(digits: &str, spec: &Spec, width: usize) -> String {
         }
         if count > 0 && count % size == 0 {
             out.push(separator);
-            if next.is_none() && out.len() + rest.len() >= width + 1 {
+            if next.is_none() && out.len() + rest.len() > width {
                 out.pop();
                 break;
             }
@@ -166,10 +166,12 @@ fn grouped(digits: &str, spec: &Spec, width: usize) -> String {
 }
 
 /// The digits of a float that is not negative.
-pub(super) fn float_text(kind: char, number: f64, spec: &Spec) -> Outcome<String> {
+pub(super) fn float_text(kind: char, number: f64, spec: &Spec) -> String {
     let precision = spec.precision.unwrap_or(6);
-    let text = if !number.is_finite() {
-        if number.is_nan() { "nan" } else { "inf" }.to_owned()
+    let text = if number.is_nan() {
+        "nan".to_owned()
+    } else if number.is_infinite() {
+        "inf".to_owned()
     } else {
         match kind.to_ascii_lowercase() {
             'f' => format!("{number:.precision$}"),
@@ -178,7 +180,7 @@ pub(super) fn float_text(kind: char, number: f64, spec: &Spec) -> Outcome<String
             _ => general(number, precision.max(1), spec.alternate, 0),
         }
     };
-    Ok(if kind.is_uppercase() { text.to_uppercase() } else { text })
+    if kind.is_uppercase() { text.to_uppercase() } else { text }
 }
 
 fn exponent(number: f64, precision: usize) -> String {
@@ -212,11 +214,10 @@ fn general(number: f64, precision: usize, keep_zeros: bool, add_point: usize) ->
 pub(super) fn ascii(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
-        match c as u32 {
-            0..0x80 => out.push(c),
-            code @ 0x80..0x100 => out.push_str(&format!("\\x{code:02x}")),
-            code @ 0x100..0x1_0000 => out.push_str(&format!("\\u{code:04x}")),
-            code => out.push_str(&format!("\\U{code:08x}")),
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            repr::push_escape(c, &mut out);
         }
     }
     out
@@ -250,15 +251,15 @@ pub(super) fn format(value: &Value, text: &str) -> Outcome<String> {
             Ok(spec.pad(&spec.cut(of.as_str())))
         }
         Value::Float(of) => float(*of, &Spec::parse(text)?, unknown),
-        other => match other.as_int() {
-            Some(of) => whole(of, matches!(other, Value::Bool(_)), &Spec::parse(text)?, unknown),
-            None => {
+        other => {
+            let Some(of) = other.as_int() else {
                 let class = other.class();
-                Err(super::raise::type_error(format!(
+                return Err(super::raise::type_error(format!(
                     "unsupported format string passed to {class}.__format__"
-                )))
-            }
-        },
+                )));
+            };
+            whole(of, matches!(other, Value::Bool(_)), &Spec::parse(text)?, unknown)
+        }
     }
 }
 
@@ -300,16 +301,15 @@ fn float(
 ) -> Outcome<String> {
     let size = of.abs();
     let digits = match spec.kind {
-        Some(kind @ ('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%')) => float_text(kind, size, spec)?,
-        Some('n') => float_text('g', size, spec)?,
+        Some(kind @ ('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%')) => float_text(kind, size, spec),
+        Some('n') => float_text('g', size, spec),
         None => match spec.precision {
-            None => repr::float(size),
             Some(precision) if size.is_finite() => {
                 // As `g`, with one digit behind the point at least.
                 let text = general(size, precision.max(1), spec.alternate, 1);
                 if text.contains(['.', 'e']) { text } else { text + ".0" }
             }
-            Some(_) => repr::float(size),
+            _ => repr::float(size),
         },
         Some(kind) => return Err(unknown(kind)),
     };

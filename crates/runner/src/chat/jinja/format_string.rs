@@ -150,16 +150,14 @@ impl Formatter<'_> {
             }
             _ => None,
         };
-        let found = match index {
-            Some(at) => self.positional.get(at).cloned().ok_or_else(|| {
-                raise("IndexError", "Replacement index out of range for positional args tuple")
-            }),
-            None => {
-                let named = self.named.iter().find(|(of, _)| of == first);
-                named
-                    .map(|(_, value)| value.clone())
-                    .ok_or_else(|| raise("KeyError", format!("'{first}'")))
-            }
+        let found = if let Some(at) = index {
+            let out = "Replacement index out of range for positional args tuple";
+            self.positional.get(at).cloned().ok_or_else(|| raise("IndexError", out))
+        } else {
+            let named = self.named.iter().find(|(of, _)| of == first);
+            named
+                .map(|(_, value)| value.clone())
+                .ok_or_else(|| raise("KeyError", format!("'{first}'")))
         };
         let mut value = found?;
         while !rest.is_empty() {

@@ -1,5 +1,7 @@
 //! HTML: markupsafe's escapes, and jinja2's filters for pages.
 
+use std::fmt::Write as _;
+
 use super::call::Args;
 use super::raise::{Outcome, unsupported, value_error};
 use super::repr;
@@ -145,7 +147,10 @@ fn quote(text: &str, query: bool) -> String {
             }
             b'/' if !query => out.push('/'),
             b' ' if query => out.push('+'),
-            _ => out.push_str(&format!("%{byte:02X}")),
+            _ => {
+                // A write to a string does not fail.
+                let _ = write!(out, "%{byte:02X}");
+            }
         }
     }
     out

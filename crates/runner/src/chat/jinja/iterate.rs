@@ -66,7 +66,7 @@ impl Walk {
             Self::Chars(text, at) => {
                 let next = text.as_str()[*at..].chars().next();
                 *at += next.map_or(0, char::len_utf8);
-                next.map(|c| Value::str(c))
+                next.map(Value::str)
             }
             Self::Bytes(bytes, at) => {
                 *at += 1;

@@ -1,9 +1,8 @@
 //! Numbers and strings as Python reads them.
 
-use std::fmt::Write as _;
-
 use super::lexer::Token;
 use super::raise::{Outcome, unsupported};
+use super::repr::push_escape;
 
 /// The width of a number that `text` begins with, and the number. After a dot there is no float.
 pub(super) fn number(text: &str, after_dot: bool) -> Option<(usize, Outcome<Token>)> {
@@ -100,13 +99,11 @@ pub(super) fn string_width(text: &str) -> Option<usize> {
 pub(super) fn string(body: &str) -> Result<String, String> {
     let mut ascii = String::with_capacity(body.len());
     for c in body.chars() {
-        // A write to a string does not fail.
-        let _ = match c as u32 {
-            0..0x80 => write!(ascii, "{c}"),
-            code @ 0x80..0x100 => write!(ascii, "\\x{code:02x}"),
-            code @ 0x100..0x1_0000 => write!(ascii, "\\u{code:04x}"),
-            code => write!(ascii, "\\U{code:08x}"),
-        };
+        if c.is_ascii() {
+            ascii.push(c);
+        } else {
+            push_escape(c, &mut ascii);
+        }
     }
     decode(&ascii)
 }

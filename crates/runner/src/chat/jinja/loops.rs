@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::ast::For;
 use super::call::Args;
 use super::compare::{equal, truthy};
+use super::execute::assign;
 use super::iterate::Walk;
 use super::machine::Machine;
 use super::raise::{Outcome, type_error, unsupported};
@@ -19,8 +20,8 @@ pub(super) struct Loop {
     pub(super) scope: Rc<Scope>,
     iterable: Value,
     walk: RefCell<Walk>,
-    /// Read ahead: nothing, or what comes next.
-    ahead: RefCell<Option<Option<Value>>>,
+    /// What was read ahead.
+    ahead: RefCell<Option<Value>>,
     pub(super) depth: i128,
     index: Cell<i128>,
     length: Cell<Option<i128>>,
@@ -80,7 +81,7 @@ impl Loop {
             let test = self.node.test.as_ref().filter(|_| !self.tested.get());
             let (Some(item), Some(test)) = (&item, test) else { return Ok(item) };
             let scope = Scope::inside(&self.scope);
-            machine.assign(&self.node.target, item, &scope)?;
+            assign(&self.node.target, item, &scope)?;
             if truthy(&machine.eval(test, &scope)?) {
                 return Ok(Some(item.clone()));
             }
@@ -90,8 +91,8 @@ impl Loop {
     pub(super) fn next(&self, machine: &mut Machine<'_>) -> Outcome<Option<Value>> {
         let ahead = self.ahead.borrow_mut().take();
         let item = match ahead {
-            Some(Some(item)) => Some(item),
-            _ => self.pull(machine)?,
+            Some(item) => Some(item),
+            None => self.pull(machine)?,
         };
         if let Some(item) = &item {
             self.index.set(self.index.get() + 1);
@@ -104,11 +105,11 @@ impl Loop {
 
     fn peek(&self, machine: &mut Machine<'_>) -> Outcome<Option<Value>> {
         let ahead = self.ahead.borrow().clone();
-        if let Some(Some(item)) = ahead {
-            return Ok(Some(item));
+        if ahead.is_some() {
+            return Ok(ahead);
         }
         let item = self.pull(machine)?;
-        *self.ahead.borrow_mut() = Some(item.clone());
+        self.ahead.borrow_mut().clone_from(&item);
         Ok(item)
     }
 
@@ -117,32 +118,21 @@ impl Loop {
             return Ok(length);
         }
         let known = if self.node.test.is_none() { self.iterable.len() } else { None };
-        let length = match known {
-            Some(length) => length as i128,
-            None => {
-                let mut rest = Vec::new();
-                while let Some(item) = self.pull(machine)? {
-                    rest.push(item);
-                }
-                let ahead = matches!(*self.ahead.borrow(), Some(Some(_)));
-                let length = rest.len() as i128 + self.index.get() + 1 + i128::from(ahead);
-                self.refill(rest);
-                length
+        let length = if let Some(length) = known {
+            length as i128
+        } else {
+            let mut rest = Vec::new();
+            while let Some(item) = self.pull(machine)? {
+                rest.push(item);
             }
+            let ahead = self.ahead.borrow().is_some();
+            let length = rest.len() as i128 + self.index.get() + 1 + i128::from(ahead);
+            *self.walk.borrow_mut() = Walk::List(rest.into_iter());
+            self.tested.set(true);
+            length
         };
         self.length.set(Some(length));
         Ok(length)
-    }
-
-    fn refill(&self, rest: Vec<Value>) {
-        let mut tested = rest.into_iter();
-        let mut ahead = self.ahead.borrow_mut();
-        if !matches!(*ahead, Some(Some(_))) {
-            *ahead = tested.next().map(Some);
-        }
-        drop(ahead);
-        *self.walk.borrow_mut() = Walk::List(tested);
-        self.tested.set(true);
     }
 
     pub(super) fn attribute(

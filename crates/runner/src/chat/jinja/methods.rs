@@ -281,10 +281,10 @@ fn utf8(encoding: Option<&Value>, errors: Option<&Value>) -> Outcome<()> {
     let name = encoding.map_or(Ok("utf-8"), |name| super::call::string(name, "encoding"))?;
     let known = matches!(name.to_lowercase().replace('_', "-").as_str(), "utf-8" | "utf8");
     let strict = errors.is_none_or(|errors| errors.as_str() == Some("strict"));
-    match known && strict {
-        true => Ok(()),
-        false => Err(unsupported(format!("the encoding {name} is not supported"))),
+    if known && strict {
+        return Ok(());
     }
+    Err(unsupported(format!("the encoding {name} is not supported")))
 }
 
 fn sequence(of: &Value, name: &str, args: Args) -> Outcome<Value> {

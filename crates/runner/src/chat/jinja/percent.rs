@@ -11,7 +11,7 @@ use super::value::{Text, Value};
 
 /// Where the values come from.
 struct Values<'v> {
-    values: &'v [Value],
+    given: &'v [Value],
     at: usize,
     mapping: Option<&'v Value>,
     markup: bool,
@@ -19,7 +19,7 @@ struct Values<'v> {
 
 impl Values<'_> {
     fn next(&mut self) -> Outcome<Value> {
-        let value = self.values.get(self.at).cloned();
+        let value = self.given.get(self.at).cloned();
         self.at += 1;
         value.ok_or_else(|| type_error("not enough arguments for format string"))
     }
@@ -55,7 +55,7 @@ pub(super) fn format(format: &Text, right: &Value) -> Outcome<Value> {
     };
     let single = std::slice::from_ref(right);
     let mut values =
-        Values { values: tuple.unwrap_or(single), at: 0, mapping, markup: format.markup };
+        Values { given: tuple.unwrap_or(single), at: 0, mapping, markup: format.markup };
     let mut out = String::new();
     let mut rest = format.as_str();
     while let Some(at) = rest.find('%') {
@@ -211,7 +211,7 @@ fn converted(kind: char, value: &Value, spec: &Spec, markup: bool) -> Outcome<St
                 Value::Str(_) => return Err(type_error("must be real number, not str")),
                 _ => number,
             };
-            let digits = float_text(kind, number.abs(), spec)?;
+            let digits = float_text(kind, number.abs(), spec);
             let negative = number.is_sign_negative() && !number.is_nan();
             Ok(group_sign(spec, negative, "", &digits))
         }

@@ -1,5 +1,7 @@
 //! `str` and `repr`.
 
+use std::fmt::Write as _;
+
 use super::budget::{self, DEEPEST};
 use super::raise::{Outcome, raise, unsupported};
 use super::unicode::is_printable;
@@ -23,6 +25,16 @@ pub(super) fn float(number: f64) -> String {
     format!("{digits}e{sign}{:0>2}", exponent.trim_start_matches('-'))
 }
 
+/// A character as the shortest escape that holds it.
+pub(super) fn push_escape(c: char, out: &mut String) {
+    // A write to a string does not fail.
+    let _ = match c as u32 {
+        code @ 0..0x100 => write!(out, "\\x{code:02x}"),
+        code @ 0x100..0x1_0000 => write!(out, "\\u{code:04x}"),
+        code => write!(out, "\\U{code:08x}"),
+    };
+}
+
 /// A string in quotes, with escapes for what cannot be seen.
 pub(super) fn quoted(text: &str, out: &mut String) {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
@@ -35,11 +47,7 @@ pub(super) fn quoted(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             c if c == quote => out.extend(['\\', c]),
             c if is_printable(c) => out.push(c),
-            c => out.push_str(&match c as u32 {
-                code @ 0..0x100 => format!("\\x{code:02x}"),
-                code @ 0x100..0x1_0000 => format!("\\u{code:04x}"),
-                code => format!("\\U{code:08x}"),
-            }),
+            c => push_escape(c, out),
         }
     }
     out.push(quote);
@@ -56,7 +64,7 @@ fn bytes(of: &[u8], out: &mut String) {
             b'\t' => out.push_str("\\t"),
             byte if byte as char == quote => out.extend(['\\', quote]),
             byte @ b' '..=b'~' => out.push(byte as char),
-            byte => out.push_str(&format!("\\x{byte:02x}")),
+            byte => push_escape(char::from(byte), out),
         }
     }
     out.push(quote);
@@ -100,7 +108,10 @@ fn write(value: &Value, out: &mut String, depth: usize) -> Outcome<()> {
             quoted(text.as_str(), out);
             out.push(')');
         }
-        Value::Str(text) => quoted(text.as_str(), out),
+        Value::Str(text) => {
+            budget::spend(text.as_str().len() >> 6)?;
+            quoted(text.as_str(), out);
+        }
         Value::Bytes(of) => bytes(of, out),
         Value::List(items) => sequence(items, ["[", "]"], out, depth)?,
         Value::Tuple(items) => {
@@ -109,12 +120,10 @@ fn write(value: &Value, out: &mut String, depth: usize) -> Outcome<()> {
         }
         Value::Dict(dict) => entries(&dict.entries, out, depth)?,
         Value::Range(range) => {
-            out.push_str(&format!("range({}, {}", range.start, range.stop));
-            out.push_str(&if range.step == 1 {
-                ")".to_owned()
-            } else {
-                format!(", {})", range.step)
-            });
+            let step = if range.step == 1 { String::new() } else { format!(", {}", range.step) };
+            *out +=
+                &["range(", &range.start.to_string(), ", ", &range.stop.to_string(), &step, ")"]
+                    .concat();
         }
         Value::View(view, dict) => {
             let items: Vec<Value> = dict

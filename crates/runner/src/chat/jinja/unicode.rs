@@ -148,12 +148,11 @@ fn push_title(c: char, out: &mut String) {
     match code {
         0x1C4..=0x1CC => out.extend(char::from_u32(0x1C5 + (code - 0x1C4) / 3 * 3)),
         0x1F1..=0x1F3 => out.push('\u{1f2}'),
-        // Georgian has capitals for whole words alone.
-        0x10D0..=0x10FA | 0x10FD..=0x10FF => out.push(c),
+        // Georgian has capitals for whole words alone; the others are such capitals.
+        0x10D0..=0x10FA | 0x10FD..=0x10FF | 0x1FBC | 0x1FCC | 0x1FFC => out.push(c),
         0x149 => out.push_str("\u{2bc}N"),
         0x1F80..=0x1FAF => out.extend(char::from_u32(code | 8)),
         0x1FB3 | 0x1FC3 | 0x1FF3 => out.extend(char::from_u32(code + 9)),
-        0x1FBC | 0x1FCC | 0x1FFC => out.push(c),
         0x1FB2 | 0x1FB4 | 0x1FB7 | 0x1FC2 | 0x1FC4 | 0x1FC7 | 0x1FF2 | 0x1FF4 | 0x1FF7 => {
             let upper: Vec<char> = c.to_uppercase().collect();
             out.extend(&upper[..upper.len() - 1]);

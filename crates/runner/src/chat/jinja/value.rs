@@ -73,7 +73,7 @@ impl From<String> for Text {
 
 #[derive(Debug)]
 pub(super) struct Items {
-    pub(super) items: Vec<Value>,
+    all: Vec<Value>,
     /// Whether it is what `groupby` yields, which has names for its two items.
     pub(super) group: bool,
     _held: Held,
@@ -83,14 +83,14 @@ impl std::ops::Deref for Items {
     type Target = [Value];
 
     fn deref(&self) -> &[Value] {
-        &self.items
+        &self.all
     }
 }
 
 impl Items {
     fn new(items: Vec<Value>, group: bool) -> Rc<Self> {
         let held = Held::new(items.len() * size_of::<Value>() + 32);
-        Rc::new(Self { items, group, _held: held })
+        Rc::new(Self { all: items, group, _held: held })
     }
 }
 
@@ -154,7 +154,7 @@ impl Range {
 pub(super) enum Object {
     Namespace(RefCell<Vec<(String, Value)>>),
     Macro(MacroValue),
-    Loop(Loop),
+    Loop(Box<Loop>),
     Cycler {
         items: Vec<Value>,
         at: Cell<usize>,

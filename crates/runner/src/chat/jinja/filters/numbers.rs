@@ -44,7 +44,7 @@ pub(super) fn apply(name: &str, value: &Value, args: Args) -> Outcome<Value> {
         }
         _ => {
             let [precision, method] = args.bind(name, ["precision", "method"], 0)?;
-            round(value, precision, method.as_ref())
+            round(value, precision.as_ref(), method.as_ref())
         }
     }
 }
@@ -52,7 +52,7 @@ pub(super) fn apply(name: &str, value: &Value, args: Args) -> Outcome<Value> {
 /// What `float(value)` is.
 pub(in super::super) fn to_float(value: &Value) -> Outcome<f64> {
     defined(&[value])?;
-    if let Some(of) = as_float(value)? {
+    if let Some(of) = as_float(value) {
         return Ok(of);
     }
     let Value::Str(text) = value else {
@@ -152,7 +152,7 @@ fn parse_int(text: &str, base: i128) -> Outcome<Option<i128>> {
     i128::from_str_radix(&signed, radix).map(Some).map_err(|_| too_long())
 }
 
-fn round(value: &Value, precision: Option<Value>, method: Option<&Value>) -> Outcome<Value> {
+fn round(value: &Value, precision: Option<&Value>, method: Option<&Value>) -> Outcome<Value> {
     let method = method.map_or(Ok("common"), |of| super::super::call::string(of, "method"))?;
     if !matches!(method, "common" | "ceil" | "floor") {
         return Err(raise("FilterArgumentError", "method must be common, ceil or floor"));
@@ -162,7 +162,7 @@ fn round(value: &Value, precision: Option<Value>, method: Option<&Value>) -> Out
         return common(value, precision);
     }
     let ten = Value::Int(10);
-    let factor = binary(BinaryOp::Pow, &ten, &precision.clone().unwrap_or(Value::Int(0)))?;
+    let factor = binary(BinaryOp::Pow, &ten, precision.unwrap_or(&Value::Int(0)))?;
     let scaled = binary(BinaryOp::Mul, value, &factor)?;
     let whole = match scaled {
         Value::Float(of) if !of.is_finite() => {
@@ -185,7 +185,7 @@ fn round(value: &Value, precision: Option<Value>, method: Option<&Value>) -> Out
     binary(BinaryOp::Div, &whole, &factor)
 }
 
-fn common(value: &Value, precision: Option<Value>) -> Outcome<Value> {
+fn common(value: &Value, precision: Option<&Value>) -> Outcome<Value> {
     let wrong = || type_error(format!("type {} doesn't define __round__ method", value.class()));
     if let Some(Value::None) = precision {
         // Without a precision it is an integer.
@@ -198,7 +198,7 @@ fn common(value: &Value, precision: Option<Value>) -> Outcome<Value> {
             other => other.as_int().map(Value::Int).ok_or_else(wrong),
         };
     }
-    let places = int(precision.as_ref(), 0)?;
+    let places = int(precision, 0)?;
     match value {
         Value::Float(of) if !of.is_finite() => Ok(value.clone()),
         Value::Float(of) => rounded(*of, places).map(Value::Float),

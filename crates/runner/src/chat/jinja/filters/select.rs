@@ -10,16 +10,14 @@ use super::super::machine::Machine;
 use super::super::raise::{Outcome, raise};
 use super::super::value::Value;
 
-pub(super) fn apply(
-    machine: &mut Machine<'_>,
-    name: &str,
-    value: &Value,
-    args: Args,
-) -> Outcome<Value> {
+pub(super) fn apply(machine: &mut Machine<'_>, name: &str, value: &Value, args: Args) -> Value {
     let mut items = Vec::new();
     let end = collect(machine, name, value, args, &mut items).err();
-    Ok(Value::Iter(Rc::new(Iter::new(items, end, "generator"))))
+    Value::Iter(Rc::new(Iter::new(items, end, "generator")))
 }
+
+/// What becomes of an item, if anything.
+type Step<'s> = dyn FnMut(&mut Machine<'_>, Value) -> Outcome<Option<Value>> + 's;
 
 fn collect(
     machine: &mut Machine<'_>,
@@ -31,7 +29,7 @@ fn collect(
     if !machine.truthy(value)? {
         return Ok(());
     }
-    let mut step: Box<dyn FnMut(&mut Machine<'_>, Value) -> Outcome<Option<Value>>> =
+    let mut step: Box<Step<'_>> =
         if name == "map" { Box::new(mapping(args)?) } else { Box::new(choice(name, args)?) };
     let mut walk = Walk::of(value)?;
     while let Some(item) = walk.next()? {

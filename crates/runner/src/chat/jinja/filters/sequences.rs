@@ -71,7 +71,7 @@ pub(super) fn apply(
         _ => {
             let [count, fill] = args.bind("slice", ["slices", "fill_with"], 1)?;
             let fill = fill.filter(|fill| !matches!(fill, Value::None));
-            Ok(lazily(int(count.as_ref(), 0).and_then(|count| slice(&value, count, fill))))
+            Ok(lazily(int(count.as_ref(), 0).and_then(|count| slice(&value, count, fill.as_ref()))))
         }
     }
 }
@@ -145,7 +145,7 @@ fn by_order(machine: &mut Machine<'_>, name: &str, value: &Value, args: Args) ->
         "sort" => {
             let [reverse, case, attribute] =
                 args.bind(name, ["reverse", "case_sensitive", "attribute"], 0)?;
-            sort(machine, value, on(reverse), on(case), attribute)
+            sort(machine, value, on(reverse), on(case), attribute.as_ref())
         }
         "groupby" => {
             let [attribute, default, case] =
@@ -200,11 +200,11 @@ fn sort(
     value: &Value,
     reverse: bool,
     case: bool,
-    attribute: Option<Value>,
+    attribute: Option<&Value>,
 ) -> Outcome<Value> {
-    let paths: Vec<Value> = match &attribute {
+    let paths: Vec<Value> = match attribute {
         Some(Value::Str(text)) => text.as_str().split(',').map(Value::str).collect(),
-        other => vec![other.clone().unwrap_or(Value::None)],
+        other => vec![other.cloned().unwrap_or(Value::None)],
     };
     let mut keyed = Vec::new();
     for item in items(value)? {
@@ -333,7 +333,7 @@ fn batch(value: &Value, count: &Value, fill: Option<&Value>) -> Outcome<Vec<Vec<
     Ok(rows)
 }
 
-fn slice(value: &Value, count: i128, fill: Option<Value>) -> Outcome<Vec<Vec<Value>>> {
+fn slice(value: &Value, count: i128, fill: Option<&Value>) -> Outcome<Vec<Vec<Value>>> {
     let all = items(value)?;
     if count == 0 {
         return Err(raise("ZeroDivisionError", "integer division or modulo by zero"));
@@ -347,7 +347,7 @@ fn slice(value: &Value, count: i128, fill: Option<Value>) -> Outcome<Vec<Vec<Val
     for row in 0..count {
         let mut part: Vec<Value> = rest.by_ref().take(each + usize::from(row < extra)).collect();
         if row >= extra {
-            part.extend(fill.clone());
+            part.extend(fill.cloned());
         }
         rows.push(part);
     }

@@ -23,7 +23,7 @@ fn soft(value: &Value) -> Outcome<Text> {
 pub(super) fn apply(
     machine: &mut Machine<'_>,
     name: &str,
-    value: Value,
+    value: &Value,
     args: Args,
 ) -> Outcome<Value> {
     if matches!(name, "replace" | "join" | "indent" | "truncate" | "format" | "trim" | "center") {
@@ -31,12 +31,12 @@ pub(super) fn apply(
     }
     let [] = args.places(name, 0)?;
     if name == "pprint" {
-        return pprint(&value);
+        return pprint(value);
     }
     if name == "safe" {
-        return Ok(Value::Str(soft(&value)?.as_markup()));
+        return Ok(Value::Str(soft(value)?.as_markup()));
     }
-    let of = soft(&value)?;
+    let of = soft(value)?;
     let text = of.as_str();
     let cased = |text: String| Ok(Value::text(text, of.markup));
     match name {
@@ -56,7 +56,7 @@ pub(super) fn apply(
 fn with_arguments(
     machine: &mut Machine<'_>,
     name: &str,
-    value: Value,
+    value: &Value,
     args: Args,
 ) -> Outcome<Value> {
     match name {
@@ -68,11 +68,11 @@ fn with_arguments(
                 Some(count) => int(Some(&count), -1)?,
             };
             let (old, new) = (plain(old)?, plain(new)?);
-            Ok(Value::str(replaced(&repr::string(&value)?, &old, &new, count)?))
+            Ok(Value::str(replaced(&repr::string(value)?, &old, &new, count)?))
         }
-        "join" => join(machine, &value, args),
-        "indent" => indent(&value, args),
-        "truncate" => truncate(&value, args),
+        "join" => join(machine, value, args),
+        "indent" => indent(value, args),
+        "truncate" => truncate(value, args),
         "format" => {
             if !args.positional.is_empty() && !args.named.is_empty() {
                 let what = "can't handle positional and keyword arguments at the same time";
@@ -84,11 +84,11 @@ fn with_arguments(
                 let named = args.named.into_iter().map(|(name, of)| (Value::str(name), of));
                 Value::Dict(super::super::value::Dict::new(named.collect()))
             };
-            percent::format(&soft(&value)?, &values)
+            percent::format(&soft(value)?, &values)
         }
         "trim" => {
             let [chars] = args.bind(name, ["chars"], 0)?;
-            let of = soft(&value)?;
+            let of = soft(value)?;
             let chars = match &chars {
                 None | Some(Value::None) => None,
                 Some(chars) => Some(string(chars, name)?),
@@ -100,7 +100,7 @@ fn with_arguments(
             let [width] = args.bind(name, ["width"], 0)?;
             let width = usize::try_from(int(width.as_ref(), 80)?.max(0)).unwrap_or(usize::MAX);
             budget::fits(width)?;
-            let of = soft(&value)?;
+            let of = soft(value)?;
             let room = width.saturating_sub(of.as_str().chars().count());
             let left = center_left(room, width);
             let padded = " ".repeat(left) + of.as_str() + &" ".repeat(room - left);

@@ -174,7 +174,7 @@ fn justify(of: &Text, name: &str, args: Args) -> Outcome<Value> {
     Ok(Value::text(padded, of.markup))
 }
 
-/// Where CPython puts the odd one.
+/// Where Python puts the odd one.
 pub(in super::super) fn center_left(room: usize, width: usize) -> usize {
     room / 2 + (room & width & 1)
 }
