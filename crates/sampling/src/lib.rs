@@ -104,6 +104,9 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+// First, so that its documentation begins with how one is made.
+mod pipeline;
+
 mod ask;
 mod batch;
 mod candidates;
@@ -117,7 +120,6 @@ mod kernels;
 mod lint;
 mod logits;
 pub mod math;
-mod pipeline;
 pub mod prelude;
 pub mod presets;
 pub mod reference;

@@ -28,6 +28,12 @@ impl Normaliser {
         Self { best: f64::from(best), log_mass: ln(mass.as_f64()) }
     }
 
+    /// The natural logarithm of the sum of `exp(score)`: of use by itself, and rounded where scores are
+    /// huge.
+    pub fn log_norm(self) -> f64 {
+        self.best + self.log_mass
+    }
+
     /// The log-probability of a score; −∞ for a banned one.
     pub fn log_probability(self, score: f32) -> f64 {
         f64::from(score) - self.best - self.log_mass
@@ -149,17 +155,6 @@ impl Candidates<'_> {
     /// As [`Candidates::max`].
     pub fn weight(&mut self, score: f32) -> Result<f32, StageError> {
         Ok(crate::kernels::weight(self.top()?.score - score))
-    }
-
-    /// The natural logarithm of the sum of `exp(score)`. For log-probabilities see
-    /// [`Candidates::normaliser`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Candidates::max`].
-    pub fn log_norm(&mut self) -> Result<f64, StageError> {
-        let Normaliser { best, log_mass } = self.normaliser()?;
-        Ok(best + log_mass)
     }
 
     /// What turns scores into log-probabilities.

@@ -73,7 +73,7 @@ impl Arguments {
         alloc::format!("{}.{key}", self.path)
     }
 
-    /// Refuses what nobody asked for.
+    /// Refuses what was not asked for.
     pub(super) fn finish(self) -> Result<(), PipelineError> {
         let Some((key, _)) = self.entries.first() else { return Ok(()) };
         let near = near(key, self.known.iter().copied());

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt::Write;
 
 use super::{PipelineError, Setting, Settings};
 use crate::pipeline::Pipeline;
@@ -66,8 +67,9 @@ impl Pipeline {
              Ok(Pipeline::selecting({})",
             expression(&selector)?
         );
+        // A write to a string does not fail.
         for stage in &stages {
-            code += &format!("\n        .then({})", expression(stage)?);
+            let _ = write!(code, "\n        .then({})", expression(stage)?);
         }
         code += ")\n}\n";
         Ok(code)
@@ -87,7 +89,7 @@ fn expression(settings: &Settings) -> Result<String, PipelineError> {
         } else if !settings.is_usual(key) {
             let lent = if ["except", "exempt"].contains(&key) { "&" } else { "" };
             let checked = if key == "breakers" { "?" } else { "" };
-            code += &format!(".{key}({lent}{value}){checked}");
+            let _ = write!(code, ".{key}({lent}{value}){checked}");
         }
     }
     Ok(code)

@@ -164,7 +164,7 @@ fn count(setting: &Setting) -> Option<u64> {
     match *setting {
         Setting::Count(count) => Some(count),
         // Some formats have one kind of number.
-        Setting::Number(number) if number >= 0.0 && number < 9e15 && number % 1.0 == 0.0 => {
+        Setting::Number(number) if (0.0..9e15).contains(&number) && number % 1.0 == 0.0 => {
             Some(number as u64)
         }
         _ => None,

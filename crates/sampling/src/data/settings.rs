@@ -53,6 +53,7 @@ impl Settings {
 
     /// Appends an option, unless it is as it is by default.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "defaults are literals")]
     pub fn option<T: Into<Setting> + PartialEq>(
         self,
         key: &'static str,
@@ -64,6 +65,7 @@ impl Settings {
 
     /// Appends an option that is written also where it is as it is by default: a tie policy, say.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "defaults are literals")]
     pub fn policy<T: Into<Setting> + PartialEq>(
         self,
         key: &'static str,

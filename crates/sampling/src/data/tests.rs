@@ -167,7 +167,7 @@ fn a_wrong_document_is_refused_by_its_path() {
             "[1]: this must be left out: a selector is the last entry",
         ),
         (r#"[{"k":5}]"#, "[0]", "[0]: this must be an object with a stage or a select"),
-        (r#"[5]"#, "[0]", "[0]: this must be an object with a stage or a select"),
+        ("[5]", "[0]", "[0]: this must be an object with a stage or a select"),
         (r#"[{"stage":5}]"#, "[0].stage", "[0].stage: this must be a name"),
         (
             r#"{"stage":"top_k","k":5}"#,
@@ -189,8 +189,9 @@ fn a_wrong_document_is_refused_by_its_path() {
 
 #[test]
 fn what_is_no_data_is_named_and_a_strangers_stage_is_read() {
-    let odd =
-        |every: usize| stage_fn("odd", move |c, _| c.keep_if(|id, _| id as usize % every > 0));
+    let odd = |every: usize| {
+        stage_fn("odd", move |c, _| c.keep_if(|id, _| !(id as usize).is_multiple_of(every)))
+    };
     let pipeline = Pipeline::greedy().then(TopK::new(3).unwrap()).then(odd(2));
     let error = pipeline.to_json().expect_err("a closure");
     assert_eq!(error, PipelineError::NotData { stage: "odd".into() });

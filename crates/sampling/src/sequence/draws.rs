@@ -202,5 +202,7 @@ mod tests {
         assert_eq!(draws.bits(Purpose::Select, 0), 9_928_947_876_586_093_562);
         assert_eq!(draws.bits(Purpose::Gumbel, 128_000), 2_490_298_321_139_718_622);
         assert_eq!(draws.bits(Purpose::Custom(9), 3), 5_314_359_391_749_406_023);
+        let again = Draws::new(draws.key().attempt(2));
+        assert_eq!(again.bits(Purpose::Select, 0), 10_663_835_188_934_260_788);
     }
 }

@@ -65,19 +65,16 @@ impl Pipeline {
     /// A new sequence without a prompt. The key's seed and stream name its random numbers: give each
     /// sequence of one seed its own stream.
     pub fn sequence(&self, key: DrawKey) -> Sequence {
-        Sequence {
-            pipeline: self.clone(),
-            key,
-            history: History::default(),
-            memory: self.new_memory(),
-            chosen: None,
-            redraws: 0,
-            checked: (0, None),
-        }
+        Sequence::of(self.clone(), key)
     }
 }
 
 impl Sequence {
+    pub(crate) fn of(pipeline: Pipeline, key: DrawKey) -> Self {
+        let (history, memory) = (History::default(), pipeline.new_memory());
+        Self { pipeline, key, history, memory, chosen: None, redraws: 0, checked: (0, None) }
+    }
+
     /// The same sequence at the end of this prompt, with nothing generated.
     #[must_use]
     pub fn prompt(self, ids: &[u32]) -> Self {

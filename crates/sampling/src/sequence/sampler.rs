@@ -30,7 +30,7 @@ pub struct Sampler {
 impl Sampler {
     /// A new sequence over a vocabulary of this size, under seed 0, without a prompt.
     pub fn new(pipeline: Pipeline, vocab_size: usize) -> Self {
-        let sequence = pipeline.sequence(DrawKey::new(0));
+        let sequence = Sequence::of(pipeline, DrawKey::new(0));
         Self { sequence, workspace: Workspace::new(vocab_size) }
     }
 

@@ -89,7 +89,8 @@ impl BadWords {
     /// with the EOS tokens.
     #[must_use]
     pub fn except(self, ids: &[u32]) -> Self {
-        Self { bans: bans(&self.words, ids, self.window), except: ids.to_vec(), ..self }
+        let except = [&self.except, ids].concat();
+        Self { bans: bans(&self.words, &except, self.window), except, ..self }
     }
 
     /// In which part of the text the beginning of a sequence is looked for.

@@ -46,8 +46,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// transformers 5.23, `MinPLogitsWarper`; llama.cpp `llama_sampler_min_p`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MinP {
-    min_p: f64,
-    log_min_p: f32,
+    share: f64,
+    log_share: f32,
     min_tokens_to_keep: usize,
 }
 
@@ -61,7 +61,7 @@ impl MinP {
         if !(0.0..=1.0).contains(&min_p) {
             return Err(SettingError::new("min_p", min_p, "in 0..=1"));
         }
-        Ok(Self { min_p, log_min_p: ln(min_p) as f32, min_tokens_to_keep: 1 })
+        Ok(Self { share: min_p, log_share: ln(min_p) as f32, min_tokens_to_keep: 1 })
     }
 
     /// Never keeps fewer candidates than this.
@@ -77,7 +77,7 @@ impl Stage for MinP {
     }
 
     fn settings(&self) -> Option<Settings> {
-        let settings = Settings::new(self.name()).with("min_p", self.min_p);
+        let settings = Settings::new(self.name()).with("min_p", self.share);
         Some(settings.option("min_tokens_to_keep", self.min_tokens_to_keep, 1))
     }
 
@@ -86,7 +86,7 @@ impl Stage for MinP {
     }
 
     fn is_idle(&self) -> bool {
-        self.log_min_p == f32::NEG_INFINITY
+        self.log_share == f32::NEG_INFINITY
     }
 
     fn apply(
@@ -94,7 +94,7 @@ impl Stage for MinP {
         candidates: &mut Candidates<'_>,
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let floor = candidates.max()? + self.log_min_p;
+        let floor = candidates.max()? + self.log_share;
         candidates.keep_from(floor, Edge::Keep, self.min_tokens_to_keep)
     }
 }

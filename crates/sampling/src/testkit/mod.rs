@@ -126,7 +126,7 @@ pub struct PipelineSampler {
 impl PipelineSampler {
     /// The pipeline at the start of an empty text.
     pub fn new(pipeline: Pipeline) -> Self {
-        Self { sequence: pipeline.sequence(DrawKey::new(0)), workspace: Workspace::new(0) }
+        Self { sequence: Sequence::of(pipeline, DrawKey::new(0)), workspace: Workspace::new(0) }
     }
 
     /// The same after these tokens.

@@ -223,6 +223,14 @@ fn a_step_allocates_nothing() {
             });
             assert_eq!(counted.count_total, 0, "{ties:?}");
         }
+        let mut sequence = pipeline.sequence(key()).prompt(&[1, 2, 3, 1, 2]);
+        for row in &rows {
+            let counted = allocation_counter::measure(|| {
+                sequence.select(row, &mut workspace).unwrap();
+                sequence.redraw();
+            });
+            assert_eq!(counted.count_total, 0, "a sequence adds nothing");
+        }
     }
 }
 

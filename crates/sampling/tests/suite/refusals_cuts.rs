@@ -195,7 +195,7 @@ fn bad_rows_are_refused_by_every_cut() {
     ];
     for (row, want) in cases {
         for pipeline in pipelines() {
-            let name = match pipeline.stages().first().map(|stage| stage.name()) {
+            let name = match pipeline.stages().first().map(Stage::name) {
                 // It leaves fewer than two candidates alone, and the draw has to refuse them.
                 Some("dynamic_temperature") if row.is_empty() => "draw",
                 Some(name) => name,

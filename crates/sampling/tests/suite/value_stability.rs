@@ -85,7 +85,7 @@ fn masses_are_fixed_to_the_last_bit() {
     let mut candidates =
         pipeline.process(&row, &Step::new(DrawKey::new(0)), &mut workspace).unwrap();
     assert_eq!(candidates.mass().unwrap(), Mass(100_725_881_191_552));
-    assert_eq!(candidates.log_norm().unwrap().to_bits(), 4_620_937_652_476_741_998);
+    assert_eq!(candidates.normaliser().unwrap().log_norm().to_bits(), 4_620_937_652_476_741_998);
     assert_eq!(candidates.entropy().unwrap().to_bits(), 4_620_116_218_858_228_868);
 }
 
