@@ -101,6 +101,7 @@ impl Semantics {
             Self::HuggingFace => config.temperature,
             Self::LlamaCpp(settings) => Some(settings.config.temperature),
             Self::Vllm(settings) => Some(settings.config.temperature),
+            Self::Own(_) => None,
         }
     }
 

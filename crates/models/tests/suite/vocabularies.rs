@@ -100,7 +100,7 @@ fn gguf_vocabularies_are_llama_cpps_or_their_models() {
             );
         }
     }
-    assert_eq!(names, 82);
+    assert_eq!(names, 81);
 }
 
 #[test]

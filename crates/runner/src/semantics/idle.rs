@@ -57,7 +57,7 @@ impl Semantics {
             Self::Vllm(_) if cold => {
                 note("at temperature 0", "at temperature 0", &|name| CUTS.contains(&name));
             }
-            Self::HuggingFace | Self::Vllm(_) => {}
+            Self::HuggingFace | Self::Vllm(_) | Self::Own(_) => {}
         }
         found.retain(|idle| !idle.names.is_empty());
         found
