@@ -100,7 +100,7 @@ impl Pipeline {
     /// let logits = [[1.0, 2.0, 0.5], [0.3, 0.2, 0.1]]; // from your model
     /// let key = DrawKey::new(7);
     /// let mut sequences = [0, 1].map(|row| pipeline.sequence(key.stream(row)));
-    /// let mut workspaces = [Workspace::new(3), Workspace::new(3)];
+    /// let mut workspaces = vec![Workspace::new(3), Workspace::new(3)];
     ///
     /// let rows = logits.iter().zip(&mut sequences);
     /// let mut rows: Vec<_> = rows.map(|(row, sequence)| BatchRow::new(row, sequence)).collect();

@@ -91,7 +91,7 @@ fn bad_pipelines_are_refused_by_file_and_path() {
     let twice = r#"[{"stage":"top_k","k":5},{"stage":"top_k","k":4}]"#;
     let path = file(&folder, twice);
     let ran = generate(&["x", "--pipeline", &path, "--max-new-tokens", "1"]);
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "note: top_k comes twice\n"));
+    assert!(ran.code == Some(0) && ran.stderr.starts_with("note: top_k comes twice\n"), "{ran:?}");
     let ran = generate(&["x", "--forced-prefix", "a", "--print-pipeline", "json"]);
     assert_eq!(ran.code, Some(2));
     assert!(

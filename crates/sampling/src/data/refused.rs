@@ -1,6 +1,7 @@
 //! The error of a constructor that refuses a value.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 
 use super::Setting;
 
@@ -16,8 +17,14 @@ use super::Setting;
 /// );
 /// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{setting} is {value}; it must be {domain}")]
-pub struct SettingError {
+#[error("{} is {}; it must be {}", .0.setting, .0.value, .0.domain)]
+pub struct SettingError(
+    /// In a box, since it rides in the errors of most of what embeds this crate.
+    Box<Refused>,
+);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Refused {
     setting: Cow<'static, str>,
     value: Setting,
     domain: Cow<'static, str>,
@@ -32,40 +39,41 @@ impl SettingError {
         value: impl Into<Setting>,
         domain: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { setting: argument.into(), value: value.into(), domain: domain.into(), argument }
+        let (setting, value, domain) = (argument.into(), value.into(), domain.into());
+        Self(Box::new(Refused { setting, value, domain, argument }))
     }
 
     /// The same under the name by which the caller knows the setting; a place in its value stays:
     /// `bad_words[2]` becomes `bad_words_ids[2]`.
     #[must_use]
-    pub fn called(self, name: &str) -> Self {
-        let place = &self.setting[self.key().len()..];
-        let setting = [name, place].concat();
-        Self { setting: setting.into(), ..self }
+    pub fn called(mut self, name: &str) -> Self {
+        let place = &self.0.setting[self.key().len()..];
+        self.0.setting = [name, place].concat().into();
+        self
     }
 
     /// The name of the setting, and the place in its value, if it is one of several.
     pub fn setting(&self) -> &str {
-        &self.setting
+        &self.0.setting
     }
 
     /// The name of the setting without the place in its value: `bad_words` of `bad_words[2]`.
     pub fn key(&self) -> &str {
-        self.setting.split(['[', ' ']).next().unwrap_or_default()
+        self.0.setting.split(['[', ' ']).next().unwrap_or_default()
     }
 
     /// Its value.
     pub fn value(&self) -> &Setting {
-        &self.value
+        &self.0.value
     }
 
     /// What it may be.
     pub fn domain(&self) -> &str {
-        &self.domain
+        &self.0.domain
     }
 
     /// The argument of the constructor that it was.
     pub fn argument(&self) -> &'static str {
-        self.argument
+        self.0.argument
     }
 }
