@@ -35,7 +35,8 @@ pub(super) fn run(case: &Value) -> Result<(), String> {
         let got = rendered.map_err(|error| error.to_string())?;
         let tells_time = chat.now.is_none() && template.contains("strftime_now");
         let mut hours = (0..YEARS * 366 * 24).map(|hour| seconds().saturating_sub(hour * HOUR));
-        let then = |now| render(&Chat { now: Some(now), ..chat.clone() }).is_ok_and(|it| it == want);
+        let then =
+            |now| render(&Chat { now: Some(now), ..chat.clone() }).is_ok_and(|it| it == want);
         let same = got == want || (tells_time && hours.any(then));
         return if same { Ok(()) } else { Err(format!("{got:?}, expected {want:?}")) };
     }

@@ -128,9 +128,8 @@ impl LlamaCppConfig {
             LlamaCppSampler::TopK => pipeline.then(TopK::new(self.top_k as usize)?.ties(ties)),
             LlamaCppSampler::TypP if single(self.typ_p) >= 1.0 => pipeline,
             LlamaCppSampler::TypP => {
-                let typical =
-                    Typical::new(self.typ_p).map_err(|refused| refused.called("typ_p"))?;
-                let typical = typical.rule(MassRule::Exceed);
+                // As llama.cpp's server calls it; the sampler is called `typ_p` there.
+                let typical = Typical::new(self.typ_p)?.rule(MassRule::Exceed);
                 pipeline.then(typical.min_tokens_to_keep(least).ties(ties))
             }
             LlamaCppSampler::TopP if single(self.top_p) >= 1.0 => pipeline,
