@@ -234,7 +234,7 @@ fn scaling(keys: &Keys<'_>) -> Result<Option<Value>, GgufError> {
     }
 }
 
-/// What the rotated numbers are multiplied by, whatever the scaling; YaRN has a factor of its own
+/// What the rotated numbers are multiplied by, whatever the scaling; `YaRN` has a factor of its own
 /// besides.
 pub(super) fn rotation_gain(
     metadata: &Metadata,

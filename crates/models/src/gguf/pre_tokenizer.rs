@@ -63,7 +63,7 @@ impl PreTokenizer {
         Self { ignore_merges: true, ..self }
     }
 
-    const fn from_bos(self) -> Self {
+    const fn with_bos(self) -> Self {
         Self { add_bos: true, ..self }
     }
 

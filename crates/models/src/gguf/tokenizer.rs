@@ -71,6 +71,7 @@ fn part<T: DeserializeOwned>(json: Value) -> Result<Option<T>, GgufError> {
     serde_json::from_value(json).map_err(failed)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn failed(error: impl ToString) -> GgufError {
     GgufError::Tokenizer(error.to_string())
 }

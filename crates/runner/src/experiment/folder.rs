@@ -21,14 +21,14 @@ const REPEATED: &str = "records.repeated.jsonl";
 /// The files that lines are put aside in.
 const ASIDE_KIND: FileKind = FileKind::regular("a regular file for what is put aside", 1 << 40);
 
-/// Why an output folder can not take the runs.
+/// Why an output folder cannot take the runs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// What is there can not be read.
+    /// What is there cannot be read.
     #[error(transparent)]
     Records(#[from] RecordsError),
-    /// A file can not be written.
+    /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] FileError),
     /// There are runs already, and nobody said to go on with them.

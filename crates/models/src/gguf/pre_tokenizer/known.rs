@@ -20,6 +20,7 @@ const HAN_KANA: &str = "[一-龥぀-ゟ゠-ヿ]+";
 const HAN_HANGUL: &str = "[一-龥ࠀ-一가-퟿]+";
 const DEEPSEEK3: &str = "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+";
 const SPARK: &str = "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+|[\r\n]|\\s+(?!\\S)|\\s+";
+#[expect(clippy::unicode_not_nfc, reason = "letters that NFC writes otherwise are in the rule")]
 const DEEPSEEK_LETTERS: &str = r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+";
 const DEEPSEEK_MARKS: &str = r"\s?[!-/:-~！-／：-～‘-‟　-。]+";
 const YOUTU: &str = "[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+";
@@ -73,7 +74,7 @@ pub(super) const ALL: [PreTokenizer; 28] = [
         &[Cut::Regex(LLAMA3)],
     )
     .whole_words()
-    .from_bos(),
+    .with_bos(),
     PreTokenizer::new(&["dbrx", "smaug-bpe", "chatglm-bpe"], &[Cut::Regex(LLAMA3)]),
     PreTokenizer::new(&["glm4", "glm5"], &[Cut::Regex(LLAMA3)]).whole_words(),
     PreTokenizer::new(&["qwen2", "kormo", "f2llmv2"], &[Cut::Regex(QWEN2)]).nfc(),
@@ -96,7 +97,7 @@ pub(super) const ALL: [PreTokenizer; 28] = [
         ],
         &[Cut::Digits, Cut::Gpt2],
     ),
-    PreTokenizer::new(&["tekken"], &[Cut::Regex(TEKKEN)]).whole_words().from_bos(),
+    PreTokenizer::new(&["tekken"], &[Cut::Regex(TEKKEN)]).whole_words().with_bos(),
     PreTokenizer::new(
         &["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"],
         &[Cut::Regex(GPT4O)],
@@ -151,7 +152,7 @@ pub(super) const ALL: [PreTokenizer; 28] = [
             Cut::Gpt2,
         ],
     )
-    .from_bos(),
+    .with_bos(),
     PreTokenizer::new(&["bailingmoe", "bailingmoe2", "llada-moe"], &[Cut::Regex(BAILING)]),
     PreTokenizer::new(&["seed-coder"], &[Cut::Regex(SEED_CODER)]),
     PreTokenizer::new(&["ufakzeka"], &[Cut::Regex(UFAKZEKA)]),

@@ -123,13 +123,13 @@ fn decode(ascii: &str) -> Result<String, String> {
                 out.extend(char::from_u32(code));
             }
             (Some(_), _) | (None, 0xDC00..0xE000) => {
-                return Err("a surrogate that is alone can not be written".to_owned());
+                return Err("a surrogate that is alone cannot be written".to_owned());
             }
             (None, code) => out.extend(char::from_u32(code)),
         }
     }
     match high {
-        Some(_) => Err("a surrogate that is alone can not be written".to_owned()),
+        Some(_) => Err("a surrogate that is alone cannot be written".to_owned()),
         None => Ok(out),
     }
 }
