@@ -27,7 +27,7 @@ pub(super) fn conversation(args: &GenerateArgs) -> Result<Chat, Failure> {
         let turns = objects("--messages", path)?;
         if let Some(at) = turns.iter().position(|turn| !turn["role"].is_string()) {
             let what = "expected an object with a `role`, which is a text";
-            return Err(blame("--messages", path, format!("entry {at}: {what}")));
+            return Err(blame("--messages", path, &format!("entry {at}: {what}")));
         }
         messages.extend(turns);
     }
@@ -47,7 +47,7 @@ pub(super) fn conversation(args: &GenerateArgs) -> Result<Chat, Failure> {
     Ok(chat)
 }
 
-fn blame(flag: &str, path: &Path, why: impl Display) -> Failure {
+fn blame(flag: &str, path: &Path, why: &dyn Display) -> Failure {
     Failure::usage(format!("{flag} {}: {why}", path.display()))
 }
 
