@@ -107,11 +107,11 @@ impl Seen {
     }
 }
 
-/// Why an output folder can not be read.
+/// Why an output folder cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordsError {
-    /// A file or the folder can not be read.
+    /// A file or the folder cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
     /// The folder has no manifest.
@@ -142,7 +142,7 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// When there is none, or when it can not be read.
+    /// When there is none, or when it cannot be read.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self, RecordsError> {
         let dir = dir.as_ref();
         serde_json::from_slice(&Self::bytes(dir)?).map_err(|error| RecordsError::Manifest {
@@ -151,12 +151,12 @@ impl Manifest {
         })
     }
 
-    /// What made an output folder, which its manifest says also where this version can not read the rest;
+    /// What made an output folder, which its manifest says also where this version cannot read the rest;
     /// `None` if it does not say so.
     ///
     /// # Errors
     ///
-    /// When there is no manifest, or when it can not be read.
+    /// When there is no manifest, or when it cannot be read.
     pub fn made_by(dir: impl AsRef<Path>) -> Result<Option<Versions>, RecordsError> {
         #[derive(Deserialize)]
         struct Made {
@@ -178,7 +178,7 @@ impl Records {
     ///
     /// # Errors
     ///
-    /// When a file can not be read, and when a line other than the last is no record.
+    /// When a file cannot be read, and when a line other than the last is no record.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self, RecordsError> {
         let dir = dir.as_ref();
         let manifest = Manifest::read(dir)?;
@@ -204,7 +204,7 @@ pub(super) struct CutOff {
 }
 
 /// Gives the lines of a file to `take` one after the other. A last line that has no end or that
-/// `take` can not read is returned. No file is as good as an empty one.
+/// `take` cannot read is returned. No file is as good as an empty one.
 pub(super) fn each_line(
     path: &Path,
     take: impl FnMut(&str) -> Result<(), serde_json::Error>,

@@ -113,7 +113,7 @@ fn own_attribute(machine: &mut Machine<'_>, value: &Value, name: &str) -> Outcom
         }
         return Ok(None);
     }
-    if !methods::names(value).contains(&name) {
+    if !methods::has(value, name) {
         return Ok(None);
     }
     if matches!(value, Value::List(_) | Value::Dict(_)) && MUTATORS.contains(&name) {

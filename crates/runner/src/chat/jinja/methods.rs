@@ -64,58 +64,8 @@ const TEXT: &[&str] = &[
     "upper",
     "zfill",
 ];
-const MARKUP: &[&str] = &[
-    "capitalize",
-    "casefold",
-    "center",
-    "count",
-    "encode",
-    "endswith",
-    "escape",
-    "expandtabs",
-    "find",
-    "format",
-    "format_map",
-    "index",
-    "isalnum",
-    "isalpha",
-    "isascii",
-    "isdecimal",
-    "isdigit",
-    "isidentifier",
-    "islower",
-    "isnumeric",
-    "isprintable",
-    "isspace",
-    "istitle",
-    "isupper",
-    "join",
-    "ljust",
-    "lower",
-    "lstrip",
-    "maketrans",
-    "partition",
-    "removeprefix",
-    "removesuffix",
-    "replace",
-    "rfind",
-    "rindex",
-    "rjust",
-    "rpartition",
-    "rsplit",
-    "rstrip",
-    "split",
-    "splitlines",
-    "startswith",
-    "strip",
-    "striptags",
-    "swapcase",
-    "title",
-    "translate",
-    "unescape",
-    "upper",
-    "zfill",
-];
+/// What a text that is safe in HTML has besides.
+const MARKUP: &[&str] = &["escape", "striptags", "unescape"];
 const BYTES: &[&str] = &[
     "capitalize",
     "center",
@@ -193,10 +143,10 @@ const INT: &[&str] = &[
 const FLOAT: &[&str] =
     &["as_integer_ratio", "conjugate", "fromhex", "hex", "imag", "is_integer", "real"];
 
-/// What Python's class of a value has, but for names that begin with an underscore.
-pub(super) fn names(of: &Value) -> &'static [&'static str] {
-    match of {
-        Value::Str(text) if text.markup => MARKUP,
+/// Whether Python's class of a value has this name, which does not begin with an underscore.
+pub(super) fn has(of: &Value, name: &str) -> bool {
+    let names = match of {
+        Value::Str(text) if text.markup && MARKUP.contains(&name) => MARKUP,
         Value::Str(_) => TEXT,
         Value::Bytes(_) => BYTES,
         Value::List(_) => LIST,
@@ -210,7 +160,8 @@ pub(super) fn names(of: &Value) -> &'static [&'static str] {
         Value::View(..) => &["isdisjoint", "mapping"],
         Value::Iter(iter) if iter.class == "generator" => &["close", "send", "throw"],
         _ => &[],
-    }
+    };
+    names.contains(&name)
 }
 
 pub(super) fn call(

@@ -52,8 +52,8 @@ pub(super) fn apply(
             let attribute = attribute.unwrap_or(Value::None);
             let attribute = string(&attribute, name)?;
             // Items do not count here.
-            let is_item = matches!(&value, Value::Dict(_))
-                && !super::super::methods::names(&value).contains(&attribute);
+            let is_item =
+                matches!(&value, Value::Dict(_)) && !super::super::methods::has(&value, attribute);
             if is_item {
                 let what = format!("'dict object' has no attribute '{attribute}'");
                 return Ok(Value::undefined(what));
