@@ -104,63 +104,50 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-// First, so that its documentation begins with how one is made.
-mod pipeline;
-
-mod ask;
-mod batch;
 mod candidates;
 mod data;
+mod error;
 #[cfg(feature = "serde")]
 mod generation_config;
 #[cfg(feature = "llguidance")]
 mod grammar;
 pub mod guide;
 mod kernels;
-mod lint;
 mod logits;
 pub mod math;
+mod pipeline;
 pub mod prelude;
 pub mod presets;
 pub mod reference;
 pub mod search;
-mod select_error;
-mod selection;
 pub mod selectors;
 mod sequence;
-mod speculative;
 mod stage;
 pub mod stages;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod ties;
-mod trace;
-mod workspace;
 
-pub use ask::{Ask, Given, Step};
-pub use batch::{BatchRow, Choice};
 pub use candidates::{Candidates, Edge, MassRule, Normaliser};
 pub use data::{
     Arguments, FromSetting, PipelineError, Registry, Setting, SettingError, Settings, UnknownWord,
 };
+pub use error::StageError;
 #[cfg(feature = "serde")]
 pub use generation_config::{GenerationConfig, OneOrMany};
 #[cfg(feature = "llguidance")]
 pub use grammar::{Grammar, GrammarError, GrammarVocabulary};
-pub use lint::Lint;
 pub use logits::Logits;
 pub use math::*;
-pub use pipeline::Pipeline;
-pub use select_error::SelectError;
-pub use selection::Selection;
+pub use pipeline::{
+    Ask, BatchRow, Choice, Given, Guess, Lint, Pipeline, SelectError, Selection, StageTrace, Step,
+    Trace, Workspace,
+};
 pub use selectors::*;
 pub use sequence::{
     Accepted, Count, DrawKey, Draws, History, Logged, Memory, Piece, Purpose, Sampler, Sequence,
     SequenceError, Series, StageMemory, TextStream, Window,
 };
-pub use speculative::Guess;
-pub use stage::{Role, Stage, StageError, StageFn, StepContext, stage_fn};
+pub use stage::{Role, Stage, StageFn, StepContext, stage_fn};
 pub use stages::*;
 pub use ties::{ArgmaxTies, TiePolicy};
-pub use trace::{StageTrace, Trace};
-pub use workspace::Workspace;

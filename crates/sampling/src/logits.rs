@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 #[cfg(feature = "half")]
 use half::{bf16, f16};
 
-use crate::kernels::visits;
-use crate::select_error::SelectError;
+use crate::kernels::rows::visits;
+use crate::pipeline::SelectError;
 
 /// The logits of one position: a dense row in one of three precisions, or a list.
 ///

@@ -355,7 +355,7 @@ fn stage_reports(trace: &Trace) -> Vec<StageReport> {
         stage: stage.stage.clone(),
         before: stage.before,
         after: stage.after,
-        removed_mass: Some(stage.removed_mass).filter(|mass| mass.is_finite()),
+        removed_mass: stage.removed_mass,
         ties: stage.ties,
     };
     trace.stages().iter().map(of_stage).collect()

@@ -15,8 +15,8 @@ use llguidance::toktrie::SimpleVob;
 use serde_json::Value;
 
 pub use self::vocabulary::GrammarVocabulary;
+use crate::error::StageError;
 use crate::sequence::{Accepted, StageMemory};
-use crate::stage::StageError;
 use crate::stages::Mask;
 
 /// Where a text is in a grammar: which tokens may come next so that it can still become a sentence

@@ -3,12 +3,11 @@
 use alloc::vec::Vec;
 
 use crate::candidates::{Buffers, Candidates};
-use crate::kernels::{ln, passes};
+use crate::error::StageError;
+use crate::kernels::{ln, rows};
 use crate::logits::Logits;
-use crate::select_error::SelectError;
+use crate::pipeline::{SelectError, Workspace};
 use crate::sequence::{DrawKey, Draws};
-use crate::stage::StageError;
-use crate::workspace::Workspace;
 
 /// The log-softmax of a row, in single precision, into `out`.
 ///
@@ -68,7 +67,7 @@ impl Normaliser {
     /// The log-softmax of `logits`, behind what `out` has.
     pub(super) fn map_onto(self, logits: &[f32], out: &mut Vec<f32>) {
         let Self { best, log_mass } = self;
-        passes::map_onto(
+        rows::map_onto(
             logits,
             #[inline(always)]
             move |logit| (logit - best) - log_mass,

@@ -5,14 +5,12 @@ use alloc::vec::Vec;
 
 use super::beam::Reorder;
 use super::log_probs::{self, Normaliser};
-use crate::ask::Step;
 use crate::candidates::Candidates;
-use crate::kernels::{passes, visits};
+use crate::error::StageError;
+use crate::kernels::rows::{self, visits};
 use crate::logits::Logits;
-use crate::select_error::SelectError;
+use crate::pipeline::{SelectError, Step, Workspace};
 use crate::sequence::{Sequence, SequenceError};
-use crate::stage::StageError;
-use crate::workspace::Workspace;
 
 /// The [`Sequence`]s of the beams of one search, and the rows made of their logits.
 ///
@@ -209,7 +207,7 @@ impl Made {
         self.scores.resize(start + row_len, f32::NEG_INFINITY);
         let scores = &mut self.scores[start..];
         candidates.scores_into(scores);
-        let scan = passes::scan(scores, &mut self.row_max);
+        let scan = rows::scan(scores, &mut self.row_max);
         if (scan.nan || scan.max == f32::INFINITY)
             && let Some(bad) = visits::first_not_below(scores, f32::INFINITY)
         {
@@ -261,7 +259,7 @@ impl<'r> ScoreRows<'r> {
 
     /// The block maxima of a row, if they are known.
     pub(super) fn block_max(self, row: usize, vocab_size: usize) -> Option<&'r [f32]> {
-        let blocks = passes::blocks_for(vocab_size);
+        let blocks = rows::blocks_for(vocab_size);
         let known = self.block_max.filter(|_| self.row_len == vocab_size);
         known.map(|all| &all[row * blocks..][..blocks])
     }

@@ -52,7 +52,7 @@ pub struct BeamSettings {
     pub num_beams: usize,
     /// Groups that search one after the other at each step, each with its share of the beams.
     pub num_beam_groups: usize,
-    /// Taken off the score of a token for each beam of an earlier group that took it at the same
+    /// Fringe off the score of a token for each beam of an earlier group that took it at the same
     /// step.
     pub diversity_penalty: f64,
     /// The exponent of the length that divides a hypothesis's sum of log-probabilities. As these

@@ -5,10 +5,11 @@ use alloc::boxed::Box;
 use super::Selector;
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::weight;
 use crate::sequence::Purpose;
 use crate::sequence::{Accepted, Logged, StageMemory};
-use crate::stage::{StageError, StepContext};
+use crate::stage::StepContext;
 
 /// The distance from the target, in probability, that counts as 1.
 const WIDTH: f64 = 0.3;

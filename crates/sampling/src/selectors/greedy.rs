@@ -3,7 +3,8 @@
 use super::Selector;
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, Settings};
-use crate::stage::{StageError, StepContext};
+use crate::error::StageError;
+use crate::stage::StepContext;
 use crate::ties::ArgmaxTies;
 
 /// The best candidate.

@@ -3,8 +3,9 @@
 use super::Selector;
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, Settings};
+use crate::error::StageError;
 use crate::sequence::Purpose;
-use crate::stage::{StageError, StepContext};
+use crate::stage::StepContext;
 
 /// The candidate with the highest score after each had Gumbel noise of its own added.
 ///

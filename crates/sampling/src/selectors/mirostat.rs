@@ -5,11 +5,12 @@ use alloc::boxed::Box;
 use super::Selector;
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::ln;
 use crate::kernels::special::pow;
 use crate::sequence::Purpose;
 use crate::sequence::{Accepted, Logged, StageMemory};
-use crate::stage::{StageError, StepContext};
+use crate::stage::StepContext;
 use crate::ties::TiePolicy;
 
 /// The candidates from which the slope of the distribution is estimated.

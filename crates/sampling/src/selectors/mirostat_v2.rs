@@ -6,10 +6,11 @@ use super::Selector;
 use super::mirostat::SurpriseTarget;
 use crate::candidates::{Candidates, Edge};
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::exp;
 use crate::sequence::Purpose;
 use crate::sequence::StageMemory;
-use crate::stage::{StageError, StepContext};
+use crate::stage::StepContext;
 
 /// Keeps the candidates whose surprise `−log₂ p` is at most `μ` bits, at least the best one, and
 /// draws among them.

@@ -20,8 +20,9 @@ use core::fmt;
 
 use crate::candidates::Candidates;
 use crate::data::Settings;
+use crate::error::StageError;
 use crate::sequence::StageMemory;
-use crate::stage::{StageError, StepContext};
+use crate::stage::StepContext;
 
 /// Chooses the token. Like a [`Stage`](crate::Stage) it is immutable and shared.
 pub trait Selector: fmt::Debug + Send + Sync {

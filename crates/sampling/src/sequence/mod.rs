@@ -14,14 +14,9 @@ pub use memory::{Accepted, Logged, Memory, StageMemory};
 pub use sampler::Sampler;
 pub use text_stream::{Piece, TextStream};
 
-use crate::ask::{Given, Step};
 use crate::candidates::Candidates;
 use crate::logits::Logits;
-use crate::pipeline::Pipeline;
-use crate::select_error::SelectError;
-use crate::selection::Selection;
-use crate::speculative::Guess;
-use crate::workspace::Workspace;
+use crate::pipeline::{Given, Guess, Pipeline, SelectError, Selection, Step, Workspace};
 
 /// One sequence under a [`Pipeline`]: key, history, memory and step number, kept in step.
 ///

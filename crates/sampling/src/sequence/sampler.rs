@@ -1,12 +1,8 @@
 //! A sequence with all that it needs: what most programs want.
 
 use super::{DrawKey, History, Sequence, SequenceError};
-use crate::ask::Given;
 use crate::logits::Logits;
-use crate::pipeline::Pipeline;
-use crate::select_error::SelectError;
-use crate::selection::Selection;
-use crate::workspace::Workspace;
+use crate::pipeline::{Given, Pipeline, SelectError, Selection, Workspace};
 
 /// A [`Sequence`] and its [`Workspace`]: logits in, token out.
 ///

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use super::sequence_bias::SequenceBias;
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::sequence::Window;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans the last token of each sequence whenever the text ends in the tokens before it.
 ///

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, Settings};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans these tokens at the first generated position.
 ///

@@ -2,10 +2,11 @@
 
 use crate::candidates::{Candidates, Normaliser};
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
-use crate::kernels::passes::{self, Gaps};
+use crate::error::StageError;
+use crate::kernels::rows::{self, Gaps};
 use crate::kernels::{Mass, weight};
 use crate::logits::Logits;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Moves every log-probability away from that of a second row: `s' = scale · (c − u) + u`, where
 /// `c` is the log-probability among the candidates and `u` that in the row given by
@@ -127,7 +128,7 @@ fn normaliser(row: Logits<'_>) -> Result<Normaliser, StageError> {
         return Err(StageError::AllMasked { candidates: row.len() });
     }
     let mass = if let Logits::F32(row) = row {
-        passes::mass(row, Gaps { best, divisor: 1.0 })
+        rows::mass(row, Gaps { best, divisor: 1.0 })
     } else {
         // The same sum without vector lanes: it is one of integers.
         let scores = (0..row.len() as u32).filter_map(|id| row.get(id));

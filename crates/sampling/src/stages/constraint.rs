@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 
 use crate::candidates::Candidates;
+use crate::error::StageError;
 use crate::sequence::StageMemory;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Which tokens may come next, given the tokens accepted so far.
 ///

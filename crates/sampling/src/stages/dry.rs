@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::ln;
 use crate::kernels::special::powi;
 use crate::sequence::Window;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Subtracts from every token that would prolong a repetition of `n ≥ allowed` tokens:
 /// `s' = s − fl(multiplier · baseⁿ⁻ᵃˡˡᵒʷᵉᵈ)`.

@@ -4,9 +4,10 @@ use alloc::format;
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::ln;
 use crate::kernels::special::pow;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 use crate::ties::ArgmaxTies;
 
 /// Divides every score by `T = low + (high − low) · (H / ln n)ᵉ`, where `H` is the entropy in nats

@@ -3,9 +3,10 @@
 use super::epsilon_cutoff::keep_probable;
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::exp;
 use crate::kernels::special::sqrt;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Keeps the candidates whose probability is at least `η = min(ε, √ε · exp(−H))`, where `H` is the
 /// entropy in nats.

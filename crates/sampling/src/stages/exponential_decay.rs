@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::special::powi;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Once `n > 0` tokens were generated beyond `start`, raises the EOS tokens:
 /// `s' = s + |s| · (factorⁿ − 1)`.

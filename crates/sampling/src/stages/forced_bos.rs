@@ -2,7 +2,8 @@
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, Settings};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// When the text has one token, bans every token but this one, which gets the score 0.
 ///

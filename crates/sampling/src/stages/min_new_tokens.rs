@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans the EOS tokens while fewer than so many tokens were generated.
 ///

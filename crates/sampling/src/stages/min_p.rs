@@ -2,8 +2,9 @@
 
 use crate::candidates::{Candidates, Edge};
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::ln;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Keeps the candidates whose probability is at least `min_p` times the best one's.
 ///

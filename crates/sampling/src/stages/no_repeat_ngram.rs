@@ -2,7 +2,8 @@
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans each token that would repeat a sequence of `n` tokens found earlier, prompt included.
 ///

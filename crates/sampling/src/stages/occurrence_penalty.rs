@@ -2,8 +2,9 @@
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::sequence::Window;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Subtracts from the score of every token that occurred `n > 0` times:
 /// `s' = s − fl(fl(n · frequency) + presence)`.

@@ -2,7 +2,8 @@
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, Settings};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Replaces NaN by 0, +∞ by `f32::MAX` and −∞ by `f32::MIN`.
 ///

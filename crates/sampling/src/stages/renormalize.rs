@@ -2,7 +2,8 @@
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, Settings};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Subtracts the log-normaliser from every score: `s' = fl(s − ln Σ exp s)`, so that the
 /// exponentials add up to 1.

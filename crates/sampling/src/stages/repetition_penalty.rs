@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::sequence::Window;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Moves the score of every token that occurred away from likely: `s' = s · r` for `s < 0`,
 /// `s / r` otherwise. Once per token, however often it occurred.

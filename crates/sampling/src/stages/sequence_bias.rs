@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::sequence::Window;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Adds a bias to the last token of a sequence whenever the text ends in the tokens before it:
 /// `s' = s + Σ biases` over the sequences that the token would complete.

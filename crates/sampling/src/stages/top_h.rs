@@ -2,8 +2,9 @@
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::{exp, ln};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 use crate::ties::TiePolicy;
 
 /// The candidates that are looked at; everything behind them is removed.

@@ -2,7 +2,8 @@
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans the candidates whose score is below `fl(max − n · σ)`, where `σ` is the standard deviation
 /// of the scores that are not −∞, divided by their number.

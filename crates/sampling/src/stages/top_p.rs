@@ -2,7 +2,8 @@
 
 use crate::candidates::{Candidates, MassRule};
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 use crate::ties::TiePolicy;
 
 /// Keeps the fewest best candidates whose probabilities add up to at least `p`.

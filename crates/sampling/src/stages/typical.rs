@@ -2,7 +2,8 @@
 
 use crate::candidates::{Candidates, MassRule};
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
-use crate::stage::{Stage, StageError, StepContext};
+use crate::error::StageError;
+use crate::stage::{Stage, StepContext};
 use crate::ties::TiePolicy;
 
 /// Keeps the candidates whose surprise `−ln p` is nearest to the entropy, until they hold a share

@@ -2,8 +2,9 @@
 
 use crate::candidates::Candidates;
 use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::sequence::Purpose;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::stage::{Stage, StepContext};
 use crate::ties::TiePolicy;
 
 /// With the given probability, removes every candidate of at least `threshold` except the least

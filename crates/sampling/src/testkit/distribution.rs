@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Finding, Sampler, Violation};
+use super::{Finding, Subject, Violation};
 use crate::kernels::ln;
 use crate::sequence::DrawKey;
 
@@ -50,7 +50,7 @@ impl Trial {
 ///
 /// [`Finding::Odds`], [`Finding::Shares`] for shares that are none, or a refusal.
 pub fn follows(
-    sampler: &mut impl Sampler,
+    sampler: &mut impl Subject,
     row: &[f32],
     shares: &[f64],
     trial: Trial,
@@ -73,7 +73,7 @@ pub fn follows(
         .map_err(found)
 }
 
-fn count(sampler: &mut impl Sampler, row: &[f32], draws: u64) -> Result<Vec<u64>, Finding> {
+fn count(sampler: &mut impl Subject, row: &[f32], draws: u64) -> Result<Vec<u64>, Finding> {
     let mut counts = vec![0; row.len()];
     for draw in 0..draws {
         // The three parts of a key take turns, so that none of them hides behind another.

@@ -1,6 +1,6 @@
 //! What holds of a right sampler, as functions to run on yours.
 //!
-//! A [`Sampler`] is whatever turns a row of logits and a key into a token: a closure will do, and ten
+//! A [`Subject`] is whatever turns a row of logits and a key into a token: a closure will do, and ten
 //! lines wrap a sampler of another crate. Each property is a function that makes its own rows from a
 //! seed, tries to refute the claim, and answers with the first [`Violation`] it finds, which carries
 //! the row. Nothing here is random from run to run.
@@ -35,7 +35,7 @@
 //! | [`same_tokens`] | two samplers agree |
 //! | [`follows`] | draws come at stated odds, tails included |
 //!
-//! | of a sampler that shows its [kept set](Sampler::kept) | |
+//! | of a sampler that shows its [kept set](Subject::kept) | |
 //! |---|---|
 //! | [`draws_from_kept`] | the set is never empty, and the token is in it |
 //! | [`only_cuts`] | a subset, scores untouched |
@@ -59,10 +59,8 @@ mod violation;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::ask::Step;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Step, Workspace};
 use crate::sequence::{DrawKey, History, Sequence};
-use crate::workspace::Workspace;
 
 pub use distribution::{Trial, follows};
 pub use rows::Rows;
@@ -82,7 +80,7 @@ pub type Refusal = Box<dyn core::error::Error + Send + Sync>;
 ///
 /// Implemented by closures `FnMut(&[f32], DrawKey) -> Result<u32, Refusal>`, and for our own
 /// pipelines by [`PipelineSampler`].
-pub trait Sampler {
+pub trait Subject {
     /// The token for a row. A sampler with a generator seeds it from the key, all three parts of it.
     ///
     /// # Errors
@@ -95,14 +93,14 @@ pub trait Sampler {
     ///
     /// # Errors
     ///
-    /// As [`Sampler::token`].
+    /// As [`Subject::token`].
     fn kept(&mut self, row: &[f32], key: DrawKey) -> Result<Vec<(u32, f32)>, Refusal> {
         let _ = (row, key);
         Err(Refusal::from("this sampler does not show its kept set"))
     }
 }
 
-impl<F: FnMut(&[f32], DrawKey) -> Result<u32, Refusal>> Sampler for F {
+impl<F: FnMut(&[f32], DrawKey) -> Result<u32, Refusal>> Subject for F {
     fn token(&mut self, row: &[f32], key: DrawKey) -> Result<u32, Refusal> {
         self(row, key)
     }
@@ -148,7 +146,7 @@ impl PipelineSampler {
     }
 }
 
-impl Sampler for PipelineSampler {
+impl Subject for PipelineSampler {
     fn token(&mut self, row: &[f32], key: DrawKey) -> Result<u32, Refusal> {
         self.fit(row.len());
         let step = Step { key, ..self.sequence.step() };

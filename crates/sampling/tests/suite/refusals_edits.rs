@@ -272,7 +272,7 @@ fn a_trace_of_a_forced_token_adds_up() {
     let mut chosen = pipeline.select(&row, &step, &mut workspace).unwrap();
     assert_eq!((chosen.token, chosen.kept, chosen.probability), (2, Some(1), Some(1.0)));
     let stage = &chosen.trace.unwrap().stages()[0];
-    assert!((stage.removed_mass - 0.8).abs() < 1e-6, "{stage:?}");
+    assert!((stage.removed_mass.unwrap() - 0.8).abs() < 1e-6, "{stage:?}");
     assert_eq!([0, 1, 2].map(|id| chosen.removed_by(id)), [Some(0), Some(0), None]);
 }
 

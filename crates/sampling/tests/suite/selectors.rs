@@ -147,7 +147,7 @@ fn a_trace_covers_the_selector_that_cuts() {
     let stages = chosen.trace.unwrap().stages();
     let counts: Vec<_> = stages.iter().map(|s| (s.stage.as_str(), s.before, s.after)).collect();
     assert_eq!(counts, [("top_k", 4, 3), ("mirostat_v2", 3, 2)]);
-    assert!((stages[1].removed_mass - 2.0 / 9.0).abs() < 1e-6);
+    assert!((stages[1].removed_mass.unwrap() - 2.0 / 9.0).abs() < 1e-6);
     let fates: Vec<_> = (0..4).map(|id| chosen.removed_by(id)).collect();
     assert_eq!(fates, [None, None, Some(1), Some(0)]);
 }

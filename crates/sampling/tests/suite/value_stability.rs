@@ -113,8 +113,8 @@ impl Digest {
         }
         for stage in chosen.trace.into_iter().flat_map(Trace::stages) {
             self.add(stage.after as u64);
-            self.add(stage.removed_mass.to_bits());
-            self.add(stage.entropy_after.to_bits());
+            self.add(stage.removed_mass.map_or(0, f64::to_bits));
+            self.add(stage.entropy_after.map_or(0, f64::to_bits));
         }
         let candidates = chosen.candidates();
         self.add(candidates.mass().unwrap().0);

@@ -7,7 +7,7 @@ use crate::{
 /// A sampler that is its kept set; it draws the first of it.
 struct Shows<F>(F);
 
-impl<F: FnMut(&[f32]) -> Set> Sampler for Shows<F> {
+impl<F: FnMut(&[f32]) -> Set> Subject for Shows<F> {
     fn token(&mut self, row: &[f32], key: DrawKey) -> Result<u32, Refusal> {
         Ok(self.kept(row, key)?.first().ok_or("nothing")?.0)
     }
@@ -60,7 +60,7 @@ fn what_is_no_set_is_found() {
 #[test]
 fn a_token_from_outside_the_kept_set_is_found() {
     struct Beside(PipelineSampler);
-    impl Sampler for Beside {
+    impl Subject for Beside {
         fn token(&mut self, row: &[f32], _: DrawKey) -> Result<u32, Refusal> {
             Ok(row.len() as u32 - 1)
         }
