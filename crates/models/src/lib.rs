@@ -36,6 +36,13 @@
 //! - `builtin` (default): a small model that comes with the crate, and the grammar it was trained on.
 //! - `cuda`: NVIDIA GPUs, through candle.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// The example of the page that the crate is published with.
+#[cfg(all(doctest, feature = "builtin"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(feature = "builtin")]
 pub mod builtin;
 mod cache;

@@ -99,10 +99,16 @@
 //!   as this one.
 #![forbid(unsafe_code)]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
+
+/// The example of the page that the crate is published with.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod candidates;
 mod data;
