@@ -21,19 +21,27 @@
 //! ```
 
 mod error;
+mod idle;
 mod kind;
 mod knob;
+mod model_file;
 mod read;
+mod recommended;
+mod rules;
 mod table;
 mod turned;
 mod value;
+mod vllm_file;
 pub mod words;
 
 use serde_json::{Map, Value};
 
 pub use self::error::KnobError;
+pub use self::idle::Idle;
 pub use self::kind::{Choice, Kind, Range, Texts, Whole};
 pub use self::knob::{Group, Knob, Needs};
+pub(crate) use self::model_file::settle;
+pub use self::model_file::{ModelConfigError, file_of, model_config, unused_settings};
 pub use self::turned::Turned;
 pub use self::value::KnobValue;
 

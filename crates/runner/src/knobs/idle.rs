@@ -3,8 +3,8 @@
 use taper_sampling::GenerationConfig;
 use taper_sampling::presets::LlamaCppSampler;
 
-use super::{LlamaCpp, Semantics};
-use crate::knobs::{self, Knob, Needs};
+use super::{Knob, Needs, named};
+use crate::semantics::{LlamaCpp, Semantics};
 
 /// Settings without effect, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Semantics {
     pub fn idle(&self, config: &GenerationConfig, given: &[&str]) -> Vec<Idle> {
         let mut found = Vec::new();
         let mut note = |why, why_by_flag, picks: &dyn Fn(&Knob) -> bool| {
-            let names = given.iter().filter(|name| knobs::named(name).is_some_and(picks));
+            let names = given.iter().filter(|name| named(name).is_some_and(picks));
             let names = names.map(|&name| name.to_owned()).collect();
             found.push(Idle { why, why_by_flag, names });
         };

@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 use taper_models::LoadedModel;
 use taper_sampling::{GenerationConfig, OneOrMany};
 
-use super::refuse;
-use crate::error::RequestError;
-use crate::knobs::{self, Kind, Needs, Range};
-use crate::semantics::{Semantics, is_shared};
+use super::rules::is_shared;
+use super::{Kind, Needs, Range, named};
+use crate::error::{RequestError, refuse};
+use crate::semantics::Semantics;
 use crate::told::shortened;
 
 /// Why the model's own settings cannot be read.
@@ -115,7 +115,7 @@ pub(crate) fn odd(config: &GenerationConfig) -> impl Iterator<Item = (&str, &Val
 /// # Errors
 ///
 /// The first value that counts and is not of its setting's type.
-pub(super) fn settle(
+pub(crate) fn settle(
     mut config: GenerationConfig,
     semantics: &Semantics,
     vocab_size: usize,
@@ -152,7 +152,7 @@ fn counts(config: &GenerationConfig, semantics: &Semantics, key: &str) -> bool {
     }
     let beams = config.num_beams.is_some_and(|beams| beams > 1);
     let draws = semantics.draws(config);
-    match knobs::named(key).map(|knob| knob.needs) {
+    match named(key).map(|knob| knob.needs) {
         Some(Needs::Beams) => beams,
         Some(Needs::Drawing) => draws,
         _ => true,
@@ -164,7 +164,7 @@ const TOKENS: [&str; 2] = ["bos_token_id", "pad_token_id"];
 
 /// What a setting's value must be, with the ids of the vocabulary if it is known.
 pub(crate) fn domain(key: &str, vocab_size: Option<usize>) -> String {
-    let kind = match knobs::named(key) {
+    let kind = match named(key) {
         _ if TOKENS.contains(&key) => Kind::Ids { none: false, alone: true },
         Some(knob) => knob.kind,
         None => Kind::Number(Range::ANY),
@@ -179,7 +179,7 @@ pub(crate) fn domain(key: &str, vocab_size: Option<usize>) -> String {
 /// The name of a setting as one that errors can carry.
 pub(crate) fn known(key: &str) -> &'static str {
     let token = TOKENS.into_iter().find(|known| *known == key);
-    token.or(knobs::named(key).map(|knob| knob.name)).unwrap_or("a setting")
+    token.or(named(key).map(|knob| knob.name)).unwrap_or("a setting")
 }
 
 #[cfg(test)]
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn what_is_of_another_type_is_kept_beside_what_is_right() {
         let settings =
-            knobs::all().filter(|knob| knob.name_under("huggingface") == Some(knob.name));
+            crate::knobs::all().filter(|knob| knob.name_under("huggingface") == Some(knob.name));
         for key in settings.map(|knob| knob.name).chain(TOKENS) {
             for value in values() {
                 let file = json!({ key: value, "note": 1 });

@@ -1,21 +1,11 @@
 //! What a GGUF file recommends to llama.cpp.
 
 use serde_json::{Map, Value};
-use taper_sampling::presets::{self, LlamaCppSampler};
+use taper_sampling::presets;
 
-use super::llama_cpp::{LlamaCpp, MirostatVersion};
+use super::{Kind, Knob, KnobValue};
 use crate::error::RequestError;
-use crate::knobs::{self, Kind, Knob, KnobValue};
-
-/// What llama.cpp starts from with a model.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[non_exhaustive]
-pub struct Recommended {
-    /// The settings, with the chain that there is without mirostat.
-    pub settings: LlamaCpp,
-    /// Whether the file asks for mirostat.
-    pub mirostat: Option<MirostatVersion>,
-}
+use crate::semantics::{LlamaCpp, MirostatVersion, Recommended};
 
 impl LlamaCpp {
     /// What llama.cpp starts from with a model: what its file recommends, which is in
@@ -30,7 +20,7 @@ impl LlamaCpp {
         given: impl Fn(&str) -> bool,
     ) -> Result<Recommended, RequestError> {
         let mut found = Recommended::default();
-        for knob in knobs::all() {
+        for knob in super::all() {
             let Some(key) = knob.gguf.filter(|_| !given(knob.name)) else { continue };
             let Some(value) = sampling.get(key) else { continue };
             found.set(knob, value).map_err(|domain| RequestError::Setting {
@@ -46,31 +36,9 @@ impl LlamaCpp {
         }
         Ok(found)
     }
-
-    /// A chain of samplers by names that semicolons separate, in any of the spellings that llama.cpp
-    /// takes; `None` if one is not known.
-    ///
-    /// The logit bias comes first whether or not it is named, and adaptive-p, which draws, comes
-    /// last: so llama.cpp has it.
-    pub fn chain(names: &str) -> Option<Vec<LlamaCppSampler>> {
-        let named = names.split(';').map(sampler).collect::<Option<Vec<_>>>()?;
-        let (last, middle): (Vec<_>, Vec<_>) =
-            named.into_iter().partition(|&sampler| sampler == LlamaCppSampler::AdaptiveP);
-        let first = [LlamaCppSampler::LogitBias];
-        Some(first.into_iter().chain(middle).chain(last.into_iter().take(1)).collect())
-    }
 }
 
 impl Recommended {
-    /// The settings, with mirostat if it is to draw.
-    #[must_use]
-    pub fn in_force(self) -> LlamaCpp {
-        match self.mirostat {
-            Some(version) => self.settings.mirostat(version),
-            None => self.settings,
-        }
-    }
-
     /// Sets one; what would be right if the value is not.
     fn set(&mut self, knob: &Knob, value: &Value) -> Result<(), String> {
         let (value, domain) = match knob.kind {
@@ -118,21 +86,4 @@ fn whole(value: &Value) -> Result<i128, String> {
     let number = number(value)?.trunc();
     let fits = number >= f64::from(i32::MIN) && number <= f64::from(i32::MAX);
     if fits { Ok(number as i128) } else { Err("a number that fits into 32 bits".to_owned()) }
-}
-
-fn sampler(name: &str) -> Option<LlamaCppSampler> {
-    let plain: String = name.trim().to_lowercase().split(['_', '-']).collect();
-    Some(match plain.as_str() {
-        "penalties" => LlamaCppSampler::Penalties,
-        "dry" => LlamaCppSampler::Dry,
-        "topnsigma" => LlamaCppSampler::TopNSigma,
-        "topk" => LlamaCppSampler::TopK,
-        "typp" | "typ" => LlamaCppSampler::TypP,
-        "topp" | "nucleus" => LlamaCppSampler::TopP,
-        "minp" => LlamaCppSampler::MinP,
-        "xtc" => LlamaCppSampler::Xtc,
-        "temperature" | "temp" => LlamaCppSampler::Temperature,
-        "adaptivep" => LlamaCppSampler::AdaptiveP,
-        _ => return None,
-    })
 }
