@@ -1,14 +1,17 @@
 //! What a run yields: the object that `taper generate --format json` prints.
 
+mod score;
+mod tree;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use taper_sampling::{GenerationConfig, Pipeline, TiePolicy};
 
-use crate::generation::SpeculationReport;
+pub use self::score::{Expectation, Score, ScoreTiming, ScoreTotals, TokenScore};
+pub use self::tree::{BeamFate, BeamTreeNode};
 use crate::grammar::TextGrammar;
 use crate::logits_dtype::LogitsDtype;
-use crate::score::TokenScore;
-use crate::search::{BeamTreeNode, SearchMode};
+use crate::request::{OnError, SearchMode, tie_policy_name};
 use crate::semantics::Semantics;
 
 /// Everything about a finished, stopped or failed run.
@@ -59,6 +62,18 @@ pub fn pipeline_as_data(pipeline: &Pipeline) -> Value {
     stages.chain([selector]).collect()
 }
 
+/// What guessing came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct SpeculationReport {
+    /// Tokens that were guessed.
+    pub proposed: usize,
+    /// Guesses that were right.
+    pub accepted: usize,
+    /// Passes of the model after the prompt's.
+    pub passes: usize,
+}
+
 /// The settings of a run after all sources were merged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -107,18 +122,6 @@ impl EffectiveConfig {
     pub fn draws(&self) -> bool {
         self.semantics.draws(&self.generation)
     }
-}
-
-/// What to do when a row of logits allows no choice: NaN, +∞, everything banned, a tie under
-/// [`TiePolicy::Error`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnError {
-    /// End the run with the error.
-    #[default]
-    Refuse,
-    /// Take the highest finite logit of the untouched row, the lowest id among equals.
-    Argmax,
 }
 
 /// One generated sequence.
@@ -311,17 +314,6 @@ fn peak_rss_bytes() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kilobytes.checked_mul(1024)
-}
-
-/// The name of a tie policy on the command line and in the JSON.
-pub fn tie_policy_name(ties: TiePolicy) -> &'static str {
-    match ties {
-        TiePolicy::KeepAll => "keep-all",
-        TiePolicy::LowestId => "lowest-id",
-        TiePolicy::HighestId => "highest-id",
-        TiePolicy::Random => "random",
-        TiePolicy::Error => "error",
-    }
 }
 
 #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

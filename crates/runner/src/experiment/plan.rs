@@ -15,10 +15,11 @@ use super::settings::{Resolved, settings};
 use super::spec::{PromptText, Spec, SpecError};
 use crate::chat::{Chat, ChatError, ChatTemplate};
 use crate::error::RequestError;
-use crate::generation::{Generation, Source};
+use crate::knobs::{file_of, model_config, unused_settings};
 use crate::outcome::{EffectiveConfig, FinishReason, Outcome, SequenceOutcome};
-use crate::request::{Request, file_of, model_config, tokenize, unused_settings};
-use crate::search::Search;
+use crate::request::{Request, tokenize};
+use crate::run::{Generation, Search};
+use crate::source::Source;
 use crate::told::shortened;
 
 /// What further seeds are derived from a seed for.

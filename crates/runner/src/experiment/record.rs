@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::manifest::{ModelId, Versions};
-use crate::outcome::{FinishReason, Redraw, StageReport, StepReport, Timing};
-use crate::search::BeamTreeNode;
+use crate::outcome::{BeamTreeNode, FinishReason, Redraw, StageReport, StepReport, Timing};
 
 /// Which run of an experiment. The order of ids is the canonical order of records: by prompt, then
 /// setting, then seed.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::rows::{Measure, Row, measures, rows};
 use crate::experiment::{Manifest, Record, Records, StepRecord, metrics};
-use crate::search::BeamTreeNode;
+use crate::outcome::BeamTreeNode;
 
 /// The texts of tokens, each once.
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ struct Node<'r>(
     usize,
     usize,
     Option<f64>,
-    &'r crate::search::BeamFate,
+    &'r crate::outcome::BeamFate,
     Option<f64>,
     Option<&'static str>,
 );

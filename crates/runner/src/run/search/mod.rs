@@ -2,7 +2,6 @@
 
 mod ends;
 mod settings;
-mod tree;
 
 use std::time::Instant;
 
@@ -11,18 +10,16 @@ use taper_sampling::search::{BeamEnd, BeamRows, BeamSearch, Hypothesis, Reorder}
 use taper_sampling::{DrawKey, Pipeline, Workspace};
 
 use self::ends::Ends;
-pub use self::settings::SearchMode;
 use self::settings::beam_settings;
-pub(crate) use self::settings::fill_beams;
-pub use self::tree::{BeamFate, BeamTreeNode};
-use crate::clock::Clock;
-use crate::error::{RequestError, RunError};
-use crate::generation::Source;
-use crate::grammar::constrain;
+use super::clock::Clock;
+use super::prepared::Prepared;
+use crate::error::{RequestError, RunError, refuse};
 use crate::outcome::{
-    EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, Usage, pipeline_as_data,
+    BeamTreeNode, EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, Usage,
+    pipeline_as_data,
 };
-use crate::request::{Request, check_prompt, complete, draw_seed, refuse};
+use crate::request::Request;
+use crate::source::Source;
 
 /// A beam search, one step at a time.
 ///
@@ -74,39 +71,21 @@ impl<'m> Search<'m> {
     /// range or does not go with another, and when the model's state can not fork.
     pub fn new(source: impl Into<Source<'m>>, request: Request) -> Result<Self, RequestError> {
         let source = source.into();
-        let Request { prompt, config, semantics, ties, seed, on_error, ask, .. } = request;
-        let Request { search, best_of, forced_prefix, grammar, logits_dtype, .. } = request;
-        if let Some(best_of) = best_of {
+        if let Some(best_of) = request.best_of {
             return refuse("best_of", best_of, "left out with num_beams above 1");
         }
-        check_prompt(&prompt, source.model)?;
-        let generation = complete(config, &semantics, prompt.len(), &source)?;
-        if let Some(scale) = generation.guidance_scale.filter(|&scale| scale != 1.0) {
-            return refuse("guidance_scale", scale, "1 with num_beams above 1");
-        }
         let can = source.model.capabilities();
-        if !can.fork && !can.reorder {
-            let beams = generation.num_beams.unwrap_or(1);
-            return refuse("num_beams", beams, "1: the state of this model can not fork");
-        }
-        let mut pipeline = semantics.pipeline(&generation, &source, ties, &forced_prefix)?;
-        if let Some(grammar) = &grammar {
-            pipeline = constrain(pipeline, grammar, generation.eos_ids(), &semantics, &source)?;
-        }
-        let seed = seed.unwrap_or_else(draw_seed);
-        let config = EffectiveConfig {
-            generation,
-            seed,
-            semantics,
-            ties,
-            on_error,
-            logits_dtype,
-            guide: None,
-            grammar,
-            search,
-            best_of,
-            forced_prefix,
-        };
+        let Prepared { prompt, config, pipeline, ask, .. } =
+            Prepared::of(&source, request, |config| match config.guidance_scale {
+                Some(scale) if scale != 1.0 => {
+                    refuse("guidance_scale", scale, "1 with num_beams above 1")
+                }
+                _ if !can.fork && !can.reorder => {
+                    let beams = config.num_beams.unwrap_or(1);
+                    refuse("num_beams", beams, "1: the state of this model can not fork")
+                }
+                _ => Ok(()),
+            })?;
         // A token follows even a prompt that fills the context.
         let room = source.model.context_length().saturating_sub(prompt.len()).max(1);
         let longest = config.generation.max_new_tokens.unwrap_or(room).min(room);

@@ -14,9 +14,9 @@ use crate::detokenizer::{Detokenizer, token_text};
 use crate::error::RunError;
 use crate::inspect::{Row, StepView, ViewAsk};
 use crate::outcome::{
-    EffectiveConfig, FinishReason, OnError, Redraw, SequenceOutcome, StageReport, StepReport,
-    TopToken,
+    EffectiveConfig, FinishReason, Redraw, SequenceOutcome, StageReport, StepReport, TopToken,
 };
+use crate::request::OnError;
 
 /// The bit that tells the streams of draws for the report alone.
 const REDRAWN: u64 = 1 << 62;

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use taper_models::tokenizers::Tokenizer;
 use taper_sampling::search::{BeamEnd, Fate, TreeNode};
 
+use super::FinishReason;
 use crate::detokenizer::token_text;
 use crate::error::RunError;
-use crate::outcome::FinishReason;
 
 /// A candidate that a beam search looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub enum BeamFate {
 }
 
 impl BeamTreeNode {
-    pub(super) fn of(
+    pub(crate) fn of(
         node: &TreeNode<BeamEnd<FinishReason>>,
         tokenizer: Option<&Tokenizer>,
         reason_of: impl Fn(BeamEnd<FinishReason>) -> FinishReason,

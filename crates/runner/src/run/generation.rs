@@ -6,40 +6,22 @@ mod speculation;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use taper_models::tokenizers::Tokenizer;
-use taper_models::{LanguageModel, LoadedModel, Outputs, State, Want, Work};
-use taper_sampling::{Ask, DrawKey, GenerationConfig, Guess, Pipeline, Workspace};
+use taper_models::{Outputs, State, Want, Work};
+use taper_sampling::{Ask, DrawKey, Guess, Pipeline, Workspace};
 
 use self::sequence::{Chooser, Rows, Sequence};
+pub use self::speculation::Draft;
 use self::speculation::Speculation;
-pub use self::speculation::{Draft, SpeculationReport};
-use crate::clock::Clock;
-use crate::error::{RequestError, RunError};
-use crate::grammar::constrain;
+use super::clock::Clock;
+use super::prepared::Prepared;
+use crate::error::{RequestError, RunError, refuse};
 use crate::inspect::{StepView, ViewAsk};
 use crate::outcome::{
     EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, StepReport, Usage,
     pipeline_as_data,
 };
-use crate::request::{MOST_SEQUENCES, Request, check_prompt, complete, draw_seed, guide, refuse};
-use crate::semantics::Semantics;
-
-/// What generates: a model, and the tokenizer that makes text of its tokens.
-#[derive(Debug, Clone, Copy)]
-pub struct Source<'m> {
-    /// What to call it in the outcome.
-    pub name: &'m str,
-    /// The model.
-    pub model: &'m dyn LanguageModel,
-    /// Without one the tokens have no text.
-    pub tokenizer: Option<&'m Tokenizer>,
-}
-
-impl<'m> From<&'m LoadedModel> for Source<'m> {
-    fn from(loaded: &'m LoadedModel) -> Self {
-        Self { name: &loaded.name, model: &*loaded.model, tokenizer: loaded.tokenizer.as_ref() }
-    }
-}
+use crate::request::Request;
+use crate::source::Source;
 
 /// A token that was just chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,34 +99,11 @@ impl<'m> Generation<'m> {
     /// when a setting is out of its range or not available.
     pub fn new(source: impl Into<Source<'m>>, request: Request) -> Result<Self, RequestError> {
         let source = source.into();
-        let Request { prompt, config, semantics, ties, seed, on_error, ask, .. } = request;
-        let Request { search, best_of, forced_prefix, grammar, logits_dtype, redraws, .. } =
-            request;
-        check_prompt(&prompt, source.model)?;
-        let generation = complete(config, &semantics, prompt.len(), &source)?;
-        if generation.num_beams.is_some_and(|beams| beams > 1) {
-            return refuse("num_beams", generation.num_beams.unwrap_or(1), "1, or run as a Search");
-        }
-        let guide = guide(&generation, &prompt, request.negative_prompt, source.model)?;
-        let mut pipeline = semantics.pipeline(&generation, &source, ties, &forced_prefix)?;
-        if let Some(grammar) = &grammar {
-            pipeline = constrain(pipeline, grammar, generation.eos_ids(), &semantics, &source)?;
-        }
-        let seed = seed.unwrap_or_else(draw_seed);
-        check_best_of(best_of, &generation, &semantics, &source)?;
-        let config = EffectiveConfig {
-            generation,
-            seed,
-            semantics,
-            ties,
-            on_error,
-            logits_dtype,
-            guide,
-            grammar,
-            search,
-            best_of,
-            forced_prefix,
-        };
+        let Prepared { prompt, config, pipeline, ask, redraws } =
+            Prepared::of(&source, request, |config| match config.num_beams {
+                Some(beams) if beams > 1 => refuse("num_beams", beams, "1, or run as a Search"),
+                _ => Ok(()),
+            })?;
         Ok(Self {
             state: source.model.new_state(),
             outputs: Outputs::new(),
@@ -379,28 +338,4 @@ impl Iterator for Generation<'_> {
             None => self.error.take().map(Err),
         }
     }
-}
-
-/// Refuses a number of sequences to choose from that makes no choice.
-fn check_best_of(
-    best_of: Option<usize>,
-    config: &GenerationConfig,
-    semantics: &Semantics,
-    source: &Source<'_>,
-) -> Result<(), RequestError> {
-    let Some(all) = best_of else { return Ok(()) };
-    let wanted = config.num_return_sequences.unwrap_or(1);
-    if all < wanted {
-        return refuse("best_of", all, format!("at least {wanted}, the sequences to return"));
-    }
-    if all > MOST_SEQUENCES {
-        return refuse("best_of", all, format!("at most {MOST_SEQUENCES}"));
-    }
-    if !semantics.draws(config) {
-        return refuse("best_of", all, "left out where nothing is drawn");
-    }
-    if all > 1 && !source.model.capabilities().fork {
-        return refuse("best_of", all, "1: the state of this model can not fork");
-    }
-    Ok(())
 }

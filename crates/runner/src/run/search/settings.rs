@@ -1,57 +1,11 @@
 //! From a config to the settings of a search.
 
-use serde::Serialize;
+use taper_sampling::DrawKey;
 use taper_sampling::search::{BeamSettings, EarlyStopping, SearchRule};
-use taper_sampling::{DrawKey, GenerationConfig};
 
-use crate::error::RequestError;
-use crate::outcome::{EffectiveConfig, OnError};
-use crate::request::refuse;
-
-/// How beams search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum SearchMode {
-    /// As Hugging Face does: beam search, with `do_sample` beam-sample, with `num_beam_groups` diverse
-    /// beam search.
-    #[default]
-    HuggingFace,
-    /// [Without heuristics](taper_sampling::search::SearchRule::Canonical).
-    Canonical,
-    /// [Sequences drawn without replacement](taper_sampling::search::SearchRule::Stochastic).
-    Stochastic,
-}
-
-impl SearchMode {
-    /// Its name on the command line and in the JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::HuggingFace => "huggingface",
-            Self::Canonical => "canonical",
-            Self::Stochastic => "stochastic",
-        }
-    }
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-    pub(crate) fn is_usual(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// `config`, with what beams need spelled out if there are several.
-pub(crate) fn fill_beams(config: GenerationConfig) -> GenerationConfig {
-    if config.num_beams.is_none_or(|beams| beams == 1) {
-        return config;
-    }
-    config.or(GenerationConfig {
-        num_beam_groups: Some(1),
-        diversity_penalty: Some(0.0),
-        length_penalty: Some(1.0),
-        early_stopping: Some(EarlyStopping::default()),
-        ..GenerationConfig::default()
-    })
-}
+use crate::error::{RequestError, refuse};
+use crate::outcome::EffectiveConfig;
+use crate::request::{OnError, SearchMode};
 
 /// The settings of the search that a complete config asks for, with room for `longest` tokens.
 pub(super) fn beam_settings(

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::outcome::{MemoryUse, TopToken};
+use super::{MemoryUse, TopToken};
 
 /// The score of a text: the object that `taper score --format json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,11 +51,11 @@ pub struct TokenScore {
 }
 
 impl TokenScore {
-    pub(super) fn new(token: u32, text: String) -> Self {
+    pub(crate) fn new(token: u32, text: String) -> Self {
         Self { token, text, logprob: None, rank: None, entropy: None, top: None, asked: None }
     }
 
-    pub(super) fn fill(&mut self, found: Option<(f64, usize)>, expected: Expectation) {
+    pub(crate) fn fill(&mut self, found: Option<(f64, usize)>, expected: Expectation) {
         (self.logprob, self.rank) = found.unzip();
         self.entropy = Some(expected.entropy);
         (self.top, self.asked) = (expected.top, expected.asked);
@@ -106,7 +106,7 @@ pub struct ScoreTiming {
 
 impl ScoreTotals {
     /// `bytes` says how many bytes of the text each token stands for.
-    pub(super) fn of(tokens: &[TokenScore], bytes: Option<&[usize]>) -> Self {
+    pub(crate) fn of(tokens: &[TokenScore], bytes: Option<&[usize]>) -> Self {
         let scored: Vec<f64> = tokens.iter().filter_map(|token| token.logprob).collect();
         let nll = -scored.iter().sum::<f64>();
         let bytes = bytes.map(|bytes| {

@@ -2,14 +2,13 @@
 
 use std::time::Instant;
 
-use serde::Serialize;
 use taper_models::{Outputs, RowId, State, Want, Work};
 use taper_sampling::{Guess, Workspace};
 
 use super::sequence::Sequence;
 use super::{Generation, Source};
-use crate::error::{RequestError, RunError};
-use crate::request::refuse;
+use crate::error::{RequestError, RunError, refuse};
+use crate::outcome::SpeculationReport;
 
 /// Where guesses come from.
 #[derive(Debug, Clone, Copy)]
@@ -29,18 +28,6 @@ pub enum Draft<'m> {
         /// Tokens to guess at once.
         tokens: usize,
     },
-}
-
-/// What guessing came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[non_exhaustive]
-pub struct SpeculationReport {
-    /// Tokens that were guessed.
-    pub proposed: usize,
-    /// Guesses that were right.
-    pub accepted: usize,
-    /// Passes of the model after the prompt's.
-    pub passes: usize,
 }
 
 #[derive(Debug)]

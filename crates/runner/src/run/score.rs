@@ -1,6 +1,5 @@
 //! What a model makes of a text that is there already: the log-probability of each of its tokens.
 
-mod report;
 mod windows;
 
 use std::time::{Duration, Instant};
@@ -9,13 +8,14 @@ use taper_models::tokenizers::Tokenizer;
 use taper_models::{Outputs, Want, Work};
 use taper_sampling::{Ask, DrawKey, Pipeline, SelectError, Selection, StageError, Step, Workspace};
 
-pub use self::report::{Expectation, Score, ScoreTiming, ScoreTotals, TokenScore};
 use self::windows::{Window, windows};
 use crate::detokenizer::token_text;
-use crate::error::{RequestError, RunError};
-use crate::generation::Source;
-use crate::outcome::{MemoryUse, TopToken};
-use crate::request::{encode, refuse};
+use crate::error::{RequestError, RunError, refuse};
+use crate::outcome::{
+    Expectation, MemoryUse, Score, ScoreTiming, ScoreTotals, TokenScore, TopToken,
+};
+use crate::request::encode;
+use crate::source::Source;
 
 /// Tokens whose logits are looked at together: a row of logits can be wide.
 const PIECE: usize = 64;
