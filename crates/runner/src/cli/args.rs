@@ -3,6 +3,8 @@
 mod decoding;
 mod habits;
 mod observing;
+#[cfg(feature = "engines")]
+mod remote;
 
 use std::path::PathBuf;
 
@@ -17,6 +19,8 @@ pub(super) use self::decoding::{
 };
 pub(super) use self::habits::plain_words;
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
+#[cfg(feature = "engines")]
+pub(super) use self::remote::RemoteArgs;
 use super::export::ExportArgs;
 use super::sweep::SweepArgs;
 use super::values::{self, Ids};
@@ -67,6 +71,9 @@ pub(super) enum Command {
     },
     /// Write a model as a GGUF file, in the types that llama.cpp has
     ExportGguf(ExportArgs),
+    /// List the settings that each engine that serves a model has, and under which name
+    #[cfg(feature = "engines")]
+    Engines,
     /// List the model families that can be loaded, and what each can do; or load a model and say what
     /// it is
     Models(ModelsArgs),
@@ -90,6 +97,10 @@ pub(super) struct GenerateArgs {
 
     #[command(flatten)]
     pub(super) model: ModelArgs,
+
+    #[cfg(feature = "engines")]
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
 
     #[command(flatten)]
     pub(super) engine: EngineArgs,

@@ -5,6 +5,8 @@ mod beams;
 mod chat;
 mod conform;
 mod dump;
+#[cfg(feature = "engines")]
+mod engine;
 mod export;
 mod failure;
 mod generate;
@@ -51,6 +53,10 @@ fn run() -> Result<(), Failure> {
     match cli.command {
         Command::Generate(mut args) => {
             input::read_prompt(&mut args.prompt)?;
+            #[cfg(feature = "engines")]
+            if args.remote.is_given() {
+                return engine::generate(&mut args, &flags);
+            }
             generate::run(&args, &flags)
         }
         Command::Inspect(mut args) => {
@@ -63,6 +69,8 @@ fn run() -> Result<(), Failure> {
         Command::Conform { paths } => conform::run(&paths),
         Command::Report { dir, out } => report::run(&dir, out),
         Command::ExportGguf(args) => export::run(&args),
+        #[cfg(feature = "engines")]
+        Command::Engines => engine::list(),
         Command::Models(args) => models::run(&args),
     }
 }
