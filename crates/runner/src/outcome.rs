@@ -273,6 +273,7 @@ pub struct Usage {
 
 /// How long it took, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Timing {
     /// Loading the model; `None` if the run did not load it.

@@ -20,7 +20,7 @@ pub(super) use self::decoding::{
 pub(super) use self::habits::plain_words;
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
 #[cfg(feature = "engines")]
-pub(super) use self::remote::RemoteArgs;
+pub(super) use self::remote::{RemoteArgs, Sample};
 use super::export::ExportArgs;
 use super::sweep::SweepArgs;
 use super::values::{self, Ids};

@@ -88,6 +88,14 @@ pub struct RemoteSequence {
     pub steps: Option<Vec<RemoteStep>>,
 }
 
+impl RemoteSequence {
+    /// A text that there is nothing of.
+    pub(crate) fn failed() -> Self {
+        let finish_reason = FinishReason::Error;
+        Self { tokens: None, text: String::new(), finish_reason, score: None, steps: None }
+    }
+}
+
 /// What an engine says of one token.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]

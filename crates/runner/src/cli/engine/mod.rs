@@ -3,6 +3,8 @@
 mod generate;
 mod list;
 mod request;
+mod sweep;
 
 pub(super) use self::generate::run as generate;
 pub(super) use self::list::run as list;
+pub(super) use self::sweep::run as sweep;
