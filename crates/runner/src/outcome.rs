@@ -40,6 +40,9 @@ pub struct Outcome {
     pub timing: Timing,
     /// How much memory it took.
     pub memory: MemoryUse,
+    /// The engine that computed the rows, if it was not this program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Value>,
 }
 
 /// A pipeline as [`Pipeline::to_json`] writes it, but for what has no settings of its own, such as a

@@ -54,7 +54,7 @@ fn run() -> Result<(), Failure> {
         Command::Generate(mut args) => {
             input::read_prompt(&mut args.prompt)?;
             #[cfg(feature = "engines")]
-            if args.remote.is_given() {
+            if args.remote.is_there() {
                 return engine::generate(&mut args, &flags);
             }
             generate::run(&args, &flags)
@@ -63,7 +63,7 @@ fn run() -> Result<(), Failure> {
             input::read_prompt(&mut args.run.prompt)?;
             inspect::run(&args, &flags)
         }
-        Command::Score(args) => score::run(&args),
+        Command::Score(args) => score::run(&args, &flags),
         Command::Sweep(args) => sweep::run(&args),
         Command::Summarize { dir, tables } => sweep::again(&dir, &tables),
         Command::Conform { paths } => conform::run(&paths),

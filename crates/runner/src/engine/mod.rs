@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod http;
 mod outcome;
+mod sampled_here;
 mod server;
 mod shapes;
 mod table;
@@ -29,6 +30,7 @@ pub use self::http::Limits;
 pub use self::outcome::{
     EngineFacts, LogprobKind, RemoteOutcome, RemoteSequence, RemoteStep, RemoteTiming, RemoteTop,
 };
+pub use self::sampled_here::{EngineModel, rows_needed};
 pub use self::server::{Connect, Server};
 pub use self::table::{Cell, Row, rows};
 pub use self::text::OwnTokenizer;

@@ -139,6 +139,12 @@ impl Server {
         self.client.address()
     }
 
+    /// With another bound on the bytes of an answer.
+    pub(super) fn with_limit(mut self, bytes: u64) -> Self {
+        self.client.limits.bytes = bytes;
+        self
+    }
+
     pub(super) fn client(&self) -> &Client {
         &self.client
     }

@@ -59,7 +59,8 @@ impl OwnTokenizer {
         })
     }
 
-    pub(super) fn special(&self) -> (Vec<u32>, Option<u32>) {
+    /// The tokens that end a text, and the one that begins it.
+    pub fn special(&self) -> (Vec<u32>, Option<u32>) {
         (self.eos.clone(), self.bos)
     }
 

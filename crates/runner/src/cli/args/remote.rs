@@ -80,6 +80,11 @@ impl RemoteArgs {
         !self.engine.is_empty()
     }
 
+    /// Whether tokens are chosen elsewhere.
+    pub(in crate::cli) fn is_there(&self) -> bool {
+        self.is_given() && self.sample == Sample::There
+    }
+
     /// The one address.
     pub(in crate::cli) fn one(&self) -> Result<Connect, Failure> {
         match self.engine.as_slice() {
