@@ -17,6 +17,8 @@ mod sampled_here;
 mod server;
 mod shapes;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod translate;
 mod wanted;
