@@ -152,7 +152,7 @@ def settings(there, two):
 def cancel(url, there):
     # A draft of many tokens that takes a while, as the slot shows.
     child = subprocess.Popen([TAPER, "generate", "The old lighthouse", *there, "--semantics", "llama.cpp", "--temperature", "1.5",
-                              "--top-k", "0", "--top-p", "1", "--min-p", "0", "--logit-bias", "1=-inf", "--max-new-tokens", "900",
+                              "--top-k", "0", "--top-p", "1", "--min-p", "0", "--logit-bias", "1:-inf", "--max-new-tokens", "900",
                               "--format", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     busy = lambda: any(slot["is_processing"] for slot in get(url + "/slots"))
     while child.poll() is None and not busy():
@@ -203,8 +203,8 @@ def failures(url, tokenizer):
     Proxy.to, Proxy.fail = url, 1
     through = f"http://127.0.0.1:{proxy.server_address[1]}"
     Proxy.seen = 0
-    ran = taper("generate", "--prompt-ids", "0,280", "--engine", through)
-    check("5xx: one line and exit 1", ran.returncode == 1 and ran.stderr.count("\n") == 1 and "503" in ran.stderr, ran.stderr)
+    ran = taper("generate", "--prompt-ids", "0,280", "--engine", through, "--format", "json")
+    check("5xx: one line and exit 1", ran.returncode == 1 and not ran.stdout and ran.stderr.count("\n") == 1 and "503" in ran.stderr, ran.stderr)
     with tempfile.TemporaryDirectory() as folder:
         spec = pathlib.Path(folder, "spec.toml")
         spec.write_text('title="x"\nprompts=["The old lighthouse","The capital of France is"]\nruns=6\n[base]\ndo_sample=true\n'

@@ -99,6 +99,8 @@ pub(super) struct Heard {
     pub(super) counts: Counts,
     pub(super) settings: Option<Value>,
     pub(super) prompt_tokens: Option<Vec<u32>>,
+    /// Seconds that the prompt took, if the engine says so.
+    pub(super) prompt_s: Option<f64>,
 }
 
 /// What one event says of a choice.
@@ -126,12 +128,14 @@ pub(super) struct Collector {
     settings: Option<Value>,
     prompt_tokens: Option<Vec<u32>>,
     wanted: usize,
+    stream: bool,
 }
 
 impl Collector {
-    /// For an answer with so many choices.
-    pub(super) fn new(wanted: usize) -> Self {
+    /// For an answer with so many choices, that comes as a stream or in one piece.
+    pub(super) fn new(wanted: usize, stream: bool) -> Self {
         Self {
+            stream,
             began: Instant::now(),
             first: None,
             choices: BTreeMap::new(),
@@ -149,6 +153,9 @@ impl Collector {
         self.counts.generated = heard.counts.generated.or(self.counts.generated);
         self.settings = heard.settings.or(self.settings.take());
         self.prompt_tokens = heard.prompt_tokens.or(self.prompt_tokens.take());
+        if !self.stream {
+            self.first = heard.prompt_s;
+        }
         let mut pieces = Vec::new();
         for new in heard.choices {
             if let Some(text) = self.choice(new)? {
@@ -168,7 +175,7 @@ impl Collector {
         if there.finish.is_some() && says && !cumulative {
             return Err("the answer goes on after its end".to_owned());
         }
-        if says && self.first.is_none() {
+        if says && self.stream && self.first.is_none() {
             self.first = Some(self.began.elapsed().as_secs_f64());
         }
         let piece = if cumulative {
@@ -209,7 +216,16 @@ impl Collector {
         if counts.generated.is_none() && !self.generated.is_empty() {
             counts.generated = Some(self.generated.values().sum());
         }
-        let mut choices: Vec<Choice> = self.choices.into_values().collect();
+        let mut choices: Vec<Choice> = Vec::with_capacity(self.wanted);
+        for (index, mut choice) in self.choices {
+            // llama.cpp's stream leaves out tokens where a character takes several.
+            let said = self.generated.get(&index).copied().unwrap_or(0);
+            if choice.tokens.as_ref().is_some_and(|there| there.len() < said) {
+                choice.tokens = None;
+                choice.logprobs.clear();
+            }
+            choices.push(choice);
+        }
         choices.resize(self.wanted, Choice::default());
         Answer {
             choices,
@@ -228,7 +244,7 @@ impl Collector {
         }
         for (index, &count) in &self.generated {
             let there = self.choices[index].tokens.as_ref().map(Vec::len);
-            if there.is_some_and(|there| there != count) {
+            if there.is_some_and(|there| there > count) {
                 let there = there.unwrap_or_default();
                 return Err(format!("the answer has {there} tokens and says {count}"));
             }

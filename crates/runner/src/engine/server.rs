@@ -315,6 +315,7 @@ impl Server {
         prompt: &Prompt,
         top: Option<usize>,
         seed: u64,
+        stream: bool,
     ) -> Result<Call, EngineError> {
         if let Prompt::Ids(ids) = prompt {
             self.check_ids(ids)?;
@@ -329,7 +330,7 @@ impl Server {
         }
         let special = self.own.as_ref().map(OwnTokenizer::special).unwrap_or_default();
         let top = top.filter(|_| self.dialect.most_alternatives() != Some(0));
-        let around = Around { model: self.model.as_deref(), top, seed, special, stream: true };
+        let around = Around { model: self.model.as_deref(), top, seed, special, stream };
         Call::new(self.dialect, wanted, prompt, &around)
     }
 
@@ -353,7 +354,7 @@ impl Server {
         heard: &mut dyn FnMut(&Piece) -> bool,
     ) -> (Answer, Result<(), EngineError>) {
         let (sender, receiver) = sync_channel(64);
-        let collector = Arc::new(Mutex::new(Collector::new(call.choices)));
+        let collector = Arc::new(Mutex::new(Collector::new(call.choices, call.stream)));
         let (client, call, there) = (self.client.clone(), call.clone(), Arc::clone(&collector));
         let work = move || carry_out(&client, &call, &there, &sender);
         let began = thread::Builder::new().name("engine request".to_owned()).spawn(work);

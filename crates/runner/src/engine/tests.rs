@@ -55,7 +55,7 @@ fn read(engine: &str, name: &str) -> Result<Answer, String> {
         names_stops: ["llama.cpp", "vllm", "sglang"].contains(&engine),
     };
     let n = params["n"].as_u64().unwrap_or(1) as usize;
-    let mut collector = Collector::new(n);
+    let mut collector = Collector::new(n, true);
     let shape = shape(sample["request"]["path"].as_str().unwrap());
     let mut take = |value: Value| -> Result<(), String> {
         collector.take(shape.read(value, &asked)?).map(drop)
@@ -209,7 +209,9 @@ fn every_field_that_an_engine_has_is_sent() {
             None => Value::Null,
         };
         for row in rows() {
-            let (Cell::Sent(field, off) | Cell::Flag(field, off, _)) = row.at(dialect) else { continue };
+            let (Cell::Sent(field, off) | Cell::Flag(field, off, _)) = row.at(dialect) else {
+                continue;
+            };
             // They have a place of their own.
             if off.is_empty() || row.knob == "num_return_sequences" || row.knob == "stop_strings" {
                 continue;
@@ -260,7 +262,8 @@ fn rules_of_others_are_translated_or_refused() {
     assert_eq!(error, want);
 
     // llama.cpp cuts before the temperature, the others after it.
-    let wanted = Wanted::of(&self::request(Semantics::LlamaCpp(LlamaCpp::default())), None).unwrap();
+    let wanted =
+        Wanted::of(&self::request(Semantics::LlamaCpp(LlamaCpp::default())), None).unwrap();
     assert!(translate(&wanted, Dialect::LlamaCpp).is_ok());
     let error = translate(&wanted, Dialect::Vllm).unwrap_err().to_string();
     assert!(error.starts_with("top_p comes before the temperature under llama.cpp"), "{error}");
@@ -287,7 +290,11 @@ fn what_an_engine_ignores_clamps_or_lacks_is_refused() {
         (vllm(&|s| s.config.temperature = 0.005), Dialect::Vllm, "raises it to 0.01"),
         (vllm(&|s| s.config.temperature = 2.5), Dialect::Max, "at most 2"),
         (vllm(&|s| s.config.top_k = 5), Dialect::OpenAi, "openai has no such setting"),
-        (vllm(&|s| s.config.frequency_penalty = 0.5), Dialect::LlamaCpp, "counts the prompt as well"),
+        (
+            vllm(&|s| s.config.frequency_penalty = 0.5),
+            Dialect::LlamaCpp,
+            "counts the prompt as well",
+        ),
         (vllm(&|s| s.config.min_tokens = 3), Dialect::LlamaCpp, "llama.cpp ignores it"),
         (vllm(&|s| s.config.stop_token_ids = vec![5]), Dialect::LlamaCpp, "llama.cpp ignores it"),
     ];
@@ -298,7 +305,8 @@ fn what_an_engine_ignores_clamps_or_lacks_is_refused() {
     let mut many = request(Semantics::Vllm(Vllm::default()));
     let stops = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
     many.config.stop_strings = Some(OneOrMany::Many(stops));
-    let error = translate(&Wanted::of(&many, None).unwrap(), Dialect::Vllm).unwrap_err().to_string();
+    let error =
+        translate(&Wanted::of(&many, None).unwrap(), Dialect::Vllm).unwrap_err().to_string();
     assert!(error.contains("at most 4"), "{error}");
 }
 

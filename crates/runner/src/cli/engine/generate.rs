@@ -43,7 +43,7 @@ pub(in crate::cli) fn run(args: &mut GenerateArgs, flags: &Flags) -> Result<(), 
     let wanted = Wanted::of(&request, length)?;
     let seed = request.seed.unwrap_or_else(draw_seed);
     let top = json.then(|| args.output.top_logprobs.unwrap_or(0));
-    let call = server.call(&wanted, &prompt, top, seed)?;
+    let call = server.call(&wanted, &prompt, top, seed, true)?;
     tell(args, &server, &wanted, &call, seed);
 
     let mut output = Output::begin(args, &server, &prompt, &wanted)?;

@@ -27,6 +27,14 @@ struct Event {
     generation_settings: Option<Value>,
     #[serde(default)]
     completion_probabilities: Vec<Probability>,
+    #[serde(default)]
+    timings: Option<Timings>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Timings {
+    #[serde(default)]
+    prompt_ms: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,6 +62,8 @@ pub(super) fn read(value: Value) -> Result<Heard, String> {
     let mut heard = Heard::default();
     for event in events {
         if event.stop {
+            let prompt_ms = event.timings.as_ref().and_then(|timings| timings.prompt_ms);
+            heard.prompt_s = prompt_ms.map(|ms| ms / 1000.0).or(heard.prompt_s);
             heard.settings = event.generation_settings.clone().or(heard.settings);
         }
         heard.counts =

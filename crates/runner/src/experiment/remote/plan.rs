@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::engine::{Call, EngineError, Prompt as Sent, Server, Wanted};
+use crate::engine::{Call, Dialect, EngineError, Prompt as Sent, Server, Wanted};
 use crate::experiment::folder::FolderError;
 use crate::experiment::manifest::{Manifest, ModelId, Prompt, Versions};
 use crate::experiment::plan::{hex, numbered_seeds, object, run_ids, swept_knobs};
@@ -119,7 +119,9 @@ impl RemotePlan {
         let seed = self.manifest.seeds[id.seed];
         let server = &self.engines[engine];
         let prompt = self.prompt(id, server);
-        let call = server.call(&wanted, &prompt, Some(self.spec.top_logprobs), seed)?;
+        // Its stream leaves out tokens where a character takes several.
+        let stream = server.dialect != Dialect::LlamaCpp;
+        let call = server.call(&wanted, &prompt, Some(self.spec.top_logprobs), seed, stream)?;
         Ok((wanted, call))
     }
 
