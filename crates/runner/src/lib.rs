@@ -6,6 +6,8 @@ mod chat;
 pub mod conform;
 mod detokenizer;
 mod dump;
+#[cfg(feature = "engines")]
+pub mod engine;
 mod error;
 pub mod experiment;
 mod grammar;

@@ -43,6 +43,9 @@ pub struct Outcome {
     pub timing: Timing,
     /// How much memory it took.
     pub memory: MemoryUse,
+    /// The engine that computed the rows, if it was not this program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Value>,
 }
 
 /// A pipeline as [`Pipeline::to_json`] writes it, but for what has no settings of its own, such as a
@@ -160,6 +163,8 @@ pub enum FinishReason {
     StopString,
     /// The model can hold no more.
     ContextFull,
+    /// An engine says that it stopped, and not whether at the end of the text or at a stop string.
+    Stop,
     /// `max_time` was over.
     MaxTime,
     /// The caller stopped asking.
@@ -177,6 +182,7 @@ impl FinishReason {
             Self::StopToken => "stop_token",
             Self::StopString => "stop_string",
             Self::ContextFull => "context_full",
+            Self::Stop => "stop",
             Self::MaxTime => "max_time",
             Self::Cancelled => "cancelled",
             Self::Error => "error",
@@ -273,6 +279,7 @@ pub struct Usage {
 
 /// How long it took, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Timing {
     /// Loading the model; `None` if the run did not load it.

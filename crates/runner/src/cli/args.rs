@@ -3,6 +3,8 @@
 mod habits;
 mod knobs;
 mod observing;
+#[cfg(feature = "engines")]
+mod remote;
 
 use std::path::PathBuf;
 
@@ -14,6 +16,8 @@ use taper_runner::sampling::Pipeline;
 pub(super) use self::habits::plain_words;
 pub(super) use self::knobs::KnobArgs;
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
+#[cfg(feature = "engines")]
+pub(super) use self::remote::{RemoteArgs, Sample};
 use super::export::ExportArgs;
 use super::sweep::SweepArgs;
 use super::values::{self, Ids};
@@ -64,6 +68,9 @@ pub(super) enum Command {
     },
     /// Write a model as a GGUF file, in the types that llama.cpp has
     ExportGguf(ExportArgs),
+    /// List the settings that each engine that serves a model has, and under which name
+    #[cfg(feature = "engines")]
+    Engines,
     /// List the model families that can be loaded, and what each can do; or load a model and say what
     /// it is
     Models(ModelsArgs),
@@ -83,6 +90,10 @@ pub(super) struct GenerateArgs {
 
     #[command(flatten)]
     pub(super) model: ModelArgs,
+
+    #[cfg(feature = "engines")]
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
 
     #[command(flatten)]
     pub(super) knobs: KnobArgs,

@@ -38,7 +38,10 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         return Err(Failure::usage(what));
     }
     let look = Look::read(args)?;
-    let Prepared { loaded, draft, load_s, request } = prepare(args, flags)?;
+    let prepared = prepare(args, flags)?;
+    #[cfg(feature = "engines")]
+    let here = prepared.here;
+    let Prepared { loaded, draft, load_s, request, .. } = prepared;
     look.check(&loaded, &request)?;
     let guessing = guessing(&args.speculation, draft.as_ref());
     if request.config.num_beams.is_some_and(|beams| beams > 1) {
@@ -49,6 +52,8 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         let search = Search::new(&loaded, request)
             .map_err(|error| blame(&error, args, flags, Some(&loaded)))?;
         tell_settings(args, flags, search.config(), &loaded);
+        #[cfg(feature = "engines")]
+        here.as_ref().map_or(Ok(()), |here| here.settle(search.pipeline(), false))?;
         if let Some(format) = args.output.print_pipeline {
             return print_pipeline(search.pipeline(), format);
         }
@@ -60,6 +65,10 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         generation = generation.speculate(draft).map_err(blamed)?;
     }
     tell(args, flags, &generation, &loaded);
+    #[cfg(feature = "engines")]
+    if let Some(here) = &here {
+        here.settle(generation.pipeline(), !asks(&args.output) && args.stopping.best_of.is_none())?;
+    }
     if let Some(format) = args.output.print_pipeline {
         return print_pipeline(generation.pipeline(), format);
     }
@@ -72,6 +81,10 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     }
     let mut outcome = generation.into_outcome();
     outcome.timing.load_s = Some(load_s);
+    #[cfg(feature = "engines")]
+    if let Some(here) = here {
+        outcome.engine = Some(here.facts);
+    }
     let ended = ended.and_then(|()| look.at(&mut outcome, args, &loaded));
     output.end(&outcome)?;
     ended
@@ -92,6 +105,8 @@ pub(super) struct Prepared {
     draft: Option<LoadedModel>,
     load_s: f64,
     pub(super) request: Request,
+    #[cfg(feature = "engines")]
+    pub(super) here: Option<super::engine::Here>,
 }
 
 /// Loads the models, and makes the request.
@@ -114,12 +129,28 @@ pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Fa
         .and_then(|semantics| Ok(semantics.validate(&user)?))
         .map_err(refused)?;
     let began = Instant::now();
+    #[cfg(feature = "engines")]
+    let (loaded, here) = if args.remote.is_given() {
+        let has_text = args.prompt_ids.is_none();
+        let (loaded, here) = super::engine::load_here(&args.remote, flags, has_text)?;
+        (loaded, Some(here))
+    } else {
+        (load_model(&args.model, "--model", &args.model.model)?, None)
+    };
+    #[cfg(not(feature = "engines"))]
     let loaded = load_model(&args.model, "--model", &args.model.model)?;
     let draft = args.speculation.draft_model.as_ref();
     let draft = draft.map(|draft| load_model(&args.model, "--draft-model", draft)).transpose()?;
     let load_s = began.elapsed().as_secs_f64();
     let request = request(args, flags, user, chat.as_ref(), &loaded)?;
-    Ok(Prepared { loaded, draft, load_s, request })
+    Ok(Prepared {
+        loaded,
+        draft,
+        load_s,
+        request,
+        #[cfg(feature = "engines")]
+        here,
+    })
 }
 
 /// Guesses do not go with beams.

@@ -48,7 +48,10 @@ pub(super) fn run(args: &InspectArgs, flags: &Flags) -> Result<(), Failure> {
             "--watch: an object of JSON is printed at the end; leave it out, or name --steps N";
         return Err(Failure::usage(what));
     }
-    let Prepared { loaded, mut request, .. } = prepare(run, flags)?;
+    let prepared = prepare(run, flags)?;
+    #[cfg(feature = "engines")]
+    let here = prepared.here;
+    let Prepared { loaded, mut request, .. } = prepared;
     let last = view.last();
     request.ask = Ask { logprob: true, probability: true, kept: true, ..Ask::token() };
     (request.config.num_beams, request.config.num_return_sequences) = (None, None);
@@ -61,6 +64,8 @@ pub(super) fn run(args: &InspectArgs, flags: &Flags) -> Result<(), Failure> {
     let mut generation = Generation::new(&loaded, request)
         .map_err(|error| blame(&error, run, flags, Some(&loaded)))?;
     tell(run, flags, &generation, &loaded);
+    #[cfg(feature = "engines")]
+    here.map_or(Ok(()), |here| here.settle(generation.pipeline(), false))?;
     generation = generation.view(ViewAsk { top: view.top, tokens: tokens.clone() });
     let mut output = Output::begin(args, &generation, &loaded, tokens)?;
     let mut ended = None;

@@ -5,6 +5,8 @@ mod beams;
 mod chat;
 mod conform;
 mod dump;
+#[cfg(feature = "engines")]
+mod engine;
 mod export;
 mod failure;
 mod generate;
@@ -51,18 +53,24 @@ fn run() -> Result<(), Failure> {
     match cli.command {
         Command::Generate(mut args) => {
             input::read_prompt(&mut args.prompt)?;
+            #[cfg(feature = "engines")]
+            if args.remote.is_there() {
+                return engine::generate(&mut args, &flags);
+            }
             generate::run(&args, &flags)
         }
         Command::Inspect(mut args) => {
             input::read_prompt(&mut args.run.prompt)?;
             inspect::run(&args, &flags)
         }
-        Command::Score(args) => score::run(&args),
+        Command::Score(args) => score::run(&args, &flags),
         Command::Sweep(args) => sweep::run(&args),
         Command::Summarize { dir, tables } => sweep::again(&dir, &tables),
         Command::Conform { paths } => conform::run(&paths),
         Command::Report { dir, out } => report::run(&dir, out),
         Command::ExportGguf(args) => export::run(&args),
+        #[cfg(feature = "engines")]
+        Command::Engines => engine::list(),
         Command::Models(args) => models::run(&args),
     }
 }

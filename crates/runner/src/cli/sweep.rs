@@ -17,6 +17,8 @@ use taper_runner::models::locate;
 use taper_runner::{LogitsDtype, escaped};
 
 use super::args::ModelArgs;
+#[cfg(feature = "engines")]
+use super::args::RemoteArgs;
 use super::failure::{Failure, remark};
 use super::generate::load_model;
 use super::input::SPEC;
@@ -64,6 +66,15 @@ pub(super) struct SweepArgs {
 
     #[command(flatten)]
     pub(super) model: ModelArgs,
+
+    #[cfg(feature = "engines")]
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+
+    /// Requests in flight at each engine [as many as it says it makes at a time, or 4]
+    #[cfg(feature = "engines")]
+    #[arg(long, value_name = "N", value_parser = values::jobs, requires = "engine")]
+    pub(super) concurrency: Option<NonZeroUsize>,
 }
 
 pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
@@ -83,6 +94,10 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
     if runs > MANY && !args.yes {
         let what = format!("{name}: {runs} runs are more than a million; add --yes if you mean it");
         return Err(Failure::Usage(what));
+    }
+    #[cfg(feature = "engines")]
+    if args.remote.is_given() {
+        return super::engine::sweep(args, name, &spec, dir);
     }
     let cancelled = watch_for_ctrl_c()?;
     let loaded = load_model(&args.model, "--model", &args.model.model)?;
@@ -119,7 +134,7 @@ pub(super) fn again(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
     summarize(dir, if tables.is_empty() { &default } else { tables })
 }
 
-fn summarize(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
+pub(super) fn summarize(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
     let summary = Summary::read(dir).map_err(|error| of_records(&error))?;
     if summary.repeated.records > 0 {
         let _ = writeln!(std::io::stderr(), "note: {}", summary.repeated);
@@ -177,34 +192,62 @@ fn model_digest(args: &ModelArgs) -> Result<String, Failure> {
     digest_of(path, &options).map_err(|error| told(&error))
 }
 
-/// Makes the runs under a progress bar, which is there on a terminal only.
+/// Makes the runs under a progress bar.
 fn drive(
     plan: &Plan<'_>,
     dir: &Path,
     options: SweepOptions,
     cancelled: &AtomicBool,
 ) -> Result<Swept, Failure> {
-    let all = plan.manifest().runs as u64;
-    let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr());
-    let style = "{bar:30} {pos} of {len} runs · {elapsed} · {eta} left · {wide_msg}";
-    // The template is ours: without one that can be read the bar looks as indicatif has it.
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
+    let bar = Bar::new(plan.manifest().runs as u64);
     let swept = sweep(plan, dir, options, cancelled, |event| {
+        bar.tell(event);
+        if cancelled.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    bar.finish();
+    swept.map_err(|error| match error {
+        SweepError::Folder(error) => of_folder(&error),
+        error => Failure::Usage(error.to_string()),
+    })
+}
+
+/// A progress bar, which is there on a terminal only, and remarks beside it.
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(super) fn new(all: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr());
+        let style = "{bar:30} {pos} of {len} runs · {elapsed} · {eta} left · {wide_msg}";
+        // The template is ours: without one that can be read the bar looks as indicatif has it.
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    pub(super) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+
+    pub(super) fn tell(&self, event: &SweepEvent<'_>) {
+        let bar = &self.0;
         match event {
             SweepEvent::Begun { done, cut_off, begun_by, repeated, .. } => {
-                note(&bar, *cut_off, |file| {
+                note(bar, *cut_off, |file| {
                     format!(
                         "the last line of the records was cut off; it is in {file}, and its run is made again"
                     )
                 });
-                note(&bar, *repeated, |file| {
+                note(bar, *repeated, |file| {
                     format!(
                         "some records are of runs that are there already; they go to {file} in the end"
                     )
                 });
-                note(&bar, *begun_by, |version| {
+                note(bar, *begun_by, |version| {
                     format!(
                         "the folder was begun by version {version}, whose numbers may be others"
                     )
@@ -218,19 +261,12 @@ fn drive(
                 );
                 bar.inc(1);
             }
+            SweepEvent::Lost { why, .. } => {
+                bar.suspend(|| remark(&format!("{why}; the engine is dropped")));
+            }
             _ => {}
         }
-        if cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    bar.finish_and_clear();
-    swept.map_err(|error| match error {
-        SweepError::Folder(error) => of_folder(&error),
-        error => Failure::Usage(error.to_string()),
-    })
+    }
 }
 
 fn note(bar: &ProgressBar, what: Option<&str>, text: impl Fn(&str) -> String) {
@@ -239,7 +275,7 @@ fn note(bar: &ProgressBar, what: Option<&str>, text: impl Fn(&str) -> String) {
     }
 }
 
-fn of_folder(error: &FolderError) -> Failure {
+pub(super) fn of_folder(error: &FolderError) -> Failure {
     match error {
         FolderError::Records(error) => of_records(error),
         FolderError::Write(error) => Failure::of_output("", error),

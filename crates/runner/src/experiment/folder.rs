@@ -51,6 +51,16 @@ pub enum FolderError {
         /// What it is called.
         theirs: String,
     },
+    /// The folder's runs were made on other engines.
+    #[error("{}: its runs were made on {theirs}, not on {ours}; name another folder", dir.display())]
+    Engine {
+        /// The folder's manifest.
+        dir: PathBuf,
+        /// Theirs.
+        theirs: String,
+        /// The one that was named.
+        ours: String,
+    },
     /// There are records without a manifest, which no sweep leaves behind.
     #[error("{} has a {RECORDS} without a {MANIFEST}; name another folder", .0.display())]
     Foreign(PathBuf),
@@ -146,13 +156,22 @@ impl Folder {
 
     /// Adds a record. When this returns a kill of the process does not take it away.
     pub(super) fn append(&mut self, record: &Record) -> Result<(), FolderError> {
+        self.append_line(record.id, record)
+    }
+
+    /// As [`append`](Self::append), of a record as it is written.
+    pub(super) fn append_line(
+        &mut self,
+        id: RunId,
+        record: &impl serde::Serialize,
+    ) -> Result<(), FolderError> {
         let told = |error| FileError::of_system(&self.dir.join(RECORDS), error);
         let mut line = serde_json::to_vec(record).map_err(|error| told(error.into()))?;
         line.push(b'\n');
         // In one piece, so that no two lines mix and a kill cuts off at most this one.
         self.records.seek(SeekFrom::End(0)).map_err(told)?;
         self.records.write_all(&line).map_err(told)?;
-        self.done.insert(record.id);
+        self.done.insert(id);
         Ok(())
     }
 

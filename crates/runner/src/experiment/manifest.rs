@@ -14,6 +14,10 @@ pub struct Manifest {
     pub versions: Versions,
     /// The model.
     pub model: ModelId,
+    /// The engines that the runs are made on, each with its dialect, version, model and root; none for
+    /// runs made here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<Value>,
     /// What the spec is called.
     pub title: String,
     /// What it is about, in Markdown.

@@ -6,6 +6,8 @@ mod manifest;
 mod plan;
 mod record;
 mod records;
+#[cfg(feature = "engines")]
+mod remote;
 mod score;
 mod settings;
 mod shipped;
@@ -21,6 +23,8 @@ pub use self::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
 pub use self::plan::{Plan, PlanError};
 pub use self::record::{Alternative, Record, RunId, StepRecord};
 pub use self::records::{MANIFEST, RECORDS, Records, RecordsError, Repeated, SUMMARY};
+#[cfg(feature = "engines")]
+pub use self::remote::{RemoteOptions, RemotePlan, RemotePlanError, RemoteSwept, sweep_remote};
 pub use self::shipped::{Shipped, UnknownSpec, shipped};
 pub use self::spec::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
 pub use self::summary::{Between, Estimate, METRICS, Row, Spread, Summary, metrics};

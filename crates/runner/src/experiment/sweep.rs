@@ -47,6 +47,13 @@ pub enum SweepEvent<'e> {
     },
     /// A run ended and is on disk.
     Ended(&'e Record),
+    /// An engine was dropped; its runs go to others.
+    Lost {
+        /// Its address.
+        engine: &'e str,
+        /// Why.
+        why: &'e str,
+    },
 }
 
 /// What a sweep came to.

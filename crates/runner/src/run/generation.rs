@@ -177,6 +177,7 @@ impl<'m> Generation<'m> {
             speculation: self.speculation.map(|speculation| speculation.report),
             timing: self.clock.timing(),
             memory: MemoryUse::now(),
+            engine: None,
         }
     }
 

@@ -20,6 +20,8 @@ mod json;
 mod loading;
 mod pipeline;
 mod properties;
+#[cfg(feature = "engines")]
+mod remote;
 mod report;
 mod runs;
 mod score;

@@ -40,6 +40,10 @@ pub(in crate::cli) struct ScoreArgs {
 
     #[command(flatten)]
     pub(in crate::cli) model: ModelArgs,
+
+    #[cfg(feature = "engines")]
+    #[command(flatten)]
+    pub(in crate::cli) remote: super::RemoteArgs,
 }
 
 #[derive(Debug, Args)]

@@ -288,6 +288,7 @@ impl<'m> Search<'m> {
             speculation: None,
             timing: self.clock.timing(),
             memory: MemoryUse { state_bytes: Some(self.state.bytes()), ..MemoryUse::now() },
+            engine: None,
         }
     }
 
