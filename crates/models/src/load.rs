@@ -74,6 +74,23 @@ pub struct LoadedModel {
     pub sampling: Map<String, Value>,
 }
 
+impl LoadedModel {
+    /// A model that comes from no file: without a tokenizer and without settings.
+    pub fn of_model(name: impl Into<String>, model: Box<dyn LanguageModel>) -> Self {
+        Self {
+            name: name.into(),
+            model,
+            tokenizer: None,
+            config: Value::Null,
+            generation_config: None,
+            tokenizer_config: None,
+            chat_template: None,
+            notes: Vec::new(),
+            sampling: Map::new(),
+        }
+    }
+}
+
 /// Loads the model in a Hugging Face folder (`config.json`, `model.safetensors` or the shards that
 /// `model.safetensors.index.json` names, and, where they are there, the tokenizer, the generation
 /// config and the chat template), or in a GGUF file, which has all of it in one.

@@ -5,14 +5,17 @@ mod chat;
 mod clock;
 pub mod conform;
 mod detokenizer;
+mod drawn;
 mod dump;
 mod error;
 pub mod experiment;
 mod generation;
 mod grammar;
 mod inspect;
+mod layers;
 mod logits_dtype;
 mod outcome;
+mod paths;
 pub mod report;
 mod request;
 mod score;
@@ -24,14 +27,16 @@ pub mod words;
 
 pub use chat::{Chat, ChatError, ChatTemplate};
 pub use detokenizer::{Detokenizer, Piece, token_text};
+pub use drawn::{Drawn, DrawnToken, KeptSet, KeptSets};
 pub use dump::{Dump, DumpError};
 pub use error::{RequestError, RunError};
 pub use generation::{Draft, Generation, Source, SpeculationReport, Step};
 pub use grammar::TextGrammar;
 pub use inspect::{BoundaryToken, Place, StageView, StepView, TokenPath, TokenShare, ViewAsk};
+pub use layers::{LayerView, LayersError, layers};
 pub use logits_dtype::LogitsDtype;
 pub use outcome::{
-    EffectiveConfig, FinishReason, MemoryUse, OnError, Outcome, Redraw, SequenceOutcome,
+    EffectiveConfig, FinishReason, MemoryUse, Moved, MovedToken, OnError, Outcome, Redraw, SequenceOutcome,
     StageReport, StepReport, Timing, TopToken, Usage, pipeline_as_data, tie_policy_name,
 };
 pub use request::{

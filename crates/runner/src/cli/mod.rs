@@ -3,6 +3,7 @@
 mod args;
 mod beams;
 mod chat;
+mod columns;
 mod conform;
 mod dump;
 mod export;
@@ -59,7 +60,7 @@ fn run() -> Result<(), Failure> {
         }
         Command::Score(args) => score::run(&args),
         Command::Sweep(args) => sweep::run(&args),
-        Command::Summarize { dir, tables } => sweep::again(&dir, &tables),
+        Command::Summarize { dir, full, tables } => sweep::again(&dir, &tables, full),
         Command::Conform { paths } => conform::run(&paths),
         Command::Report { dir, out } => report::run(&dir, out),
         Command::ExportGguf(args) => export::run(&args),

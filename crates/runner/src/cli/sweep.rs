@@ -1,11 +1,12 @@
 //! `taper sweep` and `taper summarize`.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -101,7 +102,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
         );
         return Err(Failure::Cancelled);
     }
-    summarize(dir, &spec.tables)?;
+    summarize(dir, &spec.tables, false)?;
     let (made, failed) = (swept.made, swept.failed);
     let _ = writeln!(std::io::stderr(), "{made} runs made, {runs} in {}", dir.display());
     match swept.first_failure {
@@ -113,19 +114,19 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
 }
 
 /// `taper summarize`: the tables again, from what the folder holds.
-pub(super) fn again(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
+pub(super) fn again(dir: &Path, tables: &[Table], full: bool) -> Result<(), Failure> {
     end_at_ctrl_c()?;
     let default = [Table::Summary, Table::Texts];
-    summarize(dir, if tables.is_empty() { &default } else { tables })
+    summarize(dir, if tables.is_empty() { &default } else { tables }, full)
 }
 
-fn summarize(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
+fn summarize(dir: &Path, tables: &[Table], full: bool) -> Result<(), Failure> {
     let summary = Summary::read(dir).map_err(|error| of_records(&error))?;
     if summary.repeated.records > 0 {
         let _ = writeln!(std::io::stderr(), "note: {}", summary.repeated);
     }
     summary.write_csv(dir).map_err(|error| of_folder(&error))?;
-    show(&summary.markdown(tables))
+    show(&if full { summary.markdown_in_full(tables) } else { summary.markdown(tables) })
 }
 
 fn list() -> Result<(), Failure> {
@@ -177,7 +178,39 @@ fn model_digest(args: &ModelArgs) -> Result<String, Failure> {
     digest_of(path, &options).map_err(|error| told(&error))
 }
 
-/// Makes the runs under a progress bar, which is there on a terminal only.
+/// Progress where there is no terminal: a line now and then.
+struct Plain {
+    begun: Instant,
+    told: Instant,
+    begun_with: usize,
+    done: usize,
+    all: usize,
+}
+
+/// Time between two lines of progress.
+const NOW_AND_THEN: Duration = Duration::from_secs(10);
+
+impl Plain {
+    fn new(done: usize, all: usize) -> Self {
+        let now = Instant::now();
+        Self { begun: now, told: now, begun_with: done, done, all }
+    }
+
+    fn ended(&mut self) {
+        self.done += 1;
+        if self.told.elapsed() < NOW_AND_THEN || self.done == self.all {
+            return;
+        }
+        self.told = Instant::now();
+        let took = self.begun.elapsed().as_secs_f64();
+        let (made, left) = (self.done - self.begun_with, self.all - self.done);
+        let left = took / made as f64 * left as f64;
+        let (done, all) = (self.done, self.all);
+        let _ = writeln!(std::io::stderr(), "{done} of {all} runs · {took:.0} s · {left:.0} s left");
+    }
+}
+
+/// Makes the runs under a progress bar where there is a terminal, otherwise with a line now and then.
 fn drive(
     plan: &Plan<'_>,
     dir: &Path,
@@ -191,9 +224,10 @@ fn drive(
     if let Ok(style) = ProgressStyle::with_template(style) {
         bar.set_style(style);
     }
+    let mut plain: Option<Plain> = None;
     let swept = sweep(plan, dir, options, cancelled, |event| {
         match event {
-            SweepEvent::Begun { done, cut_off, begun_by, repeated, .. } => {
+            SweepEvent::Begun { done, all, cut_off, begun_by, repeated, .. } => {
                 note(&bar, *cut_off, |file| {
                     format!(
                         "the last line of the records was cut off; it is in {file}, and its run is made again"
@@ -209,10 +243,14 @@ fn drive(
                         "the folder was begun by version {version}, whose numbers may be others"
                     )
                 });
+                plain = (!std::io::stderr().is_terminal()).then(|| Plain::new(*done, *all));
                 bar.set_position(*done as u64);
                 bar.reset_eta();
             }
             SweepEvent::Ended(record) => {
+                if let Some(plain) = &mut plain {
+                    plain.ended();
+                }
                 bar.set_message(
                     escaped(&format!("{}, {}", record.label, record.prompt)).into_owned(),
                 );

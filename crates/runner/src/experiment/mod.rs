@@ -25,7 +25,7 @@ pub use self::plan::{Plan, PlanError};
 pub use self::record::{Alternative, Record, RunId, StepRecord};
 pub use self::records::{MANIFEST, RECORDS, Records, RecordsError, Repeated, SUMMARY};
 pub use self::shipped::{Shipped, UnknownSpec, shipped};
-pub use self::spec::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
+pub use self::spec::{Axis, MOST_REDRAWS, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
 pub use self::summary::{Between, Estimate, METRICS, Row, Spread, Summary, metrics};
 pub use self::sweep::{SweepError, SweepEvent, SweepOptions, Swept, sweep};
 pub use crate::outcome::Redraw;

@@ -14,6 +14,7 @@ use super::score::score;
 use super::settings::{Resolved, settings};
 use super::spec::{PromptText, Spec, SpecError};
 use crate::chat::{Chat, ChatError, ChatTemplate};
+use crate::drawn::KeptSets;
 use crate::error::RequestError;
 use crate::generation::{Generation, Source};
 use crate::outcome::{EffectiveConfig, FinishReason, Outcome, SequenceOutcome};
@@ -160,6 +161,9 @@ impl<'m> Plan<'m> {
         };
         let sequence = std::mem::take(&mut outcome.sequences).into_iter().next();
         let sequence = sequence.unwrap_or_else(none);
+        let kept_sets = sequence.steps.as_ref().filter(|_| self.spec.kept_ids).map(|steps| {
+            KeptSets::of(steps.iter().map(|step| step.kept_set.as_ref()))
+        });
         let steps = sequence.steps.map(|steps| steps.into_iter().map(StepRecord::from).collect());
         let steps = steps.unwrap_or_else(|| {
             let (prompt, dtype) = (&outcome.prompt_tokens, outcome.config.logits_dtype);
@@ -189,6 +193,7 @@ impl<'m> Plan<'m> {
             error,
             score: sequence.score,
             steps,
+            kept_sets,
             tree: outcome.tree,
             timing: outcome.timing,
         }
@@ -226,6 +231,7 @@ impl<'m> Plan<'m> {
         request.ask = Ask {
             top_logprobs: self.spec.top_logprobs,
             trace: self.spec.trace,
+            kept_tokens: self.spec.kept_ids,
             ..Ask::everything()
         };
         request.redraws = self.spec.redraws;

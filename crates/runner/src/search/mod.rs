@@ -79,6 +79,9 @@ impl<'m> Search<'m> {
         if let Some(best_of) = best_of {
             return refuse("best_of", best_of, "left out with num_beams above 1");
         }
+        if ask.kept_tokens {
+            return refuse("kept_ids", true, "false with num_beams above 1: beams draw from no kept set");
+        }
         check_prompt(&prompt, source.model)?;
         let generation = complete(config, &semantics, prompt.len(), &source)?;
         if let Some(scale) = generation.guidance_scale.filter(|&scale| scale != 1.0) {
@@ -302,6 +305,7 @@ impl<'m> Search<'m> {
             config: self.config,
             pipeline: pipeline_as_data(&self.pipeline),
             usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
+            prompt: None,
             prompt_tokens: self.prompt,
             prompt_logprobs: None,
             sequences,
