@@ -69,6 +69,18 @@ pub trait LanguageModel: Debug + Send + Sync {
         let _ = (state, work, outputs, observer);
         Err(ModelError::NotObservable)
     }
+
+    /// The logits that the last norm and the head make of a hidden state between two layers, as an observer
+    /// is shown it: what the model would say if it ended there.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NotObservable`] where [`observable`](Self::observable) is `None`; when the state has
+    /// another width, and when the computation fails.
+    fn read_out(&self, hidden: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let _ = hidden;
+        Err(ModelError::NotObservable)
+    }
 }
 
 /// What a model remembers: rows of tokens, each addressed by its [`RowId`].

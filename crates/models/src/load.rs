@@ -75,7 +75,7 @@ pub struct LoadedModel {
 }
 
 impl LoadedModel {
-    /// A model that did not come from files, with nothing beside it: what another program computes.
+    /// A model that comes from no file, with nothing beside it: without a tokenizer and without settings.
     pub fn of(name: impl Into<String>, model: Box<dyn LanguageModel>) -> Self {
         Self {
             name: name.into(),

@@ -5,6 +5,7 @@
 mod chat;
 pub mod conform;
 mod detokenizer;
+mod drawn;
 mod dump;
 #[cfg(feature = "engines")]
 pub mod engine;
@@ -13,8 +14,10 @@ pub mod experiment;
 mod grammar;
 mod inspect;
 pub mod knobs;
+mod layers;
 mod logits_dtype;
 mod outcome;
+mod paths;
 pub mod report;
 mod request;
 mod run;
@@ -25,16 +28,18 @@ mod told;
 
 pub use chat::{Chat, ChatError, ChatTemplate};
 pub use detokenizer::{Detokenizer, Piece, token_text};
+pub use drawn::{Drawn, DrawnToken, KeptSet, KeptSets};
 pub use dump::{Dump, DumpError};
 pub use error::{RequestError, RunError};
 pub use grammar::TextGrammar;
 pub use inspect::{BoundaryToken, Place, StageView, StepView, TokenPath, TokenShare, ViewAsk};
 pub use knobs::{Idle, ModelConfigError, file_of, model_config, unused_settings};
+pub use layers::{LayerView, LayersError, layers};
 pub use logits_dtype::LogitsDtype;
 pub use outcome::{
-    BeamFate, BeamTreeNode, EffectiveConfig, Expectation, FinishReason, MemoryUse, Outcome, Redraw,
-    Score, ScoreTiming, ScoreTotals, SequenceOutcome, SpeculationReport, StageReport, StepReport,
-    Timing, TokenScore, TopToken, Usage, pipeline_as_data,
+    BeamFate, BeamTreeNode, EffectiveConfig, Expectation, FinishReason, MemoryUse, Moved, MovedToken,
+    Outcome, Redraw, Score, ScoreTiming, ScoreTotals, SequenceOutcome, SpeculationReport,
+    StageReport, StepReport, Timing, TokenScore, TopToken, Usage, pipeline_as_data,
 };
 pub use request::{
     DEFAULT_MAX_NEW_TOKENS, OnError, Request, SearchMode, draw_seed, tie_policy_name, tokenize,

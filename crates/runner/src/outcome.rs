@@ -9,6 +9,7 @@ use taper_sampling::{GenerationConfig, Pipeline, TiePolicy};
 
 pub use self::score::{Expectation, Score, ScoreTiming, ScoreTotals, TokenScore};
 pub use self::tree::{BeamFate, BeamTreeNode};
+use crate::drawn::{Drawn, KeptSet};
 use crate::grammar::TextGrammar;
 use crate::logits_dtype::LogitsDtype;
 use crate::request::{OnError, SearchMode, tie_policy_name};
@@ -24,6 +25,9 @@ pub struct Outcome {
     pub config: EffectiveConfig,
     /// The stages and the selector that they made, as [`pipeline_as_data`] has them.
     pub pipeline: Value,
+    /// The prompt as the model reads it, special tokens included, if it is to be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// The prompt.
     pub prompt_tokens: Vec<u32>,
     /// What the model makes of each of the prompt's tokens, if that was asked for.
@@ -209,6 +213,14 @@ pub struct StepReport {
     pub kept: Option<usize>,
     /// The entropy (nats) of the model's own distribution.
     pub entropy: Option<f64>,
+    /// The distribution that the token was chosen from.
+    pub drawn: Option<Drawn>,
+    /// All that could be drawn, if [`Ask::kept_tokens`](taper_sampling::Ask) asked for it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub kept_set: Option<KeptSet>,
+    /// Where the token stood in the model's row and then after each stage, if a trace was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<Option<usize>>,
     /// The model's own best tokens, if they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top: Option<Vec<TopToken>>,
@@ -234,9 +246,14 @@ pub struct TopToken {
     pub text: String,
     /// Its log-probability (nats) under the model itself.
     pub logprob: f64,
-    /// The stage that removed or banned it, if a trace was asked for and one did.
-    #[serde(skip)]
+    /// Its share of what the selector saw, 0 when it was removed; `None` where nothing selects.
+    pub probability: Option<f64>,
+    /// The stage that removed or banned it, if one did.
     pub removed_by: Option<String>,
+    /// Where it stood in the model's row and then after each stage, from 1, if a trace was asked for;
+    /// `None` where it could not be chosen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<Option<usize>>,
 }
 
 /// How often a token came up when its step was drawn again and again.
@@ -265,6 +282,32 @@ pub struct StageReport {
     pub removed_mass: Option<f64>,
     /// Equal scores that its boundary met.
     pub ties: usize,
+    /// The scores that it changed without removing them, as a penalty does; `None` where it changed none,
+    /// or all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
+}
+
+/// Scores that a stage changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Moved {
+    /// How many.
+    pub count: usize,
+    /// Those that it changed most.
+    pub tokens: Vec<MovedToken>,
+}
+
+/// A token whose score a stage changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MovedToken {
+    /// The token.
+    pub token: u32,
+    /// Its own text.
+    pub text: String,
+    /// What was added to its score.
+    pub by: f64,
 }
 
 /// How many tokens.

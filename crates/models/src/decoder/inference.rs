@@ -63,6 +63,11 @@ impl LanguageModel for Decoder {
     ) -> Result<(), ModelError> {
         self.append(state, work, outputs, Some(&mut Watch::new(observer, &self.spec)))
     }
+
+    fn read_out(&self, hidden: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let hidden = Tensor::new(hidden, &self.device)?.unsqueeze(0)?.to_dtype(self.dtype)?;
+        Ok(self.logits(&hidden, Kernels::Fused)?.flatten_all()?.to_vec1()?)
+    }
 }
 
 impl Decoder {

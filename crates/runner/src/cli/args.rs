@@ -20,7 +20,7 @@ pub(super) use self::observing::{DumpArgs, ScoreArgs};
 pub(super) use self::remote::{RemoteArgs, Sample};
 use super::export::ExportArgs;
 use super::sweep::SweepArgs;
-use super::values::{self, Ids};
+use super::values::{self, Ids, Row};
 
 /// Run a language model under the decoding settings of your choice, and see why each token came
 /// out.
@@ -47,7 +47,10 @@ pub(super) enum Command {
     Summarize {
         /// The sweep's folder
         dir: PathBuf,
-        /// What to show: summary, prompts, jaccard, kept, texts, steps [summary,texts]
+        /// Show texts to their end, and all that are different
+        #[arg(long)]
+        full: bool,
+        /// What to show: summary, prompts, jaccard, pairs, paired, kept, texts, steps [summary,texts]
         #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = values::table)]
         tables: Vec<Table>,
     },
@@ -120,7 +123,8 @@ pub(super) struct InspectArgs {
 
 /// Flags of `generate` that `inspect` does not have: it follows one sequence, and shows more than a
 /// trace.
-pub(super) const UNINSPECTED: [&str; 17] = [
+pub(super) const UNINSPECTED: [&str; 18] = [
+    "kept-ids",
     "print-pipeline",
     "num-beams",
     "num-beam-groups",
@@ -162,6 +166,23 @@ pub(super) struct ViewArgs {
     /// List the N best tokens, and the N best among those each stage removed
     #[arg(long, value_name = "N", default_value = "10", value_parser = values::count)]
     pub(super) top: usize,
+
+    /// Draw each step N times more, with other randomness, and count what comes up
+    #[arg(long, value_name = "N", value_parser = values::redraws)]
+    pub(super) redraws: Option<usize>,
+
+    /// A row of logits typed by hand, such as 2,1,0.1, in the place of a model and a prompt: its tokens are
+    /// 0, 1, 2 and so on. With --prompt-ids they have a past, for penalties
+    #[arg(
+        long, value_name = "X,…", value_parser = values::row, allow_hyphen_values = true,
+        conflicts_with_all = ["prompt", "chat", "model", "layers"]
+    )]
+    pub(super) logits: Option<Row>,
+
+    /// Show what the model would say after each of its layers: its last norm and its head over the hidden
+    /// state there
+    #[arg(long)]
+    pub(super) layers: bool,
 
     /// Follow this token too, given by its id or by its text as it stands in the table, spaces
     /// included; may be given several times
@@ -289,6 +310,15 @@ pub(super) struct OutputArgs {
     /// List the model's N best tokens at each step [5 with --trace, else 0]
     #[arg(long, value_name = "N", value_parser = values::switchable_count)]
     pub(super) top_logprobs: Option<usize>,
+
+    /// List at each step all tokens that could be drawn, with their log-probabilities and the logarithm of
+    /// the normaliser; in --format json
+    #[arg(long)]
+    pub(super) kept_ids: bool,
+
+    /// Show the prompt as the model reads it, a rendered chat with its special tokens
+    #[arg(long)]
+    pub(super) show_prompt: bool,
 
     /// Say of each token of the prompt how likely it was, from one more pass over it
     #[arg(long)]

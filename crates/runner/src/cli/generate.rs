@@ -21,7 +21,7 @@ use super::failure::{Failure, remark};
 use super::interrupt::watch_for_ctrl_c;
 use super::progress::LoadProgress;
 use super::settings::Flags;
-use super::text::{Plain, show, summary};
+use super::text::{Plain, read_prompt, show, shown_prompt, summary};
 use super::trace::Traced;
 use super::{beams, chat};
 
@@ -35,6 +35,10 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     let cancelled = watch_for_ctrl_c()?;
     if !asks(&args.output) && args.output.top_logprobs.is_some() {
         let what = "--top-logprobs: only --trace and --format json show it; add one of them";
+        return Err(Failure::usage(what));
+    }
+    if args.output.kept_ids && args.output.format != Format::Json {
+        let what = "--kept-ids: only --format json shows them; add it";
         return Err(Failure::usage(what));
     }
     let look = Look::read(args)?;
@@ -85,6 +89,9 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     if let Some(here) = here {
         outcome.engine = Some(here.facts);
     }
+    if args.output.show_prompt {
+        outcome.prompt = Some(read_prompt(&outcome.prompt_tokens, &loaded));
+    }
     let ended = ended.and_then(|()| look.at(&mut outcome, args, &loaded));
     output.end(&outcome)?;
     ended
@@ -111,8 +118,17 @@ pub(super) struct Prepared {
 
 /// Loads the models, and makes the request.
 pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Failure> {
+    prepare_on(args, flags, None)
+}
+
+/// As [`prepare`], on a model that is there already and needs no prompt.
+pub(super) fn prepare_on(
+    args: &GenerateArgs,
+    flags: &Flags,
+    own: Option<LoadedModel>,
+) -> Result<Prepared, Failure> {
     let chat = args.chat.chat.then(|| chat::conversation(args)).transpose()?;
-    let runs = args.output.print_pipeline.is_none();
+    let runs = args.output.print_pipeline.is_none() && own.is_none();
     if runs && chat.is_none() && args.prompt.is_none() && args.prompt_ids.is_none() {
         return Err(Failure::usage(
             "the prompt is missing; give a text, - for standard input, or --prompt-ids 1,2,3",
@@ -130,7 +146,9 @@ pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Fa
         .map_err(refused)?;
     let began = Instant::now();
     #[cfg(feature = "engines")]
-    let (loaded, here) = if args.remote.is_given() {
+    let (loaded, here) = if let Some(own) = own {
+        (own, None)
+    } else if args.remote.is_given() {
         let has_text = args.prompt_ids.is_none();
         let (loaded, here) = super::engine::load_here(&args.remote, flags, has_text)?;
         (loaded, Some(here))
@@ -138,7 +156,10 @@ pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Fa
         (load_model(&args.model, "--model", &args.model.model)?, None)
     };
     #[cfg(not(feature = "engines"))]
-    let loaded = load_model(&args.model, "--model", &args.model.model)?;
+    let loaded = match own {
+        Some(own) => own,
+        None => load_model(&args.model, "--model", &args.model.model)?,
+    };
     let draft = args.speculation.draft_model.as_ref();
     let draft = draft.map(|draft| load_model(&args.model, "--draft-model", draft)).transpose()?;
     let load_s = began.elapsed().as_secs_f64();
@@ -231,7 +252,7 @@ fn drive(
     loaded: &LoadedModel,
     cancelled: &AtomicBool,
 ) -> Result<(), Failure> {
-    output.begin(generation, args.prompt.as_deref(), loaded)?;
+    output.begin(generation, args, loaded)?;
     loop {
         if cancelled.load(Ordering::Relaxed) {
             return Err(Failure::Cancelled);
@@ -325,12 +346,11 @@ fn request(
     let prompt = match (opening, &args.prompt_ids, &args.prompt) {
         (Some(opening), ..) => opening.prompt,
         (None, Some(ids), _) => ids.0.clone(),
-        // Nothing is run: any token will do.
-        (None, None, None) if args.output.print_pipeline.is_some() => vec![0],
-        (None, None, text) => {
-            tokenize(loaded.tokenizer.as_ref(), text.as_deref().unwrap_or_default())
-                .map_err(Failure::usage)?
+        (None, None, Some(text)) => {
+            tokenize(loaded.tokenizer.as_ref(), text).map_err(Failure::usage)?
         }
+        // Nothing is run, or what comes first does not matter.
+        (None, None, None) => vec![loaded.model.vocab_size() as u32 - 1],
     };
     let mut file = model_config(loaded)
         .map_err(|error| Failure::usage(format!("{}: {error}", args.model.model)))?;
@@ -371,7 +391,7 @@ fn ask(output: &OutputArgs) -> Ask {
         entropy: asked,
         probability: asked,
         kept: asked,
-        kept_tokens: false,
+        kept_tokens: output.kept_ids,
         top_logprobs: if asked { output.top_logprobs.unwrap_or(default) } else { 0 },
         trace: output.trace,
     }
@@ -432,9 +452,10 @@ impl Output {
     fn begin(
         &mut self,
         generation: &Generation<'_>,
-        prompt: Option<&str>,
+        args: &GenerateArgs,
         loaded: &LoadedModel,
     ) -> Result<(), Failure> {
+        let prompt = shown_prompt(generation.prompt(), args, loaded);
         match self {
             Self::Plain(plain) => plain.begin(generation, prompt, loaded),
             Self::Traced(traced) => traced.begin(generation, prompt, loaded),

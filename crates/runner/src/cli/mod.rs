@@ -3,6 +3,7 @@
 mod args;
 mod beams;
 mod chat;
+mod columns;
 mod conform;
 mod dump;
 #[cfg(feature = "engines")]
@@ -65,7 +66,7 @@ fn run() -> Result<(), Failure> {
         }
         Command::Score(args) => score::run(&args, &flags),
         Command::Sweep(args) => sweep::run(&args),
-        Command::Summarize { dir, tables } => sweep::again(&dir, &tables),
+        Command::Summarize { dir, full, tables } => sweep::again(&dir, &tables, full),
         Command::Conform { paths } => conform::run(&paths),
         Command::Report { dir, out } => report::run(&dir, out),
         Command::ExportGguf(args) => export::run(&args),

@@ -24,10 +24,10 @@ use super::trace::quoted;
 pub(super) fn run(args: &ScoreArgs, flags: &Flags) -> Result<(), Failure> {
     // Before the model is loaded, which may take a while, and while Ctrl-C still ends the program at
     // once: a pipe may be silent for long.
-    let text = args.file.as_deref().map(read).transpose()?;
+    let text = args.file.as_deref().map(read).transpose()?.or_else(|| args.text.clone());
     let cancelled = watch_for_ctrl_c()?;
     if text.is_none() && args.prompt_ids.is_none() {
-        let what = "the text is missing; give a file, - for standard input, or --prompt-ids 1,2,3";
+        let what = "the text is missing; give a file, - for standard input, --text TEXT, or --prompt-ids 1,2,3";
         return Err(Failure::usage(what));
     }
     let dump = args.dump.read()?;

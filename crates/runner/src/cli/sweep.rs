@@ -1,11 +1,12 @@
 //! `taper sweep` and `taper summarize`.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -116,7 +117,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
         );
         return Err(Failure::Cancelled);
     }
-    summarize(dir, &spec.tables)?;
+    summarize(dir, &spec.tables, false)?;
     let (made, failed) = (swept.made, swept.failed);
     let _ = writeln!(std::io::stderr(), "{made} runs made, {runs} in {}", dir.display());
     match swept.first_failure {
@@ -128,19 +129,19 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
 }
 
 /// `taper summarize`: the tables again, from what the folder holds.
-pub(super) fn again(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
+pub(super) fn again(dir: &Path, tables: &[Table], full: bool) -> Result<(), Failure> {
     end_at_ctrl_c()?;
     let default = [Table::Summary, Table::Texts];
-    summarize(dir, if tables.is_empty() { &default } else { tables })
+    summarize(dir, if tables.is_empty() { &default } else { tables }, full)
 }
 
-pub(super) fn summarize(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
+pub(super) fn summarize(dir: &Path, tables: &[Table], full: bool) -> Result<(), Failure> {
     let summary = Summary::read(dir).map_err(|error| of_records(&error))?;
     if summary.repeated.records > 0 {
         let _ = writeln!(std::io::stderr(), "note: {}", summary.repeated);
     }
     summary.write_csv(dir).map_err(|error| of_folder(&error))?;
-    show(&summary.markdown(tables))
+    show(&if full { summary.markdown_in_full(tables) } else { summary.markdown(tables) })
 }
 
 fn list() -> Result<(), Failure> {
@@ -192,14 +193,46 @@ fn model_digest(args: &ModelArgs) -> Result<String, Failure> {
     digest_of(path, &options).map_err(|error| told(&error))
 }
 
-/// Makes the runs under a progress bar.
+/// Progress where there is no terminal: a line now and then.
+struct Plain {
+    begun: Instant,
+    told: Instant,
+    begun_with: usize,
+    done: usize,
+    all: usize,
+}
+
+/// Time between two lines of progress.
+const NOW_AND_THEN: Duration = Duration::from_secs(10);
+
+impl Plain {
+    fn new(done: usize, all: usize) -> Self {
+        let now = Instant::now();
+        Self { begun: now, told: now, begun_with: done, done, all }
+    }
+
+    fn ended(&mut self) {
+        self.done += 1;
+        if self.told.elapsed() < NOW_AND_THEN || self.done == self.all {
+            return;
+        }
+        self.told = Instant::now();
+        let took = self.begun.elapsed().as_secs_f64();
+        let (made, left) = (self.done - self.begun_with, self.all - self.done);
+        let left = took / made as f64 * left as f64;
+        let (done, all) = (self.done, self.all);
+        let _ = writeln!(std::io::stderr(), "{done} of {all} runs · {took:.0} s · {left:.0} s left");
+    }
+}
+
+/// Makes the runs under a progress bar where there is a terminal, otherwise with a line now and then.
 fn drive(
     plan: &Plan<'_>,
     dir: &Path,
     options: SweepOptions,
     cancelled: &AtomicBool,
 ) -> Result<Swept, Failure> {
-    let bar = Bar::new(plan.manifest().runs as u64);
+    let mut bar = Bar::new(plan.manifest().runs as u64);
     let swept = sweep(plan, dir, options, cancelled, |event| {
         bar.tell(event);
         if cancelled.load(Ordering::Relaxed) {
@@ -215,8 +248,11 @@ fn drive(
     })
 }
 
-/// A progress bar, which is there on a terminal only, and remarks beside it.
-pub(super) struct Bar(ProgressBar);
+/// A progress bar where there is a terminal, otherwise a line now and then; and remarks beside it.
+pub(super) struct Bar {
+    bar: ProgressBar,
+    plain: Option<Plain>,
+}
 
 impl Bar {
     pub(super) fn new(all: u64) -> Self {
@@ -226,17 +262,17 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
-        Self(bar)
+        Self { bar, plain: None }
     }
 
     pub(super) fn finish(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 
-    pub(super) fn tell(&self, event: &SweepEvent<'_>) {
-        let bar = &self.0;
+    pub(super) fn tell(&mut self, event: &SweepEvent<'_>) {
+        let Self { bar, plain } = self;
         match event {
-            SweepEvent::Begun { done, cut_off, begun_by, repeated, .. } => {
+            SweepEvent::Begun { done, all, cut_off, begun_by, repeated, .. } => {
                 note(bar, *cut_off, |file| {
                     format!(
                         "the last line of the records was cut off; it is in {file}, and its run is made again"
@@ -252,10 +288,14 @@ impl Bar {
                         "the folder was begun by version {version}, whose numbers may be others"
                     )
                 });
+                *plain = (!std::io::stderr().is_terminal()).then(|| Plain::new(*done, *all));
                 bar.set_position(*done as u64);
                 bar.reset_eta();
             }
             SweepEvent::Ended(record) => {
+                if let Some(plain) = plain {
+                    plain.ended();
+                }
                 bar.set_message(
                     escaped(&format!("{}, {}", record.label, record.prompt)).into_owned(),
                 );

@@ -26,7 +26,7 @@ pub use self::records::{MANIFEST, RECORDS, Records, RecordsError, Repeated, SUMM
 #[cfg(feature = "engines")]
 pub use self::remote::{RemoteOptions, RemotePlan, RemotePlanError, RemoteSwept, sweep_remote};
 pub use self::shipped::{Shipped, UnknownSpec, shipped};
-pub use self::spec::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
+pub use self::spec::{Axis, MOST_REDRAWS, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
 pub use self::summary::{Between, Estimate, METRICS, Row, Spread, Summary, metrics};
 pub use self::sweep::{SweepError, SweepEvent, SweepOptions, Swept, sweep};
 pub use crate::knobs::{KnobError, Knobs};

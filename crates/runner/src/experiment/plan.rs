@@ -14,6 +14,7 @@ use super::score::score;
 use super::settings::{Resolved, settings};
 use super::spec::{PromptText, Spec, SpecError};
 use crate::chat::{Chat, ChatError, ChatTemplate};
+use crate::drawn::KeptSets;
 use crate::error::RequestError;
 use crate::knobs::{file_of, model_config, unused_settings};
 use crate::outcome::{EffectiveConfig, FinishReason, Outcome, SequenceOutcome};
@@ -155,6 +156,9 @@ impl<'m> Plan<'m> {
         };
         let sequence = std::mem::take(&mut outcome.sequences).into_iter().next();
         let sequence = sequence.unwrap_or_else(none);
+        let kept_sets = sequence.steps.as_ref().filter(|_| self.spec.kept_ids).map(|steps| {
+            KeptSets::of(steps.iter().map(|step| step.kept_set.as_ref()))
+        });
         let steps = sequence.steps.map(|steps| steps.into_iter().map(StepRecord::from).collect());
         let steps = steps.unwrap_or_else(|| {
             let (prompt, dtype) = (&outcome.prompt_tokens, outcome.config.logits_dtype);
@@ -185,6 +189,7 @@ impl<'m> Plan<'m> {
             error,
             score: sequence.score,
             steps,
+            kept_sets,
             tree: outcome.tree,
             timing: outcome.timing,
         }
@@ -222,6 +227,7 @@ impl<'m> Plan<'m> {
         request.ask = Ask {
             top_logprobs: self.spec.top_logprobs,
             trace: self.spec.trace,
+            kept_tokens: self.spec.kept_ids,
             ..Ask::everything()
         };
         request.redraws = self.spec.redraws;

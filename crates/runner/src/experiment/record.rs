@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::manifest::{ModelId, Versions};
+use crate::drawn::{Drawn, KeptSets};
 use crate::outcome::{BeamTreeNode, FinishReason, Redraw, StageReport, StepReport, Timing};
 
 /// Which run of an experiment. The order of ids is the canonical order of records: by prompt, then
@@ -68,6 +69,9 @@ pub struct Record {
     /// One for each token. After a beam search those of the best beam, without what a search does not
     /// have: probabilities, kept sets and stages.
     pub steps: Vec<StepRecord>,
+    /// The tokens that could be drawn at each step, if the spec's `kept_ids` is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_sets: Option<KeptSets>,
     /// What a beam search looked at, if a trace was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<Vec<BeamTreeNode>>,
@@ -94,6 +98,14 @@ pub struct StepRecord {
     pub kept: Option<usize>,
     /// The entropy (nats) of the model's own distribution.
     pub entropy: Option<f64>,
+    /// The distribution that the token was chosen from; `None` in a record of before it was kept, and
+    /// after a beam search.
+    #[serde(default)]
+    pub drawn: Option<Drawn>,
+    /// Where the token stood in the model's row and then after each stage; empty if the spec's `trace`
+    /// is false.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<Option<usize>>,
     /// The model's own best tokens, best first; as many as the spec's `top_logprobs` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub top: Vec<Alternative>,
@@ -119,9 +131,17 @@ pub struct Alternative {
     pub text: String,
     /// Its log-probability (nats) under the model itself.
     pub logprob: f64,
-    /// The stage that removed or banned it, if a trace was asked for and one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Its share of what the selector saw, 0 when it was removed; `None` after a beam search, and in a
+    /// record of before it was kept.
+    #[serde(default)]
+    pub probability: Option<f64>,
+    /// The stage that removed or banned it, if one did.
+    #[serde(default)]
     pub removed_by: Option<String>,
+    /// Where it stood in the model's row and then after each stage, from 1; empty if the spec's `trace`
+    /// is false, `None` where it could not be chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<Option<usize>>,
 }
 
 /// Tokens that an engine did not tell are null in a file.
@@ -152,7 +172,9 @@ impl From<StepReport> for StepRecord {
             token: top.token,
             text: top.text,
             logprob: top.logprob,
+            probability: top.probability,
             removed_by: top.removed_by,
+            ranks: top.ranks,
         });
         Self {
             token: report.token,
@@ -162,6 +184,8 @@ impl From<StepReport> for StepRecord {
             rank: report.rank,
             kept: report.kept,
             entropy: report.entropy,
+            drawn: report.drawn,
+            ranks: report.ranks,
             top: top.collect(),
             stages: report.stages.unwrap_or_default(),
             redraws: report.redraws.unwrap_or_default(),

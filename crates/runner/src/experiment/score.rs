@@ -57,7 +57,8 @@ fn step(
     record.rank = Some(1 + row.iter().enumerate().filter(|&at| first(at)).count());
     record.entropy = best.entropy;
     let listed = best.top.iter().map(|&(token, logprob)| {
-        Ok(Alternative { token, text: text(token)?, logprob, removed_by: None })
+        let (text, ranks) = (text(token)?, Vec::new());
+        Ok(Alternative { token, text, logprob, probability: None, removed_by: None, ranks })
     });
     record.top = listed.collect::<Result<_, RunError>>()?;
     Ok(record)

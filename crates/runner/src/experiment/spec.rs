@@ -60,6 +60,10 @@ pub struct Spec {
     pub top_logprobs: usize,
     /// Whether to record what each stage left.
     pub trace: bool,
+    /// Whether to record the tokens that could be drawn at each step, with their log-probabilities; not
+    /// for beams, which have none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub kept_ids: bool,
     /// How many times to draw each step again, to see what else would have come.
     pub redraws: usize,
     /// What to show when the runs are done.
@@ -220,7 +224,7 @@ const MOST_SETTINGS: usize = 100_000;
 const MOST_SEEDS: usize = 10_000_000;
 
 /// Draws of one step, none of which looks whether the run is to stop.
-const MOST_REDRAWS: usize = 1_000_000;
+pub const MOST_REDRAWS: usize = 1_000_000;
 
 impl Table {
     /// Their names in a spec.
@@ -272,6 +276,7 @@ impl Spec {
             settings: Vec::new(),
             top_logprobs: 5,
             trace: true,
+            kept_ids: false,
             redraws: 0,
             tables: vec![Table::Summary, Table::Texts],
         }

@@ -170,6 +170,7 @@ impl<'m> Generation<'m> {
             config: self.config,
             pipeline: pipeline_as_data(&self.pipeline),
             usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
+            prompt: None,
             prompt_tokens: self.prompt,
             prompt_logprobs: None,
             sequences,

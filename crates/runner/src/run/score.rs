@@ -257,7 +257,8 @@ impl<'m> Scorer<'m> {
 
     fn named(&self, tokens: &[(u32, f64)]) -> Result<Vec<TopToken>, RunError> {
         let one = |&(token, logprob): &(u32, f64)| {
-            Ok(TopToken { token, text: self.token_text(token)?, logprob, removed_by: None })
+            let (text, ranks) = (self.token_text(token)?, Vec::new());
+            Ok(TopToken { token, text, logprob, probability: None, removed_by: None, ranks })
         };
         tokens.iter().map(one).collect()
     }

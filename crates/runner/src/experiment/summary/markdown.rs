@@ -38,6 +38,15 @@ const COLUMNS: [&str; 14] = [
 impl Summary {
     /// The tables, one after the other, each under a heading.
     pub fn markdown(&self, tables: &[Table]) -> String {
+        self.tables(tables, false)
+    }
+
+    /// As [`markdown`](Self::markdown), with all texts that are different, to their end.
+    pub fn markdown_in_full(&self, tables: &[Table]) -> String {
+        self.tables(tables, true)
+    }
+
+    fn tables(&self, tables: &[Table], full: bool) -> String {
         let mut text = format!("# {}\n", escaped(&self.manifest.title));
         if let Some(about) = &self.manifest.about {
             // A write to a string does not fail.
@@ -53,7 +62,7 @@ impl Summary {
                 Table::Prompts => ("Prompts", self.rows_table(true)),
                 Table::Jaccard => ("Words in common", self.jaccard_table()),
                 Table::Kept => ("Tokens kept at each step", self.kept_table()),
-                Table::Texts => ("Texts", self.texts_table()),
+                Table::Texts => ("Texts", self.texts_table(full)),
                 Table::Steps => ("Steps", steps(&self.firsts)),
             };
             let _ = write!(text, "\n## {heading}\n\n{table}");
@@ -131,7 +140,7 @@ impl Summary {
         lines.markdown()
     }
 
-    fn texts_table(&self) -> String {
+    fn texts_table(&self, full: bool) -> String {
         let mut lines = Lines::new(&["prompt", "setting", "×", "text"]);
         for (prompt, setting, runs) in self.cells() {
             let mut texts: BTreeMap<&[u32], (usize, usize, &Facts)> = BTreeMap::new();
@@ -140,9 +149,10 @@ impl Summary {
             }
             let mut texts: Vec<_> = texts.into_values().collect();
             texts.sort_by_key(|&(count, order, _)| (std::cmp::Reverse(count), order));
-            let more = texts.len().saturating_sub(TEXTS_SHOWN);
-            for (count, _, facts) in texts.into_iter().take(TEXTS_SHOWN) {
-                let text = shorten(&facts.text);
+            let shown = if full { texts.len() } else { TEXTS_SHOWN };
+            let more = texts.len().saturating_sub(shown);
+            for (count, _, facts) in texts.into_iter().take(shown) {
+                let text = if full { facts.text.clone() } else { shorten(&facts.text) };
                 lines.push(vec![prompt.clone(), setting.clone(), count.to_string(), text]);
             }
             if more > 0 {

@@ -11,11 +11,13 @@ use taper_sampling::{
 };
 
 use crate::detokenizer::{Detokenizer, token_text};
+use crate::drawn::Left;
 use crate::error::RunError;
 use crate::inspect::{Row, StepView, ViewAsk};
 use crate::outcome::{
     EffectiveConfig, FinishReason, Redraw, SequenceOutcome, StageReport, StepReport, TopToken,
 };
+use crate::paths::{Paths, named};
 use crate::request::OnError;
 
 /// The bit that tells the streams of draws for the report alone.
@@ -184,7 +186,12 @@ impl Chooser<'_> {
     ) -> (Result<Choice, RunError>, Duration) {
         let made = sequence.made();
         let ranked = self.config.best_of.is_some();
-        let ask = Ask { logprob: self.ask.logprob || ranked, ..self.ask };
+        let ask = Ask {
+            logprob: self.ask.logprob || ranked,
+            // Who removed an alternative is told by a trace.
+            trace: self.ask.trace || self.ask.top_logprobs > 0,
+            ..self.ask
+        };
         let given = self.given().ask(ask);
         let began = Instant::now();
         let sampling = &mut sequence.sampling;
@@ -195,7 +202,7 @@ impl Chooser<'_> {
         let took = began.elapsed();
         let pipeline = sampling.pipeline();
         let mut choice = match selected {
-            Ok(mut selection) => self.report(&mut selection, pipeline).map(|report| {
+            Ok(mut selection) => self.report(logits, &mut selection, pipeline).map(|report| {
                 let logprob = ranked.then(|| selection.logprob.unwrap_or(f64::NAN));
                 Choice { accepted: selection.accepted(), report, logprob }
             }),
@@ -204,6 +211,13 @@ impl Chooser<'_> {
             }
             Err(source) => self.argmax(logits, made, source.to_string()),
         };
+        if let Ok(Choice { report: Some(report), .. }) = &mut choice
+            && self.ask.trace
+            && report.passed_over.is_none()
+            && let Err(error) = self.add_paths(report, logits, sequence, workspace)
+        {
+            return (Err(error), took);
+        }
         if let Ok(Choice { report: Some(report), .. }) = &mut choice
             && self.redraws > 0
             && report.passed_over.is_none()
@@ -246,6 +260,37 @@ impl Chooser<'_> {
             |source| RunError::Select { sequence: self.sequence, step: sequence.made(), source };
         let snapshots = row.snapshots(workspace).map_err(failed)?;
         snapshots.view(ask, chosen, |token| self.text(token)).map(Some)
+    }
+
+    /// How the tokens of a report came through the stages, and what those moved.
+    fn add_paths(
+        &self,
+        report: &mut StepReport,
+        logits: &[f32],
+        sequence: &Sequence<'_>,
+        workspace: &mut Workspace,
+    ) -> Result<(), RunError> {
+        let listed = report.top.iter().flatten().map(|top| top.token);
+        let drawn = report.drawn.iter().flat_map(|drawn| drawn.top.iter().map(|top| top.token));
+        let tokens: Vec<u32> = [report.token].into_iter().chain(listed).chain(drawn).collect();
+        let (pipeline, step) = (sequence.sampling.pipeline(), self.step(sequence));
+        let found = Paths::of(pipeline, logits, &step, &tokens, workspace);
+        let found = found.map_err(|source| RunError::Select {
+            sequence: self.sequence,
+            step: sequence.made(),
+            source,
+        })?;
+        let mut ranks = found.ranks.into_iter();
+        report.ranks = ranks.next().unwrap_or_default();
+        let listed = report.top.iter_mut().flatten().map(|top| &mut top.ranks);
+        let drawn = report.drawn.iter_mut().flat_map(|drawn| &mut drawn.top);
+        let places = listed.chain(drawn.map(|top| &mut top.ranks));
+        places.zip(ranks).for_each(|(place, ranks)| *place = ranks);
+        for (stage, shifts) in report.stages.iter_mut().flatten().zip(&found.moved) {
+            let shifts = shifts.as_ref().map(|shifts| named(shifts, |token| self.text(token)));
+            stage.moved = shifts.transpose()?;
+        }
+        Ok(())
     }
 
     /// What comes up in the same place under other randomness.
@@ -292,6 +337,9 @@ impl Chooser<'_> {
             rank: None,
             kept: None,
             entropy: None,
+            drawn: None,
+            kept_set: None,
+            ranks: Vec::new(),
             top: None,
             stages: None,
             redraws: None,
@@ -304,6 +352,7 @@ impl Chooser<'_> {
 
     fn report(
         &self,
+        logits: &[f32],
         selection: &mut Selection<'_>,
         pipeline: &Pipeline,
     ) -> Result<Option<StepReport>, RunError> {
@@ -311,6 +360,15 @@ impl Chooser<'_> {
             return Ok(None);
         }
         let top = (self.ask.top_logprobs > 0).then(|| self.top(selection, pipeline)).transpose()?;
+        let (norm, left) = (selection.row_normaliser, Left::of(selection).ok());
+        let own = |token: u32| {
+            let logit = logits.get(token as usize).copied();
+            let logprob = norm.zip(logit).map(|(norm, logit)| norm.log_probability(logit));
+            logprob.filter(|logprob| logprob.is_finite())
+        };
+        let drawn = left.as_ref();
+        let drawn = drawn.map(|left| left.drawn(self.ask.top_logprobs, own, |id| self.text(id)));
+        let kept_set = left.as_ref().filter(|_| self.ask.kept_tokens).map(Left::kept_set);
         Ok(Some(StepReport {
             token: selection.token,
             text: self.text(selection.token)?,
@@ -319,8 +377,11 @@ impl Chooser<'_> {
             rank: selection.rank,
             kept: selection.kept,
             entropy: selection.entropy,
+            drawn: drawn.transpose()?,
+            kept_set,
+            ranks: Vec::new(),
             top,
-            stages: selection.trace.map(stage_reports),
+            stages: selection.trace.filter(|_| self.ask.trace).map(stage_reports),
             redraws: None,
             passed_over: None,
         }))
@@ -334,7 +395,9 @@ impl Chooser<'_> {
         let listed = selection.top;
         let one = |&(token, logprob): &(u32, f64)| {
             let removed_by = selection.removed_by(token).map(|stage| stage_name(pipeline, stage));
-            Ok(TopToken { token, text: self.text(token)?, logprob, removed_by })
+            let probability = selection.candidates().probability(token).ok();
+            let (text, ranks) = (self.text(token)?, Vec::new());
+            Ok(TopToken { token, text, logprob, probability, removed_by, ranks })
         };
         listed.iter().map(one).collect()
     }
@@ -357,6 +420,7 @@ fn stage_reports(trace: &Trace) -> Vec<StageReport> {
         after: stage.after,
         removed_mass: stage.removed_mass,
         ties: stage.ties,
+        moved: None,
     };
     trace.stages().iter().map(of_stage).collect()
 }

@@ -74,6 +74,9 @@ impl<'m> Search<'m> {
         if let Some(best_of) = request.best_of {
             return refuse("best_of", best_of, "left out with num_beams above 1");
         }
+        if request.ask.kept_tokens {
+            return refuse("kept_ids", true, "false with num_beams above 1: beams draw from no kept set");
+        }
         let can = source.model.capabilities();
         let Prepared { prompt, config, pipeline, ask, .. } =
             Prepared::of(&source, request, |config| match config.guidance_scale {
@@ -281,6 +284,7 @@ impl<'m> Search<'m> {
             config: self.config,
             pipeline: pipeline_as_data(&self.pipeline),
             usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
+            prompt: None,
             prompt_tokens: self.prompt,
             prompt_logprobs: None,
             sequences,
