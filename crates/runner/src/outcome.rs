@@ -157,6 +157,8 @@ pub enum FinishReason {
     StopString,
     /// The model can hold no more.
     ContextFull,
+    /// An engine says that it stopped, and not whether at the end of the text or at a stop string.
+    Stop,
     /// `max_time` was over.
     MaxTime,
     /// The caller stopped asking.
@@ -174,6 +176,7 @@ impl FinishReason {
             Self::StopToken => "stop_token",
             Self::StopString => "stop_string",
             Self::ContextFull => "context_full",
+            Self::Stop => "stop",
             Self::MaxTime => "max_time",
             Self::Cancelled => "cancelled",
             Self::Error => "error",
@@ -270,6 +273,7 @@ pub struct Usage {
 
 /// How long it took, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Timing {
     /// Loading the model; `None` if the run did not load it.

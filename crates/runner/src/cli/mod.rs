@@ -11,6 +11,7 @@ mod generate;
 mod input;
 mod inspect;
 mod interrupt;
+mod merge;
 mod models;
 mod progress;
 mod report;
@@ -59,6 +60,7 @@ fn run() -> Result<(), Failure> {
         }
         Command::Score(args) => score::run(&args),
         Command::Sweep(args) => sweep::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Summarize { dir, tables } => sweep::again(&dir, &tables),
         Command::Conform { paths } => conform::run(&paths),
         Command::Report { dir, out } => report::run(&dir, out),

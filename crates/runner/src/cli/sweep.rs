@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use taper_runner::experiment::{
-    FolderError, Plan, RecordsError, Shipped, Spec, Summary, SweepError, SweepEvent, SweepOptions,
+    FolderError, Plan, RecordsError, Shard, Shipped, Spec, Summary, SweepError, SweepEvent, SweepOptions,
     Swept, Table, digest_of, shipped, sweep,
 };
 use taper_runner::models::locate;
@@ -45,6 +45,10 @@ pub(super) struct SweepArgs {
     /// Runs at a time, which does not change what comes out [as many as there are cores]
     #[arg(long, value_name = "N", value_parser = values::jobs)]
     pub(super) jobs: Option<NonZeroUsize>,
+
+    /// Make a part of the runs, the I-th of N, as on one of N machines; `taper merge` joins the folders
+    #[arg(long, value_name = "I/N", value_parser = values::shard)]
+    pub(super) shard: Option<Shard>,
 
     /// Make more than a million runs
     #[arg(long)]
@@ -89,6 +93,8 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
     let digest = model_digest(&args.model)?;
     let plan = Plan::new(&spec, &loaded, Some(digest))
         .map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    let plan = plan.with_shard(args.shard);
+    let runs = plan.manifest().runs_here();
     plan.remarks().iter().for_each(|what| remark(what));
     let options = SweepOptions::default();
     let options = SweepOptions { jobs: args.jobs.unwrap_or(options.jobs), resume: args.resume };
@@ -119,7 +125,7 @@ pub(super) fn again(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
     summarize(dir, if tables.is_empty() { &default } else { tables })
 }
 
-fn summarize(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
+pub(super) fn summarize(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
     let summary = Summary::read(dir).map_err(|error| of_records(&error))?;
     if summary.repeated.records > 0 {
         let _ = writeln!(std::io::stderr(), "note: {}", summary.repeated);
@@ -184,7 +190,7 @@ fn drive(
     options: SweepOptions,
     cancelled: &AtomicBool,
 ) -> Result<Swept, Failure> {
-    let all = plan.manifest().runs as u64;
+    let all = plan.manifest().runs_here() as u64;
     let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr());
     let style = "{bar:30} {pos} of {len} runs · {elapsed} · {eta} left · {wide_msg}";
     // The template is ours: without one that can be read the bar looks as indicatif has it.

@@ -35,12 +35,17 @@ pub struct Record {
     pub control: bool,
     /// What the prompt is called, or its text.
     pub prompt: String,
-    /// The prompt.
+    /// The prompt; empty, and null in the file, where an engine does not tell it.
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub prompt_tokens: Vec<u32>,
     /// The seed that names its randomness.
     pub seed: u64,
     /// The model.
     pub model: ModelId,
+    /// The engine that made it, with what it says of itself and of the settings in effect; null for a
+    /// run made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Value>,
     /// What made the record.
     pub versions: Versions,
     /// All settings in effect, as `taper generate --format json` prints them.
@@ -48,7 +53,9 @@ pub struct Record {
     /// The stages and the selector with their settings; null in a record of before there were any.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub pipeline: Value,
-    /// The tokens after the prompt, the one that ended the text included.
+    /// The tokens after the prompt, the one that ended the text included; empty, and null in the file,
+    /// where an engine does not tell them.
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub tokens: Vec<u32>,
     /// Their text, special tokens left out; it ends before a stop string.
     pub text: String,
@@ -116,6 +123,11 @@ pub struct Alternative {
     /// The stage that removed or banned it, if a trace was asked for and one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed_by: Option<String>,
+}
+
+/// Tokens that an engine did not tell are null in a file.
+fn null_as_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Record {

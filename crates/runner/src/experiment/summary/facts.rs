@@ -85,7 +85,7 @@ impl Facts {
             kept_least: known().min(),
             kept_most: known().max(),
             kept: kept.iter().take(STEPS_SHOWN).copied().collect(),
-            tokens: record.tokens.clone(),
+            tokens: identity(record),
             text: record.text.clone(),
             words: words.of(record),
             finish: record.finish_reason,
@@ -93,8 +93,25 @@ impl Facts {
             decoded: timing.tokens_per_s.map_or(0.0, |speed| speed * busy),
             busy,
             sampler: timing.sampler_s,
-            all: timing.prefill_s + busy,
+            // What an engine's sampler takes is not known.
+            all: if record.engine.is_some() { 0.0 } else { timing.prefill_s + busy },
         }
+    }
+}
+
+/// What tells a text from others: its tokens, or where an engine does not tell them its letters.
+fn identity(record: &Record) -> Vec<u32> {
+    match (&record.engine, record.tokens.is_empty()) {
+        (Some(_), true) => record.text.chars().map(u32::from).collect(),
+        _ => record.tokens.clone(),
+    }
+}
+
+/// Tokens of a run: those that are there, or as many as the engine says.
+fn length(record: &Record) -> Option<f64> {
+    match (&record.engine, record.tokens.is_empty()) {
+        (Some(engine), true) => engine["completion_tokens"].as_f64(),
+        _ => Some(record.tokens.len() as f64),
     }
 }
 
@@ -102,7 +119,7 @@ impl Facts {
 pub fn metrics(record: &Record) -> [Option<f64>; METRICS.len()] {
     let steps = &record.steps;
     [
-        Some(record.tokens.len() as f64),
+        length(record),
         mean(steps.iter().filter_map(|step| step.kept).map(|kept| kept as f64)),
         mean(steps.iter().filter_map(|step| step.entropy)),
         record.mean_nll(),
