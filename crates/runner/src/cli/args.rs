@@ -19,6 +19,7 @@ pub(super) use self::observing::{DumpArgs, ScoreArgs};
 #[cfg(feature = "engines")]
 pub(super) use self::remote::{RemoteArgs, Sample};
 use super::export::ExportArgs;
+use super::merge::MergeArgs;
 use super::sweep::SweepArgs;
 use super::values::{self, Ids, Row};
 
@@ -43,6 +44,8 @@ pub(super) enum Command {
     Score(Box<ScoreArgs>),
     /// Run prompts × settings × seeds, record each run, and sum them up
     Sweep(Box<SweepArgs>),
+    /// Join the folders of a sweep that was divided by --shard
+    Merge(MergeArgs),
     /// Sum up what a sweep recorded, finished or not, and write its summary.csv again
     Summarize {
         /// The sweep's folder

@@ -14,6 +14,7 @@ mod generate;
 mod input;
 mod inspect;
 mod interrupt;
+mod merge;
 mod models;
 mod progress;
 mod report;
@@ -66,6 +67,7 @@ fn run() -> Result<(), Failure> {
         }
         Command::Score(args) => score::run(&args, &flags),
         Command::Sweep(args) => sweep::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Summarize { dir, full, tables } => sweep::again(&dir, &tables, full),
         Command::Conform { paths } => conform::run(&paths),
         Command::Report { dir, out } => report::run(&dir, out),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use taper_runner::experiment::{
-    FolderError, Plan, RecordsError, Shipped, Spec, Summary, SweepError, SweepEvent, SweepOptions,
+    FolderError, Plan, RecordsError, Shard, Shipped, Spec, Summary, SweepError, SweepEvent, SweepOptions,
     Swept, Table, digest_of, shipped, sweep,
 };
 use taper_runner::models::locate;
@@ -48,6 +48,10 @@ pub(super) struct SweepArgs {
     /// Runs at a time, which does not change what comes out [as many as there are cores]
     #[arg(long, value_name = "N", value_parser = values::jobs)]
     pub(super) jobs: Option<NonZeroUsize>,
+
+    /// Make a part of the runs, the I-th of N, as on one of N machines; `taper merge` joins the folders
+    #[arg(long, value_name = "I/N", value_parser = values::shard)]
+    pub(super) shard: Option<Shard>,
 
     /// Allow a sweep of more than a million runs
     #[arg(long)]
@@ -105,6 +109,8 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
     let digest = model_digest(&args.model)?;
     let plan = Plan::new(&spec, &loaded, Some(digest))
         .map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    let plan = plan.with_shard(args.shard);
+    let runs = plan.manifest().runs_here();
     plan.remarks().iter().for_each(|what| remark(what));
     let options = SweepOptions::default();
     let options = SweepOptions { jobs: args.jobs.unwrap_or(options.jobs), resume: args.resume };
@@ -232,7 +238,7 @@ fn drive(
     options: SweepOptions,
     cancelled: &AtomicBool,
 ) -> Result<Swept, Failure> {
-    let mut bar = Bar::new(plan.manifest().runs as u64);
+    let mut bar = Bar::new(plan.manifest().runs_here() as u64);
     let swept = sweep(plan, dir, options, cancelled, |event| {
         bar.tell(event);
         if cancelled.load(Ordering::Relaxed) {

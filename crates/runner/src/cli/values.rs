@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use taper_runner::LogitsDtype;
-use taper_runner::experiment::{MOST_REDRAWS, Table};
+use taper_runner::experiment::{MOST_REDRAWS, Shard, Table};
 pub(super) use taper_runner::knobs::words::*;
 use taper_runner::models::{DeviceChoice, Dtype};
 use taper_runner::sampling::Pipeline;
@@ -13,6 +13,10 @@ use super::input::PIPELINE;
 
 pub(super) fn jobs(text: &str) -> Result<NonZeroUsize, String> {
     text.trim().parse().map_err(|_| "it must be a whole number, at least 1".to_owned())
+}
+
+pub(super) fn shard(text: &str) -> Result<Shard, String> {
+    text.parse().map_err(|error: taper_runner::experiment::ShardError| error.to_string())
 }
 
 pub(super) fn table(text: &str) -> Result<Table, String> {

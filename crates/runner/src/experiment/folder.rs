@@ -51,6 +51,16 @@ pub enum FolderError {
         /// What it is called.
         theirs: String,
     },
+    /// The folder is for another part of the runs.
+    #[error("{} is for {theirs} of this sweep, not for {ours}; name another folder", dir.display())]
+    Shard {
+        /// The folder.
+        dir: PathBuf,
+        /// What it is for.
+        theirs: String,
+        /// What was asked for.
+        ours: String,
+    },
     /// The folder's runs were made on other engines.
     #[error("{}: its runs were made on {theirs}, not on {ours}; name another folder", dir.display())]
     Engine {
@@ -138,7 +148,7 @@ impl Folder {
             Ok(())
         })?;
         if there.is_some() && !resume {
-            let (runs, all) = (done.len(), manifest.runs);
+            let (runs, all) = (done.len(), manifest.runs_here());
             return Err(FolderError::Begun { dir: dir.to_owned(), runs, all });
         }
         let cut_off = end.map(|end| {
@@ -218,10 +228,17 @@ fn put_aside(path: &Path, bytes: &mut impl Read) -> Result<(), FileError> {
 }
 
 fn same(dir: &Path, there: &Manifest, wanted: &Manifest) -> Result<(), FolderError> {
-    if there.digest == wanted.digest {
-        return Ok(());
-    }
     let dir = dir.to_owned();
+    if there.digest == wanted.digest {
+        if there.shard == wanted.shard {
+            return Ok(());
+        }
+        let part = |manifest: &Manifest| match manifest.shard {
+            Some(shard) => format!("shard {shard}"),
+            None => "all runs".to_owned(),
+        };
+        return Err(FolderError::Shard { dir, theirs: part(there), ours: part(wanted) });
+    }
     if there.model != wanted.model {
         let theirs = match &there.model.digest {
             Some(digest) => format!("{}, {:.12}", there.model.name, digest),

@@ -12,6 +12,7 @@ use super::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
 use super::record::{Record, RunId, StepRecord};
 use super::score::score;
 use super::settings::{Resolved, settings};
+use super::shard::Shard;
 use super::spec::{PromptText, Spec, SpecError};
 use crate::chat::{Chat, ChatError, ChatTemplate};
 use crate::drawn::KeptSets;
@@ -118,7 +119,13 @@ impl<'m> Plan<'m> {
         &self.remarks
     }
 
-    /// All runs, in canonical order.
+    /// The same plan with the runs of one shard alone.
+    #[must_use]
+    pub fn with_shard(self, shard: Option<Shard>) -> Self {
+        Self { manifest: self.manifest.with_shard(shard), ..self }
+    }
+
+    /// All runs, in canonical order; of a shard its own.
     pub fn runs(&self) -> impl Iterator<Item = RunId> {
         run_ids(&self.manifest)
     }
@@ -345,15 +352,17 @@ fn searches(request: &Request) -> bool {
 /// What a run came to, with the failure that ended it; `None` if it was stopped.
 type Made = Result<Option<(Outcome, Option<String>)>, RequestError>;
 
-/// The runs of a manifest, in canonical order.
+/// The runs of a manifest, those of its shard alone, in canonical order.
 pub(super) fn run_ids(manifest: &Manifest) -> impl Iterator<Item = RunId> {
     let (prompts, seeds) = (0..manifest.prompts.len(), manifest.seeds.len());
-    prompts.flat_map(move |prompt| {
+    let all = prompts.flat_map(move |prompt| {
         manifest.settings.iter().enumerate().flat_map(move |(setting, resolved)| {
             let seeds = if resolved.control { 1 } else { seeds };
             (0..seeds).map(move |seed| RunId { prompt, setting, seed })
         })
-    })
+    });
+    let shard = manifest.shard.unwrap_or(Shard::WHOLE);
+    all.enumerate().filter(move |&(run, _)| shard.has(run)).map(|(_, id)| id)
 }
 
 /// The knobs that settings differ in.
@@ -399,6 +408,7 @@ fn manifest(spec: &Spec, model: ModelId, prompts: Vec<Prompt>, settings: &[Resol
         swept: swept_knobs(settings),
         seeds: numbered_seeds(spec),
         runs: spec.count(),
+        shard: None,
     }
 }
 

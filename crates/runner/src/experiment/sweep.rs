@@ -111,7 +111,7 @@ pub fn sweep(
     let mut folder = Folder::open(dir.as_ref(), plan.manifest(), options.resume)?;
     let missing: Vec<RunId> = plan.runs().filter(|id| !folder.done.contains(id)).collect();
     let (cut_off, begun_by) = (folder.cut_off.as_deref(), folder.begun_by.as_deref());
-    let (done, all) = (folder.done.len(), plan.manifest().runs);
+    let (done, all) = (folder.done.len(), plan.manifest().runs_here());
     let mut swept = Swept { made: 0, missing: missing.len(), failed: 0, first_failure: None };
     let repeated = folder.repeated.as_deref();
     if told(&SweepEvent::Begun { done, all, cut_off, repeated, begun_by }).is_break() {

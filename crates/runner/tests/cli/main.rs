@@ -26,6 +26,7 @@ mod report;
 mod runs;
 mod score;
 mod settings;
+mod shards;
 mod speculation;
 mod support;
 mod sweep;

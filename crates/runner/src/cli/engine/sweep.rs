@@ -36,7 +36,7 @@ pub(in crate::cli) fn run(
     let servers = servers(&args.remote)?;
     let plan = RemotePlan::new(spec, servers).map_err(|error| of_plan(name, error))?;
     let options = RemoteOptions { concurrency: args.concurrency, resume: args.resume };
-    let bar = Bar::new(plan.manifest().runs as u64);
+    let mut bar = Bar::new(plan.manifest().runs as u64);
     let swept = sweep_remote(&plan, dir, options, cancelled, |event| {
         bar.tell(event);
         match cancelled.load(Ordering::Relaxed) {
