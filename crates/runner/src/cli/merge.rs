@@ -43,7 +43,7 @@ pub(super) fn run(args: &MergeArgs) -> Result<(), Failure> {
         let versions = merged.versions.join(" and ");
         remark(&format!("the shards were made by versions {versions}, whose numbers may differ"));
     }
-    summarize(&args.out, &tables(&merged.manifest))?;
+    summarize(&args.out, &tables(&merged.manifest), false)?;
     let _ = writeln!(std::io::stderr(), "{runs} runs of {} folders in {out}", args.dirs.len());
     if runs < all {
         let missing = all - runs;

@@ -70,7 +70,7 @@ fn end(
         }
         return Err(Failure::Run(format!("no engine is left; {what}")));
     }
-    summarize(dir, &spec.tables)?;
+    summarize(dir, &spec.tables, false)?;
     let _ = writeln!(std::io::stderr(), "{made} runs made, {runs} in {}", dir.display());
     match &swept.first_failure {
         None => Ok(()),
