@@ -7,7 +7,7 @@ use taper_sampling::{Ask, DrawKey, Pipeline, Step, Workspace};
 use crate::detokenizer::token_text;
 use crate::dump::{Dump, DumpError};
 use crate::error::RunError;
-use crate::generation::Source;
+use crate::source::Source;
 use crate::inspect::TokenShare;
 
 /// What the model would say if it ended after a layer.

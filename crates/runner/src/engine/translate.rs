@@ -218,7 +218,7 @@ fn finish(fields: &mut Map<String, Value>, dialect: Dialect, wanted: &Wanted) {
         Dialect::Transformers => {
             fields.insert("do_sample".to_owned(), json!(!wanted.greedy));
             if wanted.greedy {
-                for warper in crate::request::WARPERS {
+                for warper in crate::knobs::warpers() {
                     fields.remove(warper);
                 }
             }

@@ -9,9 +9,9 @@ use super::error::EngineError;
 use crate::error::RequestError;
 use crate::grammar::TextGrammar;
 use crate::logits_dtype::LogitsDtype;
-use crate::outcome::{OnError, tie_policy_name};
-use crate::request::{DEFAULT_MAX_NEW_TOKENS, Request, WARPERS, at_zero};
-use crate::semantics::{LlamaCpp, Semantics, Vllm};
+use crate::knobs;
+use crate::request::{DEFAULT_MAX_NEW_TOKENS, OnError, Request, tie_policy_name};
+use crate::semantics::{LlamaCpp, Semantics, Vllm, at_zero};
 
 /// What a run asks for, whoever carries it out.
 #[derive(Debug, Clone, PartialEq)]
@@ -193,7 +193,7 @@ fn hugging_face(config: &GenerationConfig, draws: bool) -> Active {
     let mut knobs = object(&known);
     let beams = config.num_beams.is_some_and(|beams| beams > 1);
     knobs.retain(|name, value| {
-        let heard = draws || !WARPERS.contains(&name.as_str());
+        let heard = draws || !knobs::warpers().any(|warper| warper == name);
         let of_beams = ["length_penalty", "early_stopping", "num_beam_groups", "diversity_penalty"];
         let heard = heard && (beams || !of_beams.contains(&name.as_str()));
         heard && !NOT_DECODING.contains(&name.as_str()) && !is_off(name, value)

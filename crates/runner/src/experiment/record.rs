@@ -149,11 +149,6 @@ fn null_as_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ve
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Tokens that an engine did not tell are null in a file.
-fn null_as_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
 impl Record {
     /// The mean negative log-probability (nats per token) under the model itself; `None` without
     /// tokens, and when one of them has no log-probability.

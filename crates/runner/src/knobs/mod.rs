@@ -84,6 +84,12 @@ pub fn find(name: &str) -> Result<&'static Knob, KnobError> {
     }
 }
 
+/// Hugging Face's warpers, by their settings: what acts only where tokens are drawn.
+pub(crate) fn warpers() -> impl Iterator<Item = &'static str> {
+    let acts = |knob: &&Knob| knob.needs == Needs::Drawing && knob.config.is_some();
+    all().filter(acts).map(|knob| knob.name)
+}
+
 /// Which of `names` a misspelt one was perhaps meant to be.
 pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let plain = name.replace('-', "_").to_lowercase();

@@ -28,15 +28,16 @@ pub(in crate::cli) fn run(args: &mut GenerateArgs, flags: &Flags) -> Result<(), 
     let prompt = request::prompt(args)?;
     let connect = args.remote.one()?;
     let own = args.remote.own_tokenizer()?;
+    let typed = args.knobs.turned.clone();
     // What can be refused without the server is, before it is asked anything.
     if let Some(dialect) = connect.dialect {
-        args.engine.semantics = request::rules(args, flags, dialect);
+        args.knobs.turned = request::with_rules(&typed, dialect)?;
         let request = request::request(args, flags)?;
         let length = if request.config.max_length.is_some() { Some(0) } else { None };
         translate(&Wanted::of(&request, length)?, dialect)?;
     }
     let server = RemoteArgs::server(connect, own)?;
-    args.engine.semantics = request::rules(args, flags, server.dialect);
+    args.knobs.turned = request::with_rules(&typed, server.dialect)?;
     let request = request::request(args, flags)?;
     let prompt = request::settled(&server, prompt)?;
     let length = if let Prompt::Ids(ids) = &prompt { Some(ids.len()) } else { None };
@@ -71,8 +72,8 @@ pub(in crate::cli) fn run(args: &mut GenerateArgs, flags: &Flags) -> Result<(), 
 
 /// What is worth a word before the run.
 fn tell(args: &GenerateArgs, server: &Server, wanted: &Wanted, call: &Call, seed: u64) {
-    if args.engine.semantics.name() != "huggingface" && args.output.format == Format::Text {
-        let rules = args.engine.semantics.name();
+    let rules = args.knobs.turned.engine();
+    if rules != "huggingface" && args.output.format == Format::Text {
         remark(&format!(
             "the settings and defaults are those of {rules}; --semantics names others"
         ));
@@ -81,7 +82,7 @@ fn tell(args: &GenerateArgs, server: &Server, wanted: &Wanted, call: &Call, seed
         let dialect = server.dialect;
         remark(&format!("{dialect} does not take the seed {seed} as it is: it is sent {sent}"));
     }
-    if !wanted.greedy && !server.reproducible && args.engine.seed.is_some() {
+    if !wanted.greedy && !server.reproducible && args.knobs.turned.get("seed").is_some() {
         let dialect = server.dialect;
         remark(&format!("{dialect} does not promise the same text for the same seed here"));
     }

@@ -2,13 +2,13 @@
 
 use serde_json::Map;
 use taper_runner::engine::{Dialect, EngineError, Prompt, Server, own_semantics};
+use taper_runner::knobs::{self, KnobValue, Turned};
 use taper_runner::sampling::GenerationConfig;
-use taper_runner::{OnError, Request, Semantics};
+use taper_runner::{Request, Semantics};
 
-use crate::cli::args::{Engine, GenerateArgs, OnErrorArg};
+use crate::cli::args::GenerateArgs;
 use crate::cli::chat;
 use crate::cli::failure::Failure;
-use crate::cli::generate::blame;
 use crate::cli::settings::Flags;
 
 /// Flags of what needs the model in this process.
@@ -27,8 +27,8 @@ const LOCAL: [&str; 12] = [
     "--prompt-logprobs",
 ];
 
-/// Flags whose mere presence says that tokens are to be drawn.
-const DRAWING: [&str; 5] = ["--temperature", "--top-k", "--top-p", "--min-p", "--typical-p"];
+/// Knobs whose mere presence says that tokens are to be drawn.
+const DRAWING: [&str; 5] = ["temperature", "top_k", "top_p", "min_p", "typical_p"];
 
 /// Refuses flags that have no meaning for a run on an engine.
 pub(super) fn check(flags: &Flags, here: bool) -> Result<(), Failure> {
@@ -46,55 +46,49 @@ pub(super) fn check(flags: &Flags, here: bool) -> Result<(), Failure> {
 
 /// The rules that give the flags their meaning, where `--semantics` does not name them: Hugging Face's
 /// as in a local run, but the engine's own where a flag has no effect under Hugging Face's.
-pub(super) fn rules(args: &GenerateArgs, flags: &Flags, dialect: Dialect) -> Engine {
-    let given = |names: &[&str]| {
-        names.iter().any(|name| {
-            flags.for_setting(&name.trim_start_matches('-').replace('-', "_")).is_some()
-        })
-    };
-    if given(&["--semantics"]) || args.engine.pipeline.is_some() {
-        return args.engine.semantics;
+fn rules(turned: &Turned, dialect: Dialect) -> Option<&'static str> {
+    let given = |names: &[&str]| names.iter().any(|name| turned.get(name).is_some());
+    if given(&["semantics"]) {
+        return None;
     }
-    let cold = args.decoding.temperature == Some(0.0);
-    let foreign = flags.check(Engine::HuggingFace).is_err();
-    let drawing = given(&DRAWING) && !cold && !given(&["--do-sample", "--num-beams"]);
+    let at_zero = |value: &KnobValue| *value == KnobValue::Whole(0) || *value == KnobValue::Number(0.0);
+    let cold = turned.get("temperature").is_some_and(at_zero);
+    let foreign = turned.check_engine().is_err();
+    let drawing = given(&DRAWING) && !cold && !given(&["do_sample", "num_beams"]);
     match own_semantics(dialect) {
-        Semantics::LlamaCpp(_) if foreign || drawing => Engine::LlamaCpp,
-        Semantics::Vllm(_) if foreign || drawing => Engine::Vllm,
-        _ => Engine::HuggingFace,
+        own @ (Semantics::LlamaCpp(_) | Semantics::Vllm(_)) if foreign || drawing => Some(own.name()),
+        _ => None,
     }
+}
+
+/// Turns the knob of whose rules count, where the flags do not.
+pub(super) fn with_rules(typed: &Turned, dialect: Dialect) -> Result<Turned, Failure> {
+    let mut turned = typed.clone();
+    if let Some(rules) = rules(typed, dialect) {
+        let knob = knobs::find("semantics").map_err(Failure::usage)?;
+        turned.turn(knob, KnobValue::Text(rules.to_owned()));
+    }
+    Ok(turned)
 }
 
 /// What the flags ask for; the prompt comes later.
 pub(super) fn request(args: &GenerateArgs, flags: &Flags) -> Result<Request, Failure> {
-    flags.check(args.engine.semantics)?;
-    let user = args.config()?;
-    let semantics = args.semantics(&GenerationConfig::default(), &Map::new());
-    let semantics = semantics.map_err(|error| blame(&error, args, flags, None))?;
-    semantics.validate(&user).map_err(|error| blame(&error, args, flags, None))?;
+    let turned = &args.knobs.turned;
+    let refused = |error| flags.blame(error, args, None);
+    turned.check_engine().map_err(refused)?;
+    for name in ["forced_prefix", "negative_prompt", "negative_prompt_ids"] {
+        if turned.get(name).is_some() {
+            let what = "no engine has such a setting; leave it out, or run it without --engine";
+            return Err(Failure::Usage(format!("--{}: {what}", name.replace('_', "-"))));
+        }
+    }
+    let user = turned.config().map_err(refused)?;
+    let semantics = args.semantics(&GenerationConfig::default(), &Map::new()).map_err(refused)?;
+    semantics.validate(&user).map_err(|error| refused(error.into()))?;
     let mut request = Request::new(Vec::new());
     request.config = user;
     request.semantics = semantics;
-    request.grammar = args.grammar.read()?;
-    request.ties = args.engine.ties;
-    request.seed = args.engine.seed;
-    request.on_error = match args.engine.on_error {
-        OnErrorArg::Refuse => OnError::Refuse,
-        OnErrorArg::Argmax => OnError::Argmax,
-    };
-    request.logits_dtype = args.engine.logits_dtype.unwrap_or_default();
-    request.best_of = args.stopping.best_of;
-    let needs_tokens = [
-        ("--forced-prefix", args.forced_prefix.is_some()),
-        ("--negative-prompt", args.hugging_face.negative_prompt.is_some()),
-        ("--negative-prompt-ids", args.hugging_face.negative_prompt_ids.is_some()),
-    ];
-    for (flag, given) in needs_tokens {
-        if given {
-            let what = "no engine has such a setting; leave it out, or run it without --engine";
-            return Err(Failure::Usage(format!("{flag}: {what}")));
-        }
-    }
+    turned.apply(&mut request, None).map_err(refused)?;
     Ok(request)
 }
 

@@ -246,5 +246,6 @@ fn manifest(
         swept: swept_knobs(settings),
         seeds: numbered_seeds(spec),
         runs: spec.count(),
+        shard: None,
     }
 }

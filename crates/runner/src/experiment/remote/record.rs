@@ -55,6 +55,7 @@ pub(super) fn record(
         error,
         score: None,
         steps: sequence.steps.into_iter().flatten().filter_map(step).collect(),
+        kept_sets: None,
         tree: None,
         timing: Timing {
             load_s: None,
@@ -87,7 +88,14 @@ fn line(record: &Record, known: bool, prompt_known: bool) -> Value {
 fn step(step: RemoteStep) -> Option<StepRecord> {
     let top = step.top.into_iter().flatten().filter_map(|top| {
         let (token, logprob) = (top.token?, top.logprob?);
-        Some(Alternative { token, text: top.text.unwrap_or_default(), logprob, removed_by: None })
+        Some(Alternative {
+            token,
+            text: top.text.unwrap_or_default(),
+            logprob,
+            probability: None,
+            removed_by: None,
+            ranks: Vec::new(),
+        })
     });
     Some(StepRecord {
         token: step.token?,
