@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use taper_sampling::presets;
-use taper_sampling::{GenerationConfig, OneOrMany};
+use taper_sampling::{GenerationConfig, OneOrMany, presets};
 
 use super::model_file::odd;
 use super::{Knob, named};
@@ -47,7 +46,7 @@ impl Semantics {
 
     /// What a model's own `generation_config.json` counts for in a request's config: everything
     /// where the rules are those that the file was written for, otherwise its special tokens, and
-    /// for vLLM the limit on new tokens. What else vLLM reads is in [`Vllm::for_model`].
+    /// for vLLM the limit on new tokens. What else vLLM reads is in [`Vllm::for_model`](crate::Vllm::for_model).
     #[must_use]
     pub fn heed(&self, file: GenerationConfig) -> GenerationConfig {
         let max_new_tokens = match self {

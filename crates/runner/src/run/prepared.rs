@@ -14,7 +14,7 @@ use crate::semantics::{Semantics, at_zero};
 use crate::source::Source;
 
 /// Sequences of a generation, each of which has its place in memory.
-pub(crate) const MOST_SEQUENCES: usize = 1 << 16;
+const MOST_SEQUENCES: usize = 1 << 16;
 
 /// A request that was checked, with the pipeline that it makes.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ fn complete(
     Ok(config)
 }
 
-/// Refuses what the model can not do.
+/// Refuses what the model cannot do.
 fn check_available(config: &GenerationConfig, source: &Source<'_>) -> Result<(), RequestError> {
     match config.guidance_scale.filter(|&scale| scale != 1.0) {
         Some(scale) if !source.model.capabilities().batch => {
@@ -160,7 +160,7 @@ fn guide(
     }
 }
 
-/// Refuses a prompt that the model can not take.
+/// Refuses a prompt that the model cannot take.
 pub(crate) fn check_prompt(prompt: &[u32], model: &dyn LanguageModel) -> Result<(), RequestError> {
     let (vocab_size, context_length) = (model.vocab_size(), model.context_length());
     if prompt.is_empty() {
