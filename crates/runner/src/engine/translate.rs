@@ -219,6 +219,8 @@ fn finish(fields: &mut Map<String, Value>, dialect: Dialect, wanted: &Wanted) {
             }
             fields.insert("samplers".to_owned(), json!(order));
         }
+        // What it means by it is not for us, and off all the same.
+        Dialect::SgLang => drop(fields.insert("repetition_penalty".to_owned(), json!(1.0))),
         Dialect::Transformers => {
             fields.insert("do_sample".to_owned(), json!(!wanted.greedy));
             if wanted.greedy {
