@@ -263,7 +263,12 @@ impl Parts<'_> {
         self.put_model(&mut body);
         body.extend(fields);
         set(&mut body, "max_tokens", json!(self.wanted.max_new_tokens));
-        set(&mut body, "stop", json!(self.wanted.stops));
+        // OpenAI refuses an empty list.
+        if self.dialect == Dialect::OpenAi && self.wanted.stops.is_empty() {
+            body.remove("stop");
+        } else {
+            set(&mut body, "stop", json!(self.wanted.stops));
+        }
         if self.dialect != Dialect::Max {
             set(&mut body, "n", json!(self.wanted.sequences));
         }

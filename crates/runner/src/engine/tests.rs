@@ -90,7 +90,7 @@ fn texts_tokens_and_reasons_are_those_that_the_engines_gave() {
         ("llama.cpp", "stream_completion", " was a quiet", Some(3), 3, Length),
         ("llama.cpp", "stop_in_stream", " had been", Some(3), 0, StopString),
         ("llama.cpp", "eos_natural", lebanon, Some(21), 0, Eos),
-        ("llama.cpp", "context_full", greedy, Some(252), 0, ContextFull),
+        ("llama.cpp", "context_full", greedy, None, 0, ContextFull),
         ("llama.cpp", "native_n2", " stood", Some(1), 0, Length),
         ("llama.cpp", "native_n2_stream", " stood on", Some(2), 0, Length),
         ("llama.cpp", "v1_chat", "a random Roman general", Some(4), 4, Length),

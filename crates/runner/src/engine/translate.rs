@@ -107,19 +107,23 @@ fn check_order(wanted: &Wanted, dialect: Dialect) -> Result<(), EngineError> {
 
 /// Values that an engine would clamp or refuse, which its error does not always say.
 fn check_ranges(wanted: &Wanted, dialect: Dialect) -> Result<(), EngineError> {
-    let within = |knob: &str, low: f64, high: f64, open: bool| {
+    let within = |knob: &str, low: f64, high: f64| {
         let Some(value) = wanted.number(knob) else { return Ok(()) };
-        let fits = value <= high && if open { value > low } else { value >= low };
-        if fits {
+        if (low..=high).contains(&value) {
             return Ok(());
         }
-        let low = if open { format!("more than {low}") } else { format!("at least {low}") };
-        let why = format!("{dialect} takes {low} and at most {high}");
+        let most = if high == f64::MAX { String::new() } else { format!(" and at most {high}") };
+        let why = format!("{dialect} takes at least {low}{most}");
         Err(EngineError::Refused(format!("{knob} is {value}; {why}")))
     };
+    within("temperature", 0.0, f64::MAX)?;
+    for share in ["top_p", "min_p", "typical_p"] {
+        within(share, 0.0, 1.0)?;
+    }
+    within("dry_base", 1.0, f64::MAX)?;
     let of_openai = !matches!(dialect, Dialect::LlamaCpp | Dialect::Transformers | Dialect::SgLang);
     if of_openai {
-        within("temperature", 0.0, 2.0, false)?;
+        within("temperature", 0.0, 2.0)?;
     }
     if let Some(temperature) = wanted.number("temperature")
         && dialect == Dialect::Vllm
@@ -130,8 +134,8 @@ fn check_ranges(wanted: &Wanted, dialect: Dialect) -> Result<(), EngineError> {
         return Err(EngineError::Refused(format!("temperature is {temperature}; {why}")));
     }
     if dialect != Dialect::LlamaCpp && dialect != Dialect::Transformers {
-        within("frequency_penalty", -2.0, 2.0, false)?;
-        within("presence_penalty", -2.0, 2.0, false)?;
+        within("frequency_penalty", -2.0, 2.0)?;
+        within("presence_penalty", -2.0, 2.0)?;
     }
     let biases = wanted.knobs.get("logit_bias").and_then(Value::as_array);
     if matches!(dialect, Dialect::Vllm | Dialect::OpenAi) {
@@ -215,6 +219,8 @@ fn finish(fields: &mut Map<String, Value>, dialect: Dialect, wanted: &Wanted) {
             }
             fields.insert("samplers".to_owned(), json!(order));
         }
+        // What it means by it is not for us, and off all the same.
+        Dialect::SgLang => drop(fields.insert("repetition_penalty".to_owned(), json!(1.0))),
         Dialect::Transformers => {
             fields.insert("do_sample".to_owned(), json!(!wanted.greedy));
             if wanted.greedy {

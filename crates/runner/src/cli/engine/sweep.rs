@@ -28,6 +28,10 @@ pub(in crate::cli) fn run(
             "--jobs: runs on engines are counted by --concurrency; use that",
         ));
     }
+    let model = &args.model;
+    if model.model != "builtin" || model.revision.is_some() || model.random_weights.is_some() {
+        return Err(Failure::usage("--model: the model is the engine's; leave it out"));
+    }
     if args.remote.sample == Sample::Here {
         let what = "--sample here: `sweep` leaves sampling to engines; use `generate` for that";
         return Err(Failure::usage(what));

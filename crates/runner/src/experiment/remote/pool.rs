@@ -15,7 +15,7 @@ use taper_sampling::{DrawKey, Draws, Purpose};
 
 use super::plan::RemotePlan;
 use super::record::record;
-use crate::engine::EngineError;
+use crate::engine::{Answer, EngineError};
 use crate::experiment::folder::Folder;
 use crate::experiment::record::{Record, RunId};
 use crate::experiment::sweep::{SweepError, SweepEvent};
@@ -51,8 +51,8 @@ const CONCURRENCY: usize = 4;
 /// Failures of an engine, one after the other, after which it is dropped.
 const PATIENCE: usize = 5;
 
-/// Attempts at a run, on whichever engine.
-const ATTEMPTS: usize = 12;
+/// Attempts at a run, on whichever engine, after which it is a record that says what went wrong.
+const ATTEMPTS: usize = 8;
 
 /// Waiting begins with this, and doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -297,11 +297,13 @@ impl Pool<'_> {
         let hopeless = !error.is_transient() || shared.failures[engine] >= PATIENCE;
         let attempts = job.attempts + usize::from(!busy);
         let again = Job { attempts, ..job };
-        if !shared.done.contains(&job.id) {
+        if attempts >= ATTEMPTS && !hopeless && shared.done.insert(job.id) {
+            let _ = self.given_up(job.id, engine, error).map(|news| sender.send(news));
+        } else if !shared.done.contains(&job.id) {
             // At the end of the line, so that others are not kept from another engine by it.
             shared.waiting.push_back(again);
         }
-        if (hopeless || attempts >= ATTEMPTS) && !shared.dropped[engine] {
+        if hopeless && !shared.dropped[engine] {
             shared.dropped[engine] = true;
             let flying = std::mem::take(&mut shared.flying[engine]);
             shared.waiting.extend(flying);
@@ -312,6 +314,14 @@ impl Pool<'_> {
         }
         let doubled = FIRST_WAIT.saturating_mul(1 << attempts.min(10) as u32);
         Some(error.retry_after().unwrap_or(doubled).min(LONGEST_WAIT).max(FIRST_WAIT))
+    }
+
+    /// The record of a run that fails wherever it is made.
+    fn given_up(&self, id: RunId, engine: usize, error: &EngineError) -> Result<News, EngineError> {
+        let (wanted, call) = self.plan.call(id, engine)?;
+        let (wanted, error) = ((&wanted, &call), Some(error.to_string()));
+        let (record, line) = record(self.plan, id, engine, wanted, Answer::default(), error);
+        Ok(News::Made { record: Box::new(record), line })
     }
 
     /// Waits, unless the sweep is over.
