@@ -36,8 +36,9 @@ pub use inspect::{BoundaryToken, Place, StageView, StepView, TokenPath, TokenSha
 pub use layers::{LayerView, LayersError, layers};
 pub use logits_dtype::LogitsDtype;
 pub use outcome::{
-    EffectiveConfig, FinishReason, MemoryUse, Moved, MovedToken, OnError, Outcome, Redraw, SequenceOutcome,
-    StageReport, StepReport, Timing, TopToken, Usage, pipeline_as_data, tie_policy_name,
+    EffectiveConfig, FinishReason, MemoryUse, Moved, MovedToken, OnError, Outcome, Redraw,
+    SequenceOutcome, StageReport, StepReport, Timing, TopToken, Usage, pipeline_as_data,
+    tie_policy_name,
 };
 pub use request::{
     DEFAULT_MAX_NEW_TOKENS, ModelConfigError, Request, draw_seed, file_of, model_config, tokenize,

@@ -12,7 +12,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use taper_runner::experiment::{
     FolderError, Plan, RecordsError, Shipped, Spec, Summary, SweepError, SweepEvent, SweepOptions,
-    Swept, Table, digest_of, shipped, sweep,
+    Swept, Table, digest_of, shipped, sweep, write_exports,
 };
 use taper_runner::models::locate;
 use taper_runner::{LogitsDtype, escaped};
@@ -126,6 +126,7 @@ fn summarize(dir: &Path, tables: &[Table], full: bool) -> Result<(), Failure> {
         let _ = writeln!(std::io::stderr(), "note: {}", summary.repeated);
     }
     summary.write_csv(dir).map_err(|error| of_folder(&error))?;
+    write_exports(dir).map_err(|error| of_folder(&error))?;
     show(&if full { summary.markdown_in_full(tables) } else { summary.markdown(tables) })
 }
 
@@ -206,7 +207,8 @@ impl Plain {
         let (made, left) = (self.done - self.begun_with, self.all - self.done);
         let left = took / made as f64 * left as f64;
         let (done, all) = (self.done, self.all);
-        let _ = writeln!(std::io::stderr(), "{done} of {all} runs · {took:.0} s · {left:.0} s left");
+        let _ =
+            writeln!(std::io::stderr(), "{done} of {all} runs · {took:.0} s · {left:.0} s left");
     }
 }
 

@@ -80,7 +80,11 @@ impl<'m> Search<'m> {
             return refuse("best_of", best_of, "left out with num_beams above 1");
         }
         if ask.kept_tokens {
-            return refuse("kept_ids", true, "false with num_beams above 1: beams draw from no kept set");
+            return refuse(
+                "kept_ids",
+                true,
+                "false with num_beams above 1: beams draw from no kept set",
+            );
         }
         check_prompt(&prompt, source.model)?;
         let generation = complete(config, &semantics, prompt.len(), &source)?;
