@@ -128,7 +128,11 @@ impl Left {
             let (probability, logprob) = (log.exp(), own(token));
             Ok(DrawnToken { token, text: text(token)?, probability, logprob, ranks: Vec::new() })
         });
-        Ok(Drawn { entropy: Some(entropy.max(0.0)), kl, top: top.collect::<Result<_, RunError>>()? })
+        Ok(Drawn {
+            entropy: Some(entropy.max(0.0)),
+            kl,
+            top: top.collect::<Result<_, RunError>>()?,
+        })
     }
 
     fn best(&self, count: usize) -> Vec<(u32, f64)> {

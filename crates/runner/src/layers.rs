@@ -98,8 +98,8 @@ fn view(
     };
     let top = listed.iter().map(one).collect::<Result<_, RunError>>()?;
     let candidates = best.candidates();
-    let asked = asked.iter().map(|&id| {
-        (id, candidates.rank(id).ok().flatten(), candidates.probability(id).ok())
-    });
+    let asked = asked
+        .iter()
+        .map(|&id| (id, candidates.rank(id).ok().flatten(), candidates.probability(id).ok()));
     Ok(LayerView { layer, entropy, top, asked: asked.collect() })
 }

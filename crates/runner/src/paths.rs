@@ -36,7 +36,8 @@ impl Paths {
             let mut scores = vec![f32::NEG_INFINITY; left.vocab_size()];
             left.for_each(|id, score| scores[id as usize] = score);
             for (&token, ranks) in tokens.iter().zip(&mut ranks) {
-                let can_be_chosen = scores.get(token as usize).is_some_and(|&x| x > f32::NEG_INFINITY);
+                let can_be_chosen =
+                    scores.get(token as usize).is_some_and(|&x| x > f32::NEG_INFINITY);
                 let rank = left.rank(token).ok().flatten();
                 ranks.push(rank.filter(|_| can_be_chosen));
             }
@@ -49,7 +50,8 @@ impl Paths {
 
 /// The scores that a stage changed; `None` for one that changed none, or all, as a temperature does.
 fn shifts(before: &[f32], after: &[f32]) -> Option<Shifts> {
-    let pairs = || before.iter().zip(after).zip(0..).filter(|((a, b), _)| a.is_finite() && b.is_finite());
+    let pairs =
+        || before.iter().zip(after).zip(0..).filter(|((a, b), _)| a.is_finite() && b.is_finite());
     let mut changed: Shifts = pairs()
         .filter(|((a, b), _)| a != b)
         .map(|((&a, &b), id)| (id, f64::from(b) - f64::from(a)))

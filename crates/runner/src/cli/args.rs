@@ -53,7 +53,7 @@ pub(super) enum Command {
         /// Show texts to their end, and all that are different
         #[arg(long)]
         full: bool,
-        /// What to show: summary, prompts, jaccard, pairs, paired, kept, texts, steps [summary,texts]
+        /// What to show: summary, prompts, jaccard, paired, kept, texts, steps [summary,texts]
         #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = values::table)]
         tables: Vec<Table>,
     },

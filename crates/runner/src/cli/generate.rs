@@ -22,6 +22,7 @@ use super::interrupt::watch_for_ctrl_c;
 use super::progress::LoadProgress;
 use super::settings::Flags;
 use super::text::{Plain, read_prompt, show, shown_prompt, summary};
+use super::ties::Ties;
 use super::trace::Traced;
 use super::{beams, chat};
 
@@ -78,7 +79,8 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     }
 
     let mut output = Output::of(&args.output);
-    let ended = drive(&mut generation, &mut output, args, &loaded, cancelled);
+    let mut ties = Ties::default();
+    let ended = drive(&mut generation, &mut output, &mut ties, args, &loaded, cancelled);
     // Nothing was run that there could be a word on.
     if matches!(ended, Err(Failure::NobodyReads | Failure::Usage(_))) {
         return ended;
@@ -94,6 +96,7 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     }
     let ended = ended.and_then(|()| look.at(&mut outcome, args, &loaded));
     output.end(&outcome)?;
+    ties.tell();
     ended
 }
 
@@ -248,11 +251,13 @@ fn file(args: &GenerateArgs, loaded: &LoadedModel, key: &str) -> Option<PathBuf>
 fn drive(
     generation: &mut Generation<'_>,
     output: &mut Output,
+    ties: &mut Ties,
     args: &GenerateArgs,
     loaded: &LoadedModel,
     cancelled: &AtomicBool,
 ) -> Result<(), Failure> {
     output.begin(generation, args, loaded)?;
+    let pipeline = generation.pipeline().clone();
     loop {
         if cancelled.load(Ordering::Relaxed) {
             return Err(Failure::Cancelled);
@@ -260,7 +265,10 @@ fn drive(
         match generation.next() {
             None => return Ok(()),
             Some(Err(error)) => return Err(run_failure(error, &args.model.model)),
-            Some(Ok(step)) => output.step(&step)?,
+            Some(Ok(step)) => {
+                ties.step(&pipeline, &step);
+                output.step(&step)?;
+            }
         }
     }
 }
@@ -393,7 +401,8 @@ fn ask(output: &OutputArgs) -> Ask {
         kept: asked,
         kept_tokens: output.kept_ids,
         top_logprobs: if asked { output.top_logprobs.unwrap_or(default) } else { 0 },
-        trace: output.trace,
+        // Ties are told unasked.
+        trace: output.trace || output.format == Format::Text,
     }
 }
 

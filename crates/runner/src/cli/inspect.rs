@@ -11,8 +11,8 @@ use serde::Serialize;
 use taper_runner::models::LoadedModel;
 use taper_runner::sampling::Ask;
 use taper_runner::{
-    DEFAULT_MAX_NEW_TOKENS, EffectiveConfig, FinishReason, Generation, Step, StepReport, StepView,
-    LayerView, TableModel, ViewAsk, layers, token_text,
+    DEFAULT_MAX_NEW_TOKENS, EffectiveConfig, FinishReason, Generation, LayerView, Step, StepReport,
+    StepView, TableModel, ViewAsk, layers, token_text,
 };
 
 use self::table::Table;
@@ -24,8 +24,8 @@ use super::interrupt::watch_for_ctrl_c;
 use super::settings::Flags;
 use super::style::Style;
 use super::text::{show, shown_prompt};
-use super::values::Row;
 use super::trace::head;
+use super::values::Row;
 
 /// Steps that a row typed by hand may be chosen from.
 const TYPED_CONTEXT: usize = 1 << 20;

@@ -23,6 +23,7 @@ mod settings;
 mod style;
 mod sweep;
 mod text;
+mod ties;
 mod trace;
 mod values;
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use taper_runner::experiment::{
-    FolderError, Plan, RecordsError, Shard, Shipped, Spec, Summary, SweepError, SweepEvent, SweepOptions,
-    Swept, Table, digest_of, shipped, sweep,
+    FolderError, Plan, RecordsError, Shard, Shipped, Spec, Summary, SweepError, SweepEvent,
+    SweepOptions, Swept, Table, digest_of, shipped, sweep, write_exports,
 };
 use taper_runner::models::locate;
 use taper_runner::{LogitsDtype, escaped};
@@ -147,6 +147,7 @@ pub(super) fn summarize(dir: &Path, tables: &[Table], full: bool) -> Result<(), 
         let _ = writeln!(std::io::stderr(), "note: {}", summary.repeated);
     }
     summary.write_csv(dir).map_err(|error| of_folder(&error))?;
+    write_exports(dir).map_err(|error| of_folder(&error))?;
     show(&if full { summary.markdown_in_full(tables) } else { summary.markdown(tables) })
 }
 
@@ -227,7 +228,8 @@ impl Plain {
         let (made, left) = (self.done - self.begun_with, self.all - self.done);
         let left = took / made as f64 * left as f64;
         let (done, all) = (self.done, self.all);
-        let _ = writeln!(std::io::stderr(), "{done} of {all} runs · {took:.0} s · {left:.0} s left");
+        let _ =
+            writeln!(std::io::stderr(), "{done} of {all} runs · {took:.0} s · {left:.0} s left");
     }
 }
 

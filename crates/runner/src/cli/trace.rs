@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use taper_runner::models::LoadedModel;
 use taper_runner::sampling::{Pipeline, Selector};
 use taper_runner::{
-    DrawnToken, Generation, Moved, MovedToken, Outcome, StageReport, Step, StepReport, TopToken, escaped,
+    DrawnToken, Generation, Moved, MovedToken, Outcome, StageReport, Step, StepReport, TopToken,
+    escaped,
 };
 
 use super::columns::{columns, fold};
@@ -206,9 +207,7 @@ fn alternatives(top: &[TopToken]) -> String {
 
 /// `repetition_penalty moved 3: " the" -1.20, " a" -0.40`.
 fn shifted(stage: &str, moved: &Moved) -> String {
-    let one = |token: &MovedToken| {
-        format!("{} {:+.2}", quoted(&token.text, token.token), token.by)
-    };
+    let one = |token: &MovedToken| format!("{} {:+.2}", quoted(&token.text, token.token), token.by);
     let named: Vec<String> = moved.tokens.iter().map(one).collect();
     let more = if moved.count > named.len() { ", …" } else { "" };
     format!("{stage} moved {}: {}{more}", moved.count, named.join(", "))

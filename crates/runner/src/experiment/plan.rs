@@ -163,9 +163,11 @@ impl<'m> Plan<'m> {
         };
         let sequence = std::mem::take(&mut outcome.sequences).into_iter().next();
         let sequence = sequence.unwrap_or_else(none);
-        let kept_sets = sequence.steps.as_ref().filter(|_| self.spec.kept_ids).map(|steps| {
-            KeptSets::of(steps.iter().map(|step| step.kept_set.as_ref()))
-        });
+        let kept_sets = sequence
+            .steps
+            .as_ref()
+            .filter(|_| self.spec.kept_ids)
+            .map(|steps| KeptSets::of(steps.iter().map(|step| step.kept_set.as_ref())));
         let steps = sequence.steps.map(|steps| steps.into_iter().map(StepRecord::from).collect());
         let steps = steps.unwrap_or_else(|| {
             let (prompt, dtype) = (&outcome.prompt_tokens, outcome.config.logits_dtype);

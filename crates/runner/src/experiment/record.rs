@@ -193,3 +193,22 @@ impl From<StepReport> for StepRecord {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_before_the_drawn_distribution_is_read() {
+        let old = r#"{"token":5,"text":" a","logprob":-1.5,"probability":0.3,"rank":2,"kept":4,"entropy":2.0,
+            "top":[{"token":7,"text":" b","logprob":-0.5,"removed_by":"top_k"}],
+            "stages":[{"stage":"top_k","before":9,"after":4,"removed_mass":0.1,"ties":0}]}"#;
+        let step: StepRecord = serde_json::from_str(old).unwrap();
+        assert_eq!((step.drawn, step.ranks), (None, Vec::new()));
+        assert_eq!(
+            (step.top[0].probability, step.top[0].removed_by.as_deref()),
+            (None, Some("top_k"))
+        );
+        assert_eq!(step.stages[0].moved, None);
+    }
+}

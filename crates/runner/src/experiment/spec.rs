@@ -140,6 +140,8 @@ pub enum Table {
     Prompts,
     /// How much the texts of two settings have in common, for each pair.
     Jaccard,
+    /// The differences of each setting from the first, over the same prompts and seeds.
+    Paired,
     /// How many tokens were kept at each of the first 20 steps, for each setting.
     Kept,
     /// The texts, the most frequent first, for each prompt and setting.
@@ -228,12 +230,13 @@ pub const MOST_REDRAWS: usize = 1_000_000;
 
 impl Table {
     /// Their names in a spec.
-    pub const NAMES: [&str; 6] = ["summary", "prompts", "jaccard", "kept", "texts", "steps"];
+    pub const NAMES: [&str; 7] =
+        ["summary", "prompts", "jaccard", "paired", "kept", "texts", "steps"];
 
     /// The table of a name.
     pub fn named(name: &str) -> Option<Self> {
-        use Table::{Jaccard, Kept, Prompts, Steps, Summary, Texts};
-        let all = [Summary, Prompts, Jaccard, Kept, Texts, Steps];
+        use Table::{Jaccard, Kept, Paired, Prompts, Steps, Summary, Texts};
+        let all = [Summary, Prompts, Jaccard, Paired, Kept, Texts, Steps];
         Self::NAMES.iter().zip(all).find(|(known, _)| **known == name).map(|(_, table)| table)
     }
 }

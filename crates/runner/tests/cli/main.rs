@@ -18,6 +18,7 @@ mod habits;
 mod inspect;
 mod json;
 mod loading;
+mod numbers;
 mod pipeline;
 mod properties;
 #[cfg(feature = "engines")]

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use taper_runner::{LayerView, Redraw, BoundaryToken, StageView, StepReport, StepView, TokenPath, TokenShare};
+use taper_runner::{
+    BoundaryToken, LayerView, Redraw, StageView, StepReport, StepView, TokenPath, TokenShare,
+};
 
 use crate::cli::columns::fold;
 use crate::cli::style::Style;
@@ -64,10 +66,13 @@ impl Table {
             text += &self.folded(&fate(path));
         }
         if let Some(drawn) = report.and_then(|report| report.drawn.as_ref()) {
-            let kl = drawn.kl.map_or("none: the model rules out a token that is left".to_owned(), |kl| {
-                format!("{kl:.3} nats")
-            });
-            text += &self.folded(&format!("divergence of what was chosen from, from the model's: {kl}"));
+            let kl = drawn
+                .kl
+                .map_or("none: the model rules out a token that is left".to_owned(), |kl| {
+                    format!("{kl:.3} nats")
+                });
+            text += &self
+                .folded(&format!("divergence of what was chosen from, from the model's: {kl}"));
         }
         if let Some(redraws) = report.and_then(|report| report.redraws.as_ref()) {
             let all: usize = redraws.iter().map(|redraw| redraw.count).sum();
@@ -100,7 +105,8 @@ impl Table {
                 format!("{} {}", quoted(&token.text, token.token), share(token.probability))
             };
             let best: Vec<String> = layer.top.iter().take(LAYER_NAMED).map(one).collect();
-            text += &self.folded(&format!("{name:>5}  {entropy:>7}  {rank:>18}  {}", best.join(", ")));
+            text +=
+                &self.folded(&format!("{name:>5}  {entropy:>7}  {rank:>18}  {}", best.join(", ")));
         }
         text
     }

@@ -228,7 +228,7 @@ fn listed(value: &Value) -> Result<Vec<SettingSpec>, SpecError> {
 }
 
 fn tables(value: &Value) -> Result<Vec<Table>, SpecError> {
-    let domain = "a list of summary, prompts, jaccard, kept, texts, steps";
+    let domain = "a list of summary, prompts, jaccard, paired, kept, texts, steps";
     let Some(list) = value.as_array() else { return wrong("tables", value, domain) };
     let one = |value: &Value| value.as_str().and_then(Table::named);
     let read: Option<Vec<Table>> = list.iter().map(one).collect();

@@ -212,7 +212,7 @@ impl Chooser<'_> {
             Err(source) => self.argmax(logits, made, source.to_string()),
         };
         if let Ok(Choice { report: Some(report), .. }) = &mut choice
-            && self.ask.trace
+            && (self.ask.trace && self.ask.logprob)
             && report.passed_over.is_none()
             && let Err(error) = self.add_paths(report, logits, sequence, workspace)
         {
@@ -360,7 +360,9 @@ impl Chooser<'_> {
             return Ok(None);
         }
         let top = (self.ask.top_logprobs > 0).then(|| self.top(selection, pipeline)).transpose()?;
-        let (norm, left) = (selection.row_normaliser, Left::of(selection).ok());
+        let norm = selection.row_normaliser;
+        let asked = self.ask.probability || self.ask.kept_tokens;
+        let left = asked.then(|| Left::of(selection).ok()).flatten();
         let own = |token: u32| {
             let logit = logits.get(token as usize).copied();
             let logprob = norm.zip(logit).map(|(norm, logit)| norm.log_probability(logit));

@@ -75,7 +75,11 @@ impl<'m> Search<'m> {
             return refuse("best_of", best_of, "left out with num_beams above 1");
         }
         if request.ask.kept_tokens {
-            return refuse("kept_ids", true, "false with num_beams above 1: beams draw from no kept set");
+            return refuse(
+                "kept_ids",
+                true,
+                "false with num_beams above 1: beams draw from no kept set",
+            );
         }
         let can = source.model.capabilities();
         let Prepared { prompt, config, pipeline, ask, .. } =
