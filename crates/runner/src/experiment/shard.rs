@@ -141,7 +141,7 @@ mod tests {
     fn settings_are_dealt_out_where_their_number_divides() {
         // Two settings with one seed each, on two machines: each has both.
         let shard = Shard::new(1, 2).unwrap();
-        let of_setting = |setting| (0..40).filter(|run| run % 2 == setting && shard.has(*run));
+        let of_setting = |setting| (0..40).filter(move |run| run % 2 == setting && shard.has(*run));
         assert_eq!((of_setting(0).count(), of_setting(1).count()), (10, 10));
     }
 

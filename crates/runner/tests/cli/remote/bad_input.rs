@@ -223,6 +223,7 @@ fn the_object_has_the_shape_of_a_local_run() {
     assert!(there["pipeline"].is_null() && there["timing"]["sampler_s"].is_null());
     assert_eq!(there["engine"]["dialect"], "llama.cpp");
     assert_eq!(there["engine"]["reproducible"], true);
-    let body = &fake.got().last().unwrap().body;
+    let got = fake.got();
+    let body = &got.last().unwrap().body;
     assert_eq!((&body["temperature"], &body["cache_prompt"]), (&0.0.into(), &false.into()));
 }
