@@ -1,5 +1,6 @@
 //! Loading a model from a Hugging Face folder; the other form, a GGUF file, is in [`crate::gguf`].
 
+mod assembly;
 mod checkpoint;
 mod error;
 mod experts;
@@ -15,14 +16,14 @@ use tokenizers::Tokenizer;
 use self::checkpoint::Checkpoint;
 pub use self::error::LoadError;
 pub use self::hub::locate;
-pub(crate) use self::progress::Watched;
+pub(crate) use self::assembly::{assemble, not_mapped};
 use crate::config::ConfigError;
-use crate::decoder::Decoder;
 use crate::device::{DeviceChoice, Dtype};
 use crate::gguf;
 use crate::language_model::LanguageModel;
 use crate::random;
 use crate::spec::DecoderSpec;
+use crate::threads::Threads;
 use crate::weights::{TensorSource, refuse_unread};
 
 /// How to load a model.
@@ -35,6 +36,8 @@ pub struct LoadOptions {
     /// Weights drawn by this seed in place of those in the folder, which then needs a config alone.
     /// They say nothing sensible, as fast as trained ones.
     pub random_weights: Option<u64>,
+    /// On how many threads a CPU computes. It changes no number.
+    pub threads: Threads,
 }
 
 /// A model with what came along in its folder.
@@ -57,14 +60,17 @@ pub struct LoadedModel {
     pub tokenizer_config: Option<Value>,
     /// `chat_template.jinja`, which is for the template that is in no other file.
     pub chat_template: Option<String>,
+    /// What its user may want to know of how it was loaded: a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Loads the model in a Hugging Face folder (`config.json`, `model.safetensors` or the shards that
 /// `model.safetensors.index.json` names, and, where they are there, the tokenizer, the generation
 /// config and the chat template), or in a GGUF file, which has all of it in one.
 ///
-/// The files of weights must not be changed while they are read. The matrices of a GGUF file stay in
-/// the blocks of few bits that it has; [`LoadOptions::dtype`] is the type of everything else.
+/// On a CPU the files of weights are mapped and computed on where they lie: they must not be changed
+/// as long as the model is there. The matrices of a GGUF file stay in the blocks of few bits that it
+/// has; [`LoadOptions::dtype`] is the type of everything else.
 ///
 /// # Errors
 ///
@@ -114,6 +120,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) generation_config: Option<Value>,
     pub(crate) tokenizer_config: Option<Value>,
     chat_template: Option<String>,
+    notes: Vec<String>,
 }
 
 impl Parts<'static> {
@@ -134,10 +141,12 @@ impl Parts<'static> {
         let config = read(&config_path)?.ok_or_else(|| LoadError::NoConfig(folder.to_owned()))?;
         let (config, spec) = parse_config(&config, &config_path)?;
         let tokenizer = read_tokenizer(folder, spec.vocab_size)?;
+        let mut notes = Vec::new();
         let (weights, names): (Box<dyn TensorSource>, _) = if let Some(seed) = random {
             (Box::new(random::Weights::new(&spec, seed, 1.0)), Vec::new())
         } else {
             let checkpoint = Checkpoint::open(folder)?;
+            notes.extend(checkpoint.read().iter().map(|path| not_mapped(path)));
             let names = checkpoint.names().cloned().collect();
             (Box::new(checkpoint), names)
         };
@@ -151,6 +160,7 @@ impl Parts<'static> {
             generation_config: read_json(&folder.join("generation_config.json"))?,
             tokenizer_config: read_json(&folder.join("tokenizer_config.json"))?,
             chat_template: read_text(&folder.join("chat_template.jinja"))?,
+            notes,
         })
     }
 
@@ -164,31 +174,30 @@ impl Parts<'static> {
             name: name.to_owned(),
             config,
             spec,
-            weights: Box::new(checkpoint::InMemory::parse(weights, Path::new(name))?),
+            weights: Box::new(Checkpoint::in_memory(weights, Path::new(name))?),
             names: Vec::new(),
             tokenizer: Some(parse_tokenizer(tokenizer, Path::new(name))?),
             generation_config: None,
             tokenizer_config: None,
             chat_template: None,
+            notes: Vec::new(),
         })
     }
 }
 
 impl Parts<'_> {
     fn load(self, options: &LoadOptions, tell: &dyn Fn(f64)) -> Result<LoadedModel, LoadError> {
-        let device = options.device.open()?;
-        let dtype = options.dtype.on(&device);
-        let weights = Watched::new(&*self.weights, &self.spec, tell);
-        let decoder = Decoder::new(&self.spec, &weights, dtype, &device)?;
-        self.refuse_unread(decoder.tensors().iter().map(|(name, _)| name))?;
+        let assembled = assemble(&self.spec, &*self.weights, options, tell)?;
+        self.refuse_unread(assembled.read.iter())?;
         Ok(LoadedModel {
             name: self.name,
-            model: Box::new(decoder),
+            model: assembled.model,
             tokenizer: self.tokenizer,
             config: self.config,
             generation_config: self.generation_config,
             tokenizer_config: self.tokenizer_config,
             chat_template: self.chat_template,
+            notes: assembled.notes.into_iter().chain(self.notes).collect(),
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A GGUF file says in its metadata what a folder says in `config.json` and `tokenizer.json`. Both
 //! are put together from it and read by the families as they are, so that the model is the same
-//! [`Decoder`], whose matrices stay in the blocks of few bits that the file has.
+//! [`CpuDecoder`](crate::CpuDecoder), or [`Decoder`](crate::Decoder), whose matrices stay in the blocks of few bits that the file has.
 
 mod architecture;
 mod config;
@@ -31,11 +31,10 @@ pub use self::export::{ExportError, Exported, GgufType, export_gguf};
 use self::header::{Failed, Header, MAGIC};
 use self::metadata::Metadata;
 use self::tensors::Tensors;
-use crate::decoder::Decoder;
-use crate::load::{LoadError, LoadOptions, LoadedModel, Watched};
+use crate::load::{LoadError, LoadOptions, LoadedModel, assemble, not_mapped};
 use crate::random;
 use crate::spec::{DecoderSpec, MixerSpec, RopeScaling};
-use crate::weights::{TensorSource, refuse_unread};
+use crate::weights::{Bytes, TensorSource, refuse_unread};
 
 /// A tensor of llama 3's files: by what each frequency of the rotation is divided.
 const ROPE_FACTORS: &str = "rope_freqs.weight";
@@ -62,13 +61,27 @@ pub(crate) fn load_file(
     architecture.rename(&mut spec);
     let tokenizer = tokenizer::read(metadata, spec.vocab_size).map_err(wrong)?;
     let tokenizer_config = tokenizer_config(metadata).map_err(wrong)?;
-    let mut tensors = Tensors::new(file, header);
+    let bytes = Bytes::of_file(&file);
+    let bytes = bytes.map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
+    let notes = if bytes.is_borrowed() { Vec::new() } else { vec![not_mapped(path)] };
+    let mut tensors = Tensors::new(bytes, header);
     if options.random_weights.is_none() {
         prepare(&mut spec, architecture, &mut tensors, path)?;
     }
+    let drawn = options.random_weights.map(|seed| random::Weights::new(&spec, seed, 1.0));
+    let source: &dyn TensorSource = match &drawn {
+        Some(weights) => weights,
+        None => &tensors,
+    };
+    let mut assembled = assemble(&spec, source, options, tell)?;
+    if drawn.is_none() {
+        refuse_unread(&spec, assembled.read.iter(), tensors.names())?;
+    }
+    assembled.notes.extend(notes);
     Ok(LoadedModel {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-        model: Box::new(decoder(&spec, &tensors, options, tell)?),
+        model: assembled.model,
+        notes: assembled.notes,
         tokenizer,
         config,
         generation_config: None,
@@ -116,24 +129,6 @@ fn prepare(
         tensors.part_neighbours(spec);
     }
     Ok(())
-}
-
-fn decoder(
-    spec: &DecoderSpec,
-    tensors: &Tensors,
-    options: &LoadOptions,
-    tell: &dyn Fn(f64),
-) -> Result<Decoder, LoadError> {
-    let device = options.device.open()?;
-    let dtype = options.dtype.on(&device);
-    if let Some(seed) = options.random_weights {
-        let weights = random::Weights::new(spec, seed, 1.0);
-        return Decoder::new(spec, &Watched::new(&weights, spec, tell), dtype, &device);
-    }
-    let decoder = Decoder::new(spec, &Watched::new(tensors, spec, tell), dtype, &device)?;
-    let read = decoder.tensors().iter().map(|(name, _)| name);
-    refuse_unread(spec, read, tensors.names())?;
-    Ok(decoder)
 }
 
 /// Takes over the factors of the rotation that the file has.

@@ -174,6 +174,9 @@ pub enum LoadError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The threads cannot be had.
+    #[error("cannot start the threads: {0}")]
+    Threads(std::io::Error),
     /// The device cannot be had.
     #[error(transparent)]
     Device(#[from] DeviceError),

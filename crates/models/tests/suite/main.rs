@@ -1,6 +1,7 @@
 //! One binary for all integration tests: each one links the tensor library.
 
 mod bad_folders;
+mod executors;
 mod families;
 mod fuzz_regressions;
 mod gguf;

@@ -3,7 +3,12 @@
 use taper_models::{DeviceChoice, Dtype, LoadOptions, LoadedModel, Outputs, Want, Work};
 
 pub(crate) fn options(random_weights: Option<u64>) -> LoadOptions {
-    LoadOptions { device: DeviceChoice::Cpu, dtype: Dtype::F32, random_weights }
+    LoadOptions {
+        device: DeviceChoice::Cpu,
+        dtype: Dtype::F32,
+        random_weights,
+        ..LoadOptions::default()
+    }
 }
 
 /// Two tokens, and one more.

@@ -1,5 +1,9 @@
 //! Where the tensors of a model come from.
 
+mod bytes;
+mod source;
+mod stored;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
@@ -9,6 +13,9 @@ use candle_core::quantized::QTensor;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 
+pub(crate) use self::bytes::Bytes;
+pub(crate) use self::source::Source;
+pub use self::stored::Stored;
 use crate::load::LoadError;
 use crate::spec::{DecoderSpec, HeadSpec, Naming};
 
@@ -32,6 +39,20 @@ pub trait TensorSource {
     /// When the matrix is there and cannot be read.
     fn blocks(&self, _name: &str, _device: &Device) -> candle_core::Result<Option<Arc<QTensor>>> {
         Ok(None)
+    }
+
+    /// The tensor of that name as it is stored, whatever that is. A source that has it in memory
+    /// shares it; as it is here, it is copied.
+    ///
+    /// # Errors
+    ///
+    /// When the tensor is there and cannot be read.
+    fn stored(&self, name: &str) -> candle_core::Result<Option<Stored>> {
+        if let Some(blocks) = self.blocks(name, &Device::Cpu)? {
+            return Stored::of_blocks(&blocks).map(Some);
+        }
+        let tensor = self.tensor(name, &Device::Cpu)?;
+        tensor.as_ref().map(Stored::of_tensor).transpose()
     }
 }
 
@@ -135,6 +156,20 @@ impl<'a> Weights<'a> {
         };
         check_shape(&name, tensor.dims(), shape)?;
         Ok((name, tensor))
+    }
+
+    /// The tensor `name` where it lies, with its name in the source. It is not handed out.
+    pub(crate) fn stored(
+        &self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<(String, Stored), LoadError> {
+        let name = self.naming.stored_name(name, self.prefix);
+        let Some(stored) = self.source.stored(&name)? else {
+            return Err(LoadError::MissingTensor { name, expected: shape.to_vec() });
+        };
+        check_shape(&name, &stored.shape, shape)?;
+        Ok((name, stored))
     }
 
     fn get_in(&self, name: &str, shape: &[usize], dtype: DType) -> Result<Tensor, LoadError> {
