@@ -25,9 +25,10 @@
 //! ```
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
-use super::formats::{Layout, Sink};
-use super::simd::{Kernel, Simd, Vector};
+use super::formats::{Format, Layout, Sink, with_layout};
+use super::simd::{Kernel, Simd, Unit, Vector};
 
 /// Adds the products of decoded weights and of what they are to be multiplied by to the lanes.
 struct Dot<'a, S: Simd> {
@@ -75,18 +76,18 @@ impl<L: Layout> Kernel for OneRow<'_, L> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let row = |index: usize| &self.weights[index * self.row_bytes..][..self.row_bytes];
-        let (fours, rest) = self.out.as_chunks_mut::<4>();
-        let first = 4 * fours.len();
-        for (index, out) in fours.iter_mut().enumerate() {
+        let last = self.out.len().saturating_sub(1);
+        // What is left over of four outputs is computed again and again in their place.
+        let row = |index: usize| &self.weights[index.min(last) * self.row_bytes..][..self.row_bytes];
+        for (index, out) in self.out.chunks_mut(4).enumerate() {
             let at = 4 * index;
-            let next = if self.row_bytes > LONG_ROW { None } else { self.weights.get((at + 4) * self.row_bytes..) };
-            let next = next.unwrap_or_default();
+            let next = match self.row_bytes {
+                ..=LONG_ROW => self.weights.get((at + 4) * self.row_bytes..).unwrap_or_default(),
+                _ => &[],
+            };
             let rows = [row(at), row(at + 1), row(at + 2), row(at + 3)];
-            *out = dots::<S, L, 4>(simd, rows, next, self.x);
-        }
-        for (index, out) in rest.iter_mut().enumerate() {
-            [*out] = dots::<S, L, 1>(simd, [row(first + index)], &[], self.x);
+            let sums = dots::<S, L, 4>(simd, rows, next, self.x);
+            out.copy_from_slice(&sums[..out.len()]);
         }
     }
 }
@@ -109,11 +110,9 @@ fn dots<S: Simd, L: Layout, const N: usize>(
     debug_assert!(count <= whole);
     for (index, x) in x.chunks_exact(L::GROUPS).take(count).enumerate() {
         // The rows are short, and each begins where the CPU does not expect it.
-        let ahead = index * N * size_of::<L::Block>();
-        for line in (0..N * size_of::<L::Block>()).step_by(64) {
-            if let Some(byte) = next.get(ahead + line) {
-                simd.prefetch(byte);
-            }
+        let bytes = N * size_of::<L::Block>();
+        for lines in next.get(index * bytes..).unwrap_or_default().chunks(64).take(bytes.div_ceil(64)) {
+            simd.prefetch(&lines[0]);
         }
         for n in 0..N {
             let mut dot = Dot { simd, lanes: lanes[n], x };
@@ -134,20 +133,41 @@ fn dots<S: Simd, L: Layout, const N: usize>(
     sums
 }
 
-/// Writes the vectors of a row of weights from `start` on into `to`.
-#[inline(always)]
-pub(super) fn decode<S: Simd, L: Layout>(simd: S, row: &[u8], start: usize, to: &mut [Vector]) {
-    let (blocks, rest) = L::blocks(row);
-    let first = start / L::GROUPS;
-    let mut parts = to.chunks_exact_mut(L::GROUPS);
-    let mut left = blocks[first.min(blocks.len())..].iter();
-    for part in &mut parts {
-        match left.next() {
-            Some(block) => L::decode(simd, block, &mut Write { simd, to: part }),
-            None => {
-                if let Some(last) = L::partial(rest) {
-                    L::decode(simd, &last, &mut Write { simd, to: part });
-                }
+/// Decodes a part of some rows of weights.
+pub(super) struct Decode<'a, L> {
+    pub(super) rows: &'a [u8],
+    pub(super) row_bytes: usize,
+    /// The first vector of the part.
+    pub(super) start: usize,
+    /// By row, `to_width` vectors each, of which the first `width` are written.
+    pub(super) to: &'a mut [Vector],
+    pub(super) to_width: usize,
+    pub(super) width: usize,
+    pub(super) layout: PhantomData<L>,
+}
+
+impl<L: Layout> Kernel for Decode<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let rows = self.rows.chunks_exact(self.row_bytes);
+        for (row, to) in rows.zip(self.to.chunks_mut(self.to_width)) {
+            let (blocks, rest) = L::blocks(row);
+            let mut left = blocks[(self.start / L::GROUPS).min(blocks.len())..].iter();
+            for to in to[..self.width].chunks_exact_mut(L::GROUPS) {
+                let last;
+                let block = match left.next() {
+                    Some(block) => block,
+                    None => match L::partial(rest) {
+                        Some(block) => {
+                            last = block;
+                            &last
+                        }
+                        None => break,
+                    },
+                };
+                L::decode(simd, block, &mut Write { simd, to });
             }
         }
     }
@@ -160,19 +180,18 @@ const OUTPUTS: usize = 24;
 const PART: usize = 48;
 
 /// The dot products of several rows with some outputs.
-pub(super) struct Tiles<'a, L> {
+pub(super) struct Tiles<'a> {
+    pub(super) format: Format,
     /// The weights of the outputs, one after the other.
     pub(super) weights: &'a [u8],
     pub(super) row_bytes: usize,
     /// Rows of `width` vectors, padded with 0.
     pub(super) x: &'a [Vector],
     pub(super) width: usize,
-    /// Rows of `out_width` numbers, of which the outputs are `columns`.
+    /// Rows of `out_width` numbers, of which the first are the outputs.
     pub(super) out: &'a mut [f32],
     pub(super) out_width: usize,
-    pub(super) columns: std::ops::Range<usize>,
-    pub(super) scratch: &'a mut Scratch,
-    pub(super) layout: PhantomData<L>,
+    pub(super) outputs: usize,
 }
 
 /// Memory that products use again and again.
@@ -182,28 +201,38 @@ pub(super) struct Scratch {
     lanes: Vec<Vector>,
 }
 
-impl<L: Layout> Kernel for Tiles<'_, L> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
+impl Tiles<'_> {
+    pub(super) fn run(self, unit: Unit, scratch: &mut Scratch) {
         let rows = self.x.len() / self.width;
         let part = part_width(self.width);
-        self.scratch.weights.resize(OUTPUTS * part, Vector::ZERO);
-        if part < self.width {
-            self.scratch.lanes.resize(OUTPUTS * rows, Vector::ZERO);
-        }
-        let count = self.columns.len();
-        for first in (0..count).step_by(OUTPUTS) {
-            let outputs = first..count.min(first + OUTPUTS);
+        scratch.weights.resize(OUTPUTS * part, Vector::ZERO);
+        scratch.lanes.resize(if part < self.width { OUTPUTS * rows } else { 0 }, Vector::ZERO);
+        for first in (0..self.outputs).step_by(OUTPUTS) {
+            let count = OUTPUTS.min(self.outputs - first);
+            let weights = &self.weights[first * self.row_bytes..][..count * self.row_bytes];
             for start in (0..self.width).step_by(part) {
                 let end = self.width.min(start + part);
-                for (index, output) in outputs.clone().enumerate() {
-                    let row = &self.weights[output * self.row_bytes..][..self.row_bytes];
-                    let to = &mut self.scratch.weights[index * part..][..end - start];
-                    decode::<S, L>(simd, row, start, to);
-                }
-                self.multiply(simd, outputs.clone(), start..end, part);
+                with_layout!(self.format, L => unit.run(Decode::<L> {
+                    rows: weights,
+                    row_bytes: self.row_bytes,
+                    start,
+                    to: &mut scratch.weights,
+                    to_width: part,
+                    width: end - start,
+                    layout: PhantomData,
+                }));
+                unit.run(Multiply {
+                    x: self.x,
+                    width: self.width,
+                    part: start..end,
+                    weights: &scratch.weights,
+                    part_width: part,
+                    outputs: count,
+                    lanes: &mut scratch.lanes,
+                    out: &mut *self.out,
+                    out_width: self.out_width,
+                    column: first,
+                });
             }
         }
     }
@@ -215,54 +244,41 @@ fn part_width(width: usize) -> usize {
     width.div_ceil(parts).next_multiple_of(16).min(width)
 }
 
-impl<L: Layout> Tiles<'_, L> {
-    /// All rows by the decoded part of some outputs.
+/// The products of rows with a part of some outputs in `f32`.
+pub(super) struct Multiply<'a> {
+    pub(super) x: &'a [Vector],
+    /// Vectors in a row.
+    pub(super) width: usize,
+    pub(super) part: Range<usize>,
+    /// By output, `part_width` vectors each.
+    pub(super) weights: &'a [Vector],
+    pub(super) part_width: usize,
+    pub(super) outputs: usize,
+    /// By row, [`OUTPUTS`] each: the lanes so far.
+    pub(super) lanes: &'a mut [Vector],
+    pub(super) out: &'a mut [f32],
+    pub(super) out_width: usize,
+    pub(super) column: usize,
+}
+
+impl Kernel for Multiply<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn multiply<S: Simd>(
-        &mut self,
-        simd: S,
-        outputs: std::ops::Range<usize>,
-        part: std::ops::Range<usize>,
-        part_width: usize,
-    ) {
-        let mut tile = Tile {
-            simd,
-            x: self.x,
-            width: self.width,
-            part: part.clone(),
-            weights: &self.scratch.weights,
-            part_width,
-            lanes: &mut self.scratch.lanes,
-            first: part.start == 0,
-            last: part.end == self.width,
-            out: &mut *self.out,
-            out_width: self.out_width,
-            column: self.columns.start + outputs.start,
-        };
-        let (rows, count) = (self.x.len() / self.width, outputs.len());
+    fn run<S: Simd>(self, simd: S) {
+        let (rows, outputs) = (self.x.len() / self.width, self.outputs);
+        let mut tile = Tile { simd, of: self };
         if S::WIDE {
-            tile.columns::<6>(rows, count);
+            tile.columns::<6>(rows, outputs);
         } else {
-            tile.columns::<3>(rows, count);
+            tile.columns::<3>(rows, outputs);
         }
     }
 }
 
-/// Where tiles of rows and outputs find everything.
 struct Tile<'a, S> {
     simd: S,
-    x: &'a [Vector],
-    width: usize,
-    part: std::ops::Range<usize>,
-    weights: &'a [Vector],
-    part_width: usize,
-    /// By row, [`OUTPUTS`] each.
-    lanes: &'a mut [Vector],
-    first: bool,
-    last: bool,
-    out: &'a mut [f32],
-    out_width: usize,
-    column: usize,
+    of: Multiply<'a>,
 }
 
 impl<S: Simd> Tile<'_, S> {
@@ -302,19 +318,19 @@ impl<S: Simd> Tile<'_, S> {
 
     #[inline(always)]
     fn tile<const R: usize, const C: usize>(&mut self, row: usize, output: usize) {
-        let (simd, length) = (self.simd, self.part.len());
+        let (simd, length) = (self.simd, self.of.part.len());
         let mut x: [&[Vector]; R] = [&[]; R];
         for r in 0..R {
-            x[r] = &self.x[(row + r) * self.width + self.part.start..][..length];
+            x[r] = &self.of.x[(row + r) * self.of.width + self.of.part.start..][..length];
         }
         let mut w: [&[Vector]; C] = [&[]; C];
         for c in 0..C {
-            w[c] = &self.weights[(output + c) * self.part_width..][..length];
+            w[c] = &self.of.weights[(output + c) * self.of.part_width..][..length];
         }
         let mut lanes = [[simd.splat(0.0); C]; R];
-        if !self.first {
+        if self.of.part.start > 0 {
             for r in 0..R {
-                let kept = &self.lanes[(row + r) * OUTPUTS + output..][..C];
+                let kept = &self.of.lanes[(row + r) * OUTPUTS + output..][..C];
                 for c in 0..C {
                     lanes[r][c] = simd.load(&kept[c]);
                 }
@@ -333,14 +349,14 @@ impl<S: Simd> Tile<'_, S> {
             }
         }
         for r in 0..R {
-            if self.last {
-                let at = (row + r) * self.out_width + self.column + output;
-                let out = &mut self.out[at..][..C];
+            if self.of.part.end == self.of.width {
+                let at = (row + r) * self.of.out_width + self.of.column + output;
+                let out = &mut self.of.out[at..][..C];
                 for c in 0..C {
                     out[c] = simd.sum(lanes[r][c]);
                 }
             } else {
-                let kept = &mut self.lanes[(row + r) * OUTPUTS + output..][..C];
+                let kept = &mut self.of.lanes[(row + r) * OUTPUTS + output..][..C];
                 for c in 0..C {
                     simd.store(lanes[r][c], &mut kept[c]);
                 }
@@ -361,15 +377,7 @@ pub(super) fn tiles<S: Simd>(
     out_width: usize,
     column: usize,
 ) {
-    let part = 0..width;
+    let (part, outputs) = (0..width, weights.len() / width);
     let (lanes, part_width) = (&mut [][..], width);
-    let (first, last) = (true, true);
-    let mut tile =
-        Tile { simd, x, width, part, weights, part_width, lanes, first, last, out, out_width, column };
-    let (rows, count) = (x.len() / width, weights.len() / width);
-    if S::WIDE {
-        tile.columns::<6>(rows, count);
-    } else {
-        tile.columns::<3>(rows, count);
-    }
+    Multiply { x, width, part, weights, part_width, outputs, lanes, out, out_width, column }.run(simd);
 }

@@ -196,14 +196,10 @@ impl Engine {
     ) {
         let row_bytes = matrix.row_bytes();
         let weights = &matrix.bytes[outputs.start * row_bytes..outputs.end * row_bytes];
-        let (width, columns) = (vectors(matrix.inputs), 0..outputs.len());
-        SCRATCH.with_borrow_mut(|scratch| {
-            with_layout!(matrix.format, L => {
-                self.run(Tiles::<L> {
-                    weights, row_bytes, x, width, out, out_width, columns, scratch, layout: PhantomData,
-                });
-            });
-        });
+        let (width, outputs) = (vectors(matrix.inputs), outputs.len());
+        let tiles =
+            Tiles { format: matrix.format, weights, row_bytes, x, width, out, out_width, outputs };
+        SCRATCH.with_borrow_mut(|scratch| tiles.run(self.unit, scratch));
     }
 }
 

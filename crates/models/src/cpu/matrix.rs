@@ -1,9 +1,11 @@
 //! Weights where they lie.
 
-use super::dot::decode;
-use super::formats::{Format, Layout, with_layout};
+use std::marker::PhantomData;
+
+use super::dot::Decode;
+use super::formats::{Format, with_layout};
 use super::rows::vectors;
-use super::simd::{Kernel, Simd, Unit, Vector, flat};
+use super::simd::{Unit, Vector, flat};
 use crate::weights::{Bytes, Stored};
 
 /// A matrix `[outputs, inputs]`: its bytes are borrowed from the file, in the type that they have
@@ -48,27 +50,15 @@ impl Matrix {
     /// The weights of one output as numbers.
     pub(super) fn row(&self, unit: Unit, output: usize, to: &mut [Vector]) {
         let row = &self.bytes[output * self.row_bytes()..][..self.row_bytes()];
-        with_layout!(self.format, L => unit.run(Decode::<L> { row, to, layout: std::marker::PhantomData }));
+        let (row_bytes, width) = (self.row_bytes(), to.len());
+        with_layout!(self.format, L => unit.run(Decode::<L> {
+            rows: row, row_bytes, start: 0, to, to_width: width, width, layout: PhantomData,
+        }));
     }
 }
 
 fn two(shape: &[usize]) -> candle_core::Result<[usize; 2]> {
     shape.try_into().map_err(|_| candle_core::Error::msg("a matrix has two dimensions"))
-}
-
-struct Decode<'a, L> {
-    row: &'a [u8],
-    to: &'a mut [Vector],
-    layout: std::marker::PhantomData<L>,
-}
-
-impl<L: Layout> Kernel for Decode<'_, L> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        decode::<S, L>(simd, self.row, 0, self.to);
-    }
 }
 
 /// All numbers of a tensor.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use taper_runner::LogitsDtype;
 use taper_runner::experiment::Table;
-use taper_runner::models::{DeviceChoice, Dtype};
+use taper_runner::models::{DeviceChoice, Dtype, Threads};
 use taper_runner::sampling::TiePolicy;
 
 pub(super) use self::decoding::{
@@ -190,9 +190,14 @@ pub(super) struct ModelsArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = values::device)]
     pub(super) device: DeviceChoice,
 
-    /// In which type: auto, f32, f16 or bf16
+    /// In which type: auto, f32, f16 or bf16. On a CPU auto is the one that each matrix is stored in
     #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = values::dtype)]
     pub(super) dtype: Dtype,
+
+    /// On how many threads of a CPU, from 1 to 1024, which changes no number [as many as there are
+    /// cores]
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    pub(super) threads: Option<Threads>,
 }
 
 #[derive(Debug, Args)]
@@ -236,9 +241,14 @@ pub(super) struct ModelArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = values::device)]
     pub(super) device: DeviceChoice,
 
-    /// In which type: auto, f32, f16 or bf16
+    /// In which type: auto, f32, f16 or bf16. On a CPU auto is the one that each matrix is stored in
     #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = values::dtype)]
     pub(super) dtype: Dtype,
+
+    /// On how many threads of a CPU, from 1 to 1024, which changes no number [as many as there are
+    /// cores]
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    pub(super) threads: Option<Threads>,
 }
 
 #[derive(Debug, Args)]

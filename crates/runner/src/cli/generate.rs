@@ -173,13 +173,22 @@ pub(super) fn watch_for_ctrl_c() -> Result<&'static AtomicBool, Failure> {
     Ok(&CANCELLED)
 }
 
+/// How the flags say that a model is to be loaded.
+pub(super) fn load_options(args: &ModelArgs) -> LoadOptions {
+    LoadOptions {
+        device: args.device,
+        dtype: args.dtype,
+        random_weights: args.random_weights,
+        threads: args.threads.unwrap_or_default(),
+    }
+}
+
 pub(super) fn load_model(
     args: &ModelArgs,
     flag: &str,
     model: &str,
 ) -> Result<LoadedModel, Failure> {
-    let options =
-        LoadOptions { device: args.device, dtype: args.dtype, random_weights: args.random_weights };
+    let options = load_options(args);
     let own = model == "builtin";
     for (only, given) in [
         ("--revision", args.revision.is_some()),
@@ -203,10 +212,16 @@ pub(super) fn load_model(
             Ok(loaded)
         })
     };
+    if let Ok(loaded) = &loaded {
+        for note in &loaded.notes {
+            let _ = writeln!(std::io::stderr(), "note: {model}: {note}");
+        }
+    }
     loaded.map_err(|error| {
         let what = error.to_string();
         Failure::Usage(match error {
             LoadError::Device(_) => format!("--device {}: {what}", args.device),
+            LoadError::Threads(_) => format!("--threads: {what}"),
             _ if what.starts_with(model) => format!("{flag}: {what}"),
             _ => format!("{flag} {model}: {what}"),
         })

@@ -21,9 +21,14 @@ pub(super) fn run(args: &ModelsArgs) -> Result<(), Failure> {
 /// Loads a model and says what it is and what it took.
 fn describe(args: &ModelsArgs, model: &str) -> Result<(), Failure> {
     let began = Instant::now();
-    let (device, dtype) = (args.device, args.dtype);
-    let flags =
-        ModelArgs { model: model.to_owned(), revision: None, random_weights: None, device, dtype };
+    let flags = ModelArgs {
+        model: model.to_owned(),
+        revision: None,
+        random_weights: None,
+        device: args.device,
+        dtype: args.dtype,
+        threads: args.threads,
+    };
     let loaded = load_model(&flags, "model", model)?;
     let seconds = began.elapsed().as_secs_f64();
     let can = loaded.model.capabilities();
@@ -33,6 +38,7 @@ fn describe(args: &ModelsArgs, model: &str) -> Result<(), Failure> {
         (can.reorder, "reorder"),
         (can.batch, "batch"),
         (can.all_positions, "score a text"),
+        (can.batch_invariant, "the same bits in any batch"),
     ];
     let abilities = abilities.iter().filter(|(can, _)| *can).map(|(_, name)| *name);
     let mut lines = vec![

@@ -14,11 +14,11 @@ use taper_runner::experiment::{
     FolderError, Plan, RecordsError, Shipped, Spec, Summary, SweepError, SweepEvent, SweepOptions,
     Swept, Table, digest_of, shipped, sweep,
 };
-use taper_runner::models::{LoadOptions, locate};
+use taper_runner::models::locate;
 
 use super::args::ModelArgs;
 use super::failure::Failure;
-use super::generate::{load_model, watch_for_ctrl_c};
+use super::generate::{load_model, load_options, watch_for_ctrl_c};
 use super::text::show;
 use super::values;
 
@@ -159,8 +159,7 @@ fn set_logits_dtype(spec: &mut Spec, dtype: Option<LogitsDtype>) -> Result<(), F
 }
 
 fn model_digest(args: &ModelArgs) -> Result<String, Failure> {
-    let options =
-        LoadOptions { device: args.device, dtype: args.dtype, random_weights: args.random_weights };
+    let options = load_options(args);
     #[cfg(feature = "builtin")]
     if args.model == "builtin" {
         return Ok(taper_runner::experiment::digest_of_builtin(&options));

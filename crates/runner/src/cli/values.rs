@@ -6,7 +6,7 @@ mod samplers;
 use std::num::NonZeroUsize;
 
 use taper_runner::experiment::Table;
-use taper_runner::models::{DeviceChoice, Dtype};
+use taper_runner::models::{DeviceChoice, Dtype, Threads};
 use taper_runner::sampling::search::EarlyStopping;
 use taper_runner::sampling::{
     AdaptiveP, ClassifierFreeGuidance, Dry, EpsilonCutoff, EtaCutoff, RepetitionPenalty, TiePolicy,
@@ -205,6 +205,11 @@ pub(super) fn device(text: &str) -> Result<DeviceChoice, String> {
 
 pub(super) fn dtype(text: &str) -> Result<Dtype, String> {
     text.parse().map_err(|error| format!("{error}"))
+}
+
+pub(super) fn threads(text: &str) -> Result<Threads, String> {
+    let expected = || format!("it must be a whole number in 1..={}", Threads::MOST);
+    text.parse().map_err(|_| expected())
 }
 
 fn in_domain(text: &str, domain: &str, accepts: impl Fn(f64) -> bool) -> Result<f64, String> {

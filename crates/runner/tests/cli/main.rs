@@ -25,3 +25,4 @@ mod sweep_bad_input;
 mod sweep_kills;
 mod sweep_lessons;
 mod text;
+mod threads;

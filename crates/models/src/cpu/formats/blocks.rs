@@ -21,7 +21,7 @@ pub(super) fn part<const START: usize, const N: usize>(block: &[u8]) -> &[u8; N]
 }
 
 #[inline(always)]
-fn four<S: Simd>(simd: S, scale: f32, offset: f32, q: &[u8; 16], sink: &mut impl Sink<S>) {
+fn four<S: Simd>(simd: S, scale: S::F, offset: S::F, q: &[u8; 16], sink: &mut impl Sink<S>) {
     let (levels, q) = (simd.levels(scale, offset), simd.load_u8(q));
     sink.take(0, simd.level(levels, q));
     sink.take(1, simd.level(levels, simd.shr::<4>(q)));
@@ -30,8 +30,8 @@ fn four<S: Simd>(simd: S, scale: f32, offset: f32, q: &[u8; 16], sink: &mut impl
 #[inline(always)]
 fn five<S: Simd>(
     simd: S,
-    scale: f32,
-    offset: f32,
+    scale: S::F,
+    offset: S::F,
     fifth: [u8; 4],
     q: &[u8; 16],
     sink: &mut impl Sink<S>,
@@ -56,8 +56,8 @@ impl Layout for Q4_0 {
 
     #[inline(always)]
     fn decode<S: Simd>(simd: S, block: &Self::Block, sink: &mut impl Sink<S>) {
-        let d = simd.half(*part::<0, 2>(block));
-        four(simd, d, -8.0 * d, part::<2, 16>(block), sink);
+        let d = simd.splat_half(*part::<0, 2>(block));
+        four(simd, d, simd.mul(d, simd.splat(-8.0)), part::<2, 16>(block), sink);
     }
 }
 
@@ -72,7 +72,8 @@ impl Layout for Q4_1 {
 
     #[inline(always)]
     fn decode<S: Simd>(simd: S, block: &Self::Block, sink: &mut impl Sink<S>) {
-        let (d, m) = (simd.half(*part::<0, 2>(block)), simd.half(*part::<2, 2>(block)));
+        let d = simd.splat_half(*part::<0, 2>(block));
+        let m = simd.splat_half(*part::<2, 2>(block));
         four(simd, d, m, part::<4, 16>(block), sink);
     }
 }
@@ -88,8 +89,8 @@ impl Layout for Q5_0 {
 
     #[inline(always)]
     fn decode<S: Simd>(simd: S, block: &Self::Block, sink: &mut impl Sink<S>) {
-        let d = simd.half(*part::<0, 2>(block));
-        five(simd, d, -16.0 * d, *part::<2, 4>(block), part::<6, 16>(block), sink);
+        let d = simd.splat_half(*part::<0, 2>(block));
+        five(simd, d, simd.mul(d, simd.splat(-16.0)), *part::<2, 4>(block), part::<6, 16>(block), sink);
     }
 }
 
@@ -104,7 +105,8 @@ impl Layout for Q5_1 {
 
     #[inline(always)]
     fn decode<S: Simd>(simd: S, block: &Self::Block, sink: &mut impl Sink<S>) {
-        let (d, m) = (simd.half(*part::<0, 2>(block)), simd.half(*part::<2, 2>(block)));
+        let d = simd.splat_half(*part::<0, 2>(block));
+        let m = simd.splat_half(*part::<2, 2>(block));
         five(simd, d, m, *part::<4, 4>(block), part::<8, 16>(block), sink);
     }
 }

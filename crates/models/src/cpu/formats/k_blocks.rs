@@ -22,6 +22,35 @@ struct Scales {
     offset: Vector,
 }
 
+impl Scales {
+    /// `d` times some numbers and `m` times some others.
+    #[inline(always)]
+    fn new<S: Simd>(simd: S, [d, m]: [f32; 2], [scales, offsets]: [S::F; 2]) -> Self {
+        let mut of = Self { scale: times(simd, d, scales), offset: times(simd, m, offsets) };
+        // Keeps the compiler from taking them apart in registers, where each costs two shuffles.
+        std::hint::black_box(&mut of);
+        of
+    }
+
+    /// The scale of one part and the offset of one, in all lanes.
+    #[inline(always)]
+    fn of<S: Simd>(&self, simd: S, scale: usize, offset: usize) -> (S::F, S::F) {
+        (simd.splat(self.scale.0[scale]), simd.splat(self.offset.0[offset]))
+    }
+
+    #[inline(always)]
+    fn levels<S: Simd>(&self, simd: S, scale: usize, offset: usize) -> S::Levels {
+        let (scale, offset) = self.of(simd, scale, offset);
+        simd.levels(scale, offset)
+    }
+
+    #[inline(always)]
+    fn wide_levels<S: Simd>(&self, simd: S, scale: usize, offset: usize) -> S::WideLevels {
+        let (scale, offset) = self.of(simd, scale, offset);
+        simd.wide_levels(scale, offset)
+    }
+}
+
 /// `factor` times each.
 #[inline(always)]
 fn times<S: Simd>(simd: S, factor: f32, numbers: S::F) -> Vector {
@@ -55,10 +84,7 @@ fn six_bits(packed: &[u8; 12]) -> [u8; 16] {
 #[inline(always)]
 fn scales_of_eight<S: Simd>(simd: S, d: [u8; 2], m: [u8; 2], packed: &[u8; 12]) -> Scales {
     let numbers = simd.to_f32(simd.load_u8(&six_bits(packed)));
-    Scales {
-        scale: times(simd, simd.half(d), numbers),
-        offset: times(simd, -simd.half(m), numbers),
-    }
+    Scales::new(simd, [simd.half(d), -simd.half(m)], [numbers, numbers])
 }
 
 impl Layout for Q2K {
@@ -76,14 +102,14 @@ impl Layout for Q2K {
         let (d, m) = (simd.half(*part::<80, 2>(block)), simd.half(*part::<82, 2>(block)));
         let low = simd.to_f32(simd.and(packed, simd.splat_u32(15)));
         let high = simd.to_f32(simd.shr::<4>(packed));
-        let of = Scales { scale: times(simd, d, low), offset: times(simd, -m, high) };
+        let of = Scales::new(simd, [d, -m], [low, high]);
         let (quarters, _) = part::<16, 64>(block).as_chunks::<16>();
         for half in 0..2 {
             let mut q = [simd.load_u8(&quarters[2 * half]), simd.load_u8(&quarters[2 * half + 1])];
             for pair in 0..4 {
                 for side in 0..2 {
                     let group = 8 * half + 2 * pair + side;
-                    let levels = simd.levels(of.scale.0[group], of.offset.0[group]);
+                    let levels = of.levels(simd, group, group);
                     let own = simd.and(q[side], simd.splat_u32(3));
                     sink.take(group, simd.level(levels, own));
                     q[side] = simd.shr::<2>(q[side]);
@@ -116,7 +142,7 @@ impl Layout for Q3K {
     fn decode<S: Simd>(simd: S, block: &Self::Block, sink: &mut impl Sink<S>) {
         let numbers = simd.load_i8(&signed_six_bits(part::<96, 12>(block)));
         let d = simd.half(*part::<108, 2>(block));
-        let of = Scales { scale: times(simd, d, numbers), offset: times(simd, -4.0 * d, numbers) };
+        let of = Scales::new(simd, [d, -4.0 * d], [numbers, numbers]);
         let (thirds, _) = part::<0, 32>(block).as_chunks::<16>();
         let mut third = [simd.load_u8(&thirds[0]), simd.load_u8(&thirds[1])];
         let (quarters, _) = part::<32, 64>(block).as_chunks::<16>();
@@ -125,7 +151,7 @@ impl Layout for Q3K {
             for pair in 0..4 {
                 for side in 0..2 {
                     let group = 8 * half + 2 * pair + side;
-                    let levels = simd.levels(of.scale.0[group], of.offset.0[group]);
+                    let levels = of.levels(simd, group, group);
                     let low = simd.and(q[side], simd.splat_u32(3));
                     let high = simd.and(simd.shl::<2>(third[side]), simd.splat_u32(4));
                     sink.take(group, simd.level(levels, simd.or(low, high)));
@@ -153,10 +179,10 @@ impl Layout for Q4K {
         let (q, _) = part::<16, 128>(block).as_chunks::<16>();
         for pair in 0..4 {
             let q = [simd.load_u8(&q[2 * pair]), simd.load_u8(&q[2 * pair + 1])];
-            let levels = simd.levels(of.scale.0[2 * pair], of.offset.0[8 + 2 * pair]);
+            let levels = of.levels(simd, 2 * pair, 8 + 2 * pair);
             sink.take(4 * pair, simd.level(levels, q[0]));
             sink.take(4 * pair + 1, simd.level(levels, q[1]));
-            let levels = simd.levels(of.scale.0[2 * pair + 1], of.offset.0[9 + 2 * pair]);
+            let levels = of.levels(simd, 2 * pair + 1, 9 + 2 * pair);
             sink.take(4 * pair + 2, simd.level(levels, simd.shr::<4>(q[0])));
             sink.take(4 * pair + 3, simd.level(levels, simd.shr::<4>(q[1])));
         }
@@ -182,13 +208,13 @@ impl Layout for Q5K {
         let (four, one) = (simd.splat_u32(15), simd.splat_u32(16));
         for pair in 0..4 {
             let q = [simd.load_u8(&q[2 * pair]), simd.load_u8(&q[2 * pair + 1])];
-            let levels = simd.wide_levels(of.scale.0[2 * pair], of.offset.0[8 + 2 * pair]);
+            let levels = of.wide_levels(simd, 2 * pair, 8 + 2 * pair);
             for side in 0..2 {
                 let high = simd.and(simd.shl::<4>(fifth[side]), one);
                 let low = simd.and(q[side], four);
                 sink.take(4 * pair + side, simd.wide_level(levels, simd.or(low, high)));
             }
-            let levels = simd.wide_levels(of.scale.0[2 * pair + 1], of.offset.0[9 + 2 * pair]);
+            let levels = of.wide_levels(simd, 2 * pair + 1, 9 + 2 * pair);
             for side in 0..2 {
                 let high = simd.and(simd.shl::<3>(fifth[side]), one);
                 let low = simd.shr::<4>(q[side]);
@@ -212,7 +238,7 @@ impl Layout for Q6K {
     fn decode<S: Simd>(simd: S, block: &Self::Block, sink: &mut impl Sink<S>) {
         let numbers = simd.load_i8(part::<192, 16>(block));
         let d = simd.half(*part::<208, 2>(block));
-        let of = Scales { scale: times(simd, d, numbers), offset: times(simd, -32.0 * d, numbers) };
+        let of = Scales::new(simd, [d, -32.0 * d], [numbers, numbers]);
         let (low, _) = part::<0, 128>(block).as_chunks::<16>();
         let (high, _) = part::<128, 64>(block).as_chunks::<16>();
         let (four, two) = (simd.splat_u32(15), simd.splat_u32(48));
@@ -236,7 +262,7 @@ impl Layout for Q6K {
                 let low = if group < 4 { simd.and(low, four) } else { simd.shr::<4>(low) };
                 let q = simd.to_f32(simd.or(low, simd.and(high, two)));
                 let at = 8 * half + group;
-                let (scale, offset) = (simd.splat(of.scale.0[at]), simd.splat(of.offset.0[at]));
+                let (scale, offset) = of.of(simd, at, at);
                 sink.take(at, simd.fma(scale, q, offset));
             }
         }

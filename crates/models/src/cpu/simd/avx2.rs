@@ -234,8 +234,8 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn levels(self, scale: f32, offset: f32) -> (__m256, __m256) {
-        have!((_mm256_set1_ps(scale), _mm256_set1_ps(offset)))
+    fn levels(self, scale: F, offset: F) -> (__m256, __m256) {
+        (scale.0, offset.0)
     }
 
     #[inline(always)]
@@ -245,7 +245,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn wide_levels(self, scale: f32, offset: f32) -> (__m256, __m256) {
+    fn wide_levels(self, scale: F, offset: F) -> (__m256, __m256) {
         self.levels(scale, offset)
     }
 

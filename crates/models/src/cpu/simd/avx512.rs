@@ -197,10 +197,10 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn levels(self, scale: f32, offset: f32) -> __m512 {
+    fn levels(self, scale: __m512, offset: __m512) -> __m512 {
         const LOW: Vector =
             Vector([0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.]);
-        self.fma(self.splat(scale), self.load(&LOW), self.splat(offset))
+        self.fma(scale, self.load(&LOW), offset)
     }
 
     #[inline(always)]
@@ -209,10 +209,10 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn wide_levels(self, scale: f32, offset: f32) -> (__m512, __m512) {
+    fn wide_levels(self, scale: __m512, offset: __m512) -> (__m512, __m512) {
         const HIGH: Vector =
             Vector([16., 17., 18., 19., 20., 21., 22., 23., 24., 25., 26., 27., 28., 29., 30., 31.]);
-        let high = self.fma(self.splat(scale), self.load(&HIGH), self.splat(offset));
+        let high = self.fma(scale, self.load(&HIGH), offset);
         (self.levels(scale, offset), high)
     }
 

@@ -106,12 +106,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `bit` in the lanes whose bit of `mask` is set, 0 in the others.
     fn spread(self, mask: u16, bit: u32) -> Self::U;
 
-    /// `fma(scale, q, offset)` of every `q` below 16.
-    fn levels(self, scale: f32, offset: f32) -> Self::Levels;
+    /// `fma(scale, q, offset)` of every `q` below 16; both are the same number in all lanes.
+    fn levels(self, scale: Self::F, offset: Self::F) -> Self::Levels;
     /// The value of the low four bits of each lane.
     fn level(self, of: Self::Levels, q: Self::U) -> Self::F;
-    /// `fma(scale, q, offset)` of every `q` below 32.
-    fn wide_levels(self, scale: f32, offset: f32) -> Self::WideLevels;
+    /// `fma(scale, q, offset)` of every `q` below 32; both are the same number in all lanes.
+    fn wide_levels(self, scale: Self::F, offset: Self::F) -> Self::WideLevels;
     /// The value of the low five bits of each lane.
     fn wide_level(self, of: Self::WideLevels, q: Self::U) -> Self::F;
 

@@ -181,8 +181,8 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn levels(self, scale: f32, offset: f32) -> (f32, f32) {
-        (scale, offset)
+    fn levels(self, scale: F, offset: F) -> (f32, f32) {
+        (scale[0], offset[0])
     }
 
     #[inline(always)]
@@ -191,8 +191,8 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn wide_levels(self, scale: f32, offset: f32) -> (f32, f32) {
-        (scale, offset)
+    fn wide_levels(self, scale: F, offset: F) -> (f32, f32) {
+        (scale[0], offset[0])
     }
 
     #[inline(always)]

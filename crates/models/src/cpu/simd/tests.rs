@@ -49,8 +49,8 @@ impl Kernel for AllOperations {
             s.splat_half([half[2], half[3]]),
             s.to_f32(p),
             s.from_bits(s.bits(a)),
-            s.level(s.levels(0.37, -1.5), p),
-            s.wide_level(s.wide_levels(-0.011, 7.25), p),
+            s.level(s.levels(s.splat(0.37), s.splat(-1.5)), p),
+            s.wide_level(s.wide_levels(s.splat(-0.011), s.splat(7.25)), p),
             s.splat(s.sum(s.mul(s.to_f32(p), s.splat(0.1)))),
             s.splat(s.largest(s.to_f32(q))),
         ];
