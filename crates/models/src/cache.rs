@@ -147,10 +147,9 @@ impl<L: Layout> State for Cache<L> {
         let blocks = self.rows.values().flat_map(|row| &row.blocks);
         let distinct: HashSet<_> = blocks.map(Arc::as_ptr).collect();
         let recurrent = self.rows.values().flat_map(|row| row.recurrent.values());
-        let recurrent: HashMap<_, _> =
-            recurrent
-                .map(|recurrent| (Arc::as_ptr(recurrent), self.layout.recurrent_bytes(recurrent)))
-                .collect();
+        let recurrent: HashMap<_, _> = recurrent
+            .map(|recurrent| (Arc::as_ptr(recurrent), self.layout.recurrent_bytes(recurrent)))
+            .collect();
         distinct.len() * self.layout.block_bytes() + recurrent.values().sum::<usize>()
     }
 }

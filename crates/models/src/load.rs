@@ -13,10 +13,10 @@ use std::path::Path;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
+pub(crate) use self::assembly::{assemble, not_mapped};
 use self::checkpoint::Checkpoint;
 pub use self::error::LoadError;
 pub use self::hub::locate;
-pub(crate) use self::assembly::{assemble, not_mapped};
 use crate::config::ConfigError;
 use crate::device::{DeviceChoice, Dtype};
 use crate::gguf;

@@ -87,4 +87,3 @@ pub(crate) fn passes<L: Layout>(
     }
     Ok(passes)
 }
-

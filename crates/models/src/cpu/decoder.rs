@@ -252,7 +252,8 @@ impl CpuDecoder {
     }
 
     fn embed(&self, segments: &[Segment], positions: &[usize], work: &[Work<'_>]) -> Rows {
-        let tokens = segments.iter().flat_map(|segment| &work[segment.work].tokens[segment.tokens.clone()]);
+        let tokens =
+            segments.iter().flat_map(|segment| &work[segment.work].tokens[segment.tokens.clone()]);
         let tokens: Vec<usize> = tokens.map(|token| *token as usize).collect();
         let unit = self.engine.unit();
         let mut x = Rows::zeros(tokens.len(), self.spec.hidden_size);

@@ -78,7 +78,8 @@ impl<L: Layout> Kernel for OneRow<'_, L> {
     fn run<S: Simd>(self, simd: S) {
         let last = self.out.len().saturating_sub(1);
         // What is left over of four outputs is computed again and again in their place.
-        let row = |index: usize| &self.weights[index.min(last) * self.row_bytes..][..self.row_bytes];
+        let row =
+            |index: usize| &self.weights[index.min(last) * self.row_bytes..][..self.row_bytes];
         for (index, out) in self.out.chunks_mut(4).enumerate() {
             let at = 4 * index;
             let next = match self.row_bytes {
@@ -111,7 +112,9 @@ fn dots<S: Simd, L: Layout, const N: usize>(
     for (index, x) in x.chunks_exact(L::GROUPS).take(count).enumerate() {
         // The rows are short, and each begins where the CPU does not expect it.
         let bytes = N * size_of::<L::Block>();
-        for lines in next.get(index * bytes..).unwrap_or_default().chunks(64).take(bytes.div_ceil(64)) {
+        for lines in
+            next.get(index * bytes..).unwrap_or_default().chunks(64).take(bytes.div_ceil(64))
+        {
             simd.prefetch(&lines[0]);
         }
         for n in 0..N {
@@ -379,5 +382,6 @@ pub(super) fn tiles<S: Simd>(
 ) {
     let (part, outputs) = (0..width, weights.len() / width);
     let (lanes, part_width) = (&mut [][..], width);
-    Multiply { x, width, part, weights, part_width, outputs, lanes, out, out_width, column }.run(simd);
+    Multiply { x, width, part, weights, part_width, outputs, lanes, out, out_width, column }
+        .run(simd);
 }

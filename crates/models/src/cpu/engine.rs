@@ -79,7 +79,11 @@ impl Engine {
 
     /// Runs a call of so many multiplications: what it hands to [`each`](Self::each) runs on all
     /// threads, unless it is too small.
-    pub(super) fn enter<R: Send>(&self, multiplications: usize, call: impl FnOnce() -> R + Send) -> R {
+    pub(super) fn enter<R: Send>(
+        &self,
+        multiplications: usize,
+        call: impl FnOnce() -> R + Send,
+    ) -> R {
         match &self.pool {
             Some(pool) if multiplications >= self.worth_a_pool => pool.install(call),
             _ => call(),
@@ -108,7 +112,8 @@ impl Engine {
     /// Does `task` to each row, with its index, on all threads where there are many numbers.
     pub(super) fn each_row(&self, rows: &mut Rows, task: impl Fn(usize, &mut [Vector]) + Sync) {
         let (count, stride) = (rows.count(), rows.stride());
-        let threads = if count * rows.width() < self.worth_threads / 8 { 1 } else { self.parallel() };
+        let threads =
+            if count * rows.width() < self.worth_threads / 8 { 1 } else { self.parallel() };
         let share = count.div_ceil(threads).max(1);
         let parts = rows.all_mut().chunks_mut(share * stride).enumerate().collect();
         self.each(parts, |(part, rows): (usize, &mut [Vector])| {
@@ -143,7 +148,13 @@ impl Engine {
                 tasks.extend(parts.map(|(x, out)| (matrix, x, out)));
             }
             self.each(tasks, |(matrix, x, out)| {
-                self.tiles(x, matrix, 0..matrix.outputs, flat_mut(out), vectors(matrix.outputs) * 16);
+                self.tiles(
+                    x,
+                    matrix,
+                    0..matrix.outputs,
+                    flat_mut(out),
+                    vectors(matrix.outputs) * 16,
+                );
             });
         } else {
             for (product, matrix) in products.iter_mut().zip(matrices) {

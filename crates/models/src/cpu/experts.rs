@@ -22,9 +22,11 @@ pub(super) struct Experts {
 
 impl Experts {
     pub(super) fn new(spec: &ExpertsSpec, weights: &Source<'_>) -> Result<Self, LoadError> {
-        let correction = spec.router.correction.as_ref().map(|name| {
-            weights.get(name, &[spec.experts.len()]).map(|stored| to_f32(&stored))
-        });
+        let correction = spec
+            .router
+            .correction
+            .as_ref()
+            .map(|name| weights.get(name, &[spec.experts.len()]).map(|stored| to_f32(&stored)));
         let experts = spec.experts.iter().map(|expert| Mlp::new(expert, weights));
         Ok(Self {
             gate: Linear::exact(&spec.router.gate, weights)?,
@@ -44,7 +46,8 @@ impl Experts {
             None => Rows::zeros(x.count(), x.width()),
         };
         for (index, expert) in self.all.iter().enumerate() {
-            let weight = |of: &Vec<(u32, f32)>| of.iter().find(|of| of.0 as usize == index).copied();
+            let weight =
+                |of: &Vec<(u32, f32)>| of.iter().find(|of| of.0 as usize == index).copied();
             let of = chosen.iter().enumerate();
             let of = of.filter_map(|(token, of)| Some((token, weight(of)?.1)));
             let (tokens, weights): (Vec<usize>, Vec<f32>) = of.unzip();

@@ -38,19 +38,58 @@ pub(crate) enum Format {
 macro_rules! with_layout {
     ($format:expr, $layout:ident => $call:expr) => {
         match $format {
-            $crate::cpu::formats::Format::F32 => { type $layout = $crate::cpu::formats::F32; $call }
-            $crate::cpu::formats::Format::F16 => { type $layout = $crate::cpu::formats::F16; $call }
-            $crate::cpu::formats::Format::Bf16 => { type $layout = $crate::cpu::formats::Bf16; $call }
-            $crate::cpu::formats::Format::Q4_0 => { type $layout = $crate::cpu::formats::Q4_0; $call }
-            $crate::cpu::formats::Format::Q4_1 => { type $layout = $crate::cpu::formats::Q4_1; $call }
-            $crate::cpu::formats::Format::Q5_0 => { type $layout = $crate::cpu::formats::Q5_0; $call }
-            $crate::cpu::formats::Format::Q5_1 => { type $layout = $crate::cpu::formats::Q5_1; $call }
-            $crate::cpu::formats::Format::Q8_0 => { type $layout = $crate::cpu::formats::Q8_0; $call }
-            $crate::cpu::formats::Format::Q2K => { type $layout = $crate::cpu::formats::Q2K; $call }
-            $crate::cpu::formats::Format::Q3K => { type $layout = $crate::cpu::formats::Q3K; $call }
-            $crate::cpu::formats::Format::Q4K => { type $layout = $crate::cpu::formats::Q4K; $call }
-            $crate::cpu::formats::Format::Q5K => { type $layout = $crate::cpu::formats::Q5K; $call }
-            $crate::cpu::formats::Format::Q6K => { type $layout = $crate::cpu::formats::Q6K; $call }
+            $crate::cpu::formats::Format::F32 => {
+                type $layout = $crate::cpu::formats::F32;
+                $call
+            }
+            $crate::cpu::formats::Format::F16 => {
+                type $layout = $crate::cpu::formats::F16;
+                $call
+            }
+            $crate::cpu::formats::Format::Bf16 => {
+                type $layout = $crate::cpu::formats::Bf16;
+                $call
+            }
+            $crate::cpu::formats::Format::Q4_0 => {
+                type $layout = $crate::cpu::formats::Q4_0;
+                $call
+            }
+            $crate::cpu::formats::Format::Q4_1 => {
+                type $layout = $crate::cpu::formats::Q4_1;
+                $call
+            }
+            $crate::cpu::formats::Format::Q5_0 => {
+                type $layout = $crate::cpu::formats::Q5_0;
+                $call
+            }
+            $crate::cpu::formats::Format::Q5_1 => {
+                type $layout = $crate::cpu::formats::Q5_1;
+                $call
+            }
+            $crate::cpu::formats::Format::Q8_0 => {
+                type $layout = $crate::cpu::formats::Q8_0;
+                $call
+            }
+            $crate::cpu::formats::Format::Q2K => {
+                type $layout = $crate::cpu::formats::Q2K;
+                $call
+            }
+            $crate::cpu::formats::Format::Q3K => {
+                type $layout = $crate::cpu::formats::Q3K;
+                $call
+            }
+            $crate::cpu::formats::Format::Q4K => {
+                type $layout = $crate::cpu::formats::Q4K;
+                $call
+            }
+            $crate::cpu::formats::Format::Q5K => {
+                type $layout = $crate::cpu::formats::Q5K;
+                $call
+            }
+            $crate::cpu::formats::Format::Q6K => {
+                type $layout = $crate::cpu::formats::Q6K;
+                $call
+            }
         }
     };
 }

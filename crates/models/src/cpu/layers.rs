@@ -58,7 +58,8 @@ impl Builder<'_> {
     fn mixer(&mut self, spec: &MixerSpec) -> Result<Mixer, LoadError> {
         Ok(match spec {
             MixerSpec::Attention(spec) => {
-                let rotation = self.rotations.iter().position(|rope| Some(*rope) == spec.rope.as_ref());
+                let rotation =
+                    self.rotations.iter().position(|rope| Some(*rope) == spec.rope.as_ref());
                 let slot = self.attentions;
                 self.attentions += 1;
                 Mixer::Attention(Box::new(Attention::new(spec, slot, rotation, self.weights)?))

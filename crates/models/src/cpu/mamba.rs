@@ -39,7 +39,8 @@ impl Mamba {
     ) -> Result<Self, LoadError> {
         let (channels, heads, kernel) = (spec.channels(), spec.heads, spec.kernel);
         let conv = to_f32(&weights.get(&spec.conv_weight, &[channels, 1, kernel])?);
-        let tap = |tap: usize| -> Vec<f32> { conv.iter().skip(tap).step_by(kernel).copied().collect() };
+        let tap =
+            |tap: usize| -> Vec<f32> { conv.iter().skip(tap).step_by(kernel).copied().collect() };
         let conv_bias = match &spec.conv_bias {
             Some(name) => vector(weights, name, channels)?,
             None => vec![Vector::ZERO; vectors(channels)],

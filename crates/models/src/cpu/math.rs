@@ -15,14 +15,8 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::F) -> S::F {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     // (e^r - 1 - r) / r^2 for |r| below ln 2 / 2. From Cephes' expf.
-    const SERIES: [f32; 6] = [
-        1.987_569_1e-4,
-        1.398_199_9e-3,
-        8.333_452e-3,
-        4.166_579_6e-2,
-        1.666_666_5e-1,
-        0.5,
-    ];
+    const SERIES: [f32; 6] =
+        [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
     let splat = |x| simd.splat(x);
     // In this order NaN comes through.
     let x = simd.min(splat(89.0), simd.max(splat(-104.0), x));

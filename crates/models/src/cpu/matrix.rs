@@ -36,7 +36,9 @@ impl Matrix {
         let mut bytes = Vec::with_capacity(stored.bytes.len());
         for output in 0..outputs {
             for input in 0..inputs {
-                bytes.extend_from_slice(&stored.bytes[(input * outputs + output) * width..][..width]);
+                bytes.extend_from_slice(
+                    &stored.bytes[(input * outputs + output) * width..][..width],
+                );
             }
         }
         Ok(Self { bytes: bytes.into(), format: stored.format, outputs, inputs })

@@ -9,7 +9,8 @@ use super::Format;
 pub(super) fn blocks(format: Format, numbers: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32
     };
     let mut bytes: Vec<u8> = (0..format.bytes(numbers)).map(|_| next() as u8).collect();

@@ -138,7 +138,8 @@ impl TensorSource for Tensors {
     fn stored(&self, name: &str) -> Result<Option<Stored>> {
         let Some(entry) = self.entries.get(name) else { return Ok(None) };
         let format = Format::of(entry.dtype);
-        let format = format.ok_or_else(|| Error::msg(format!("no kernel for {:?}", entry.dtype)))?;
+        let format =
+            format.ok_or_else(|| Error::msg(format!("no kernel for {:?}", entry.dtype)))?;
         let (bytes, shape) = (self.bytes(entry)?, entry.shape.clone());
         let neighbours = self.neighbours.contains_key(name);
         Ok(Some(Stored { bytes, format, shape, neighbours }))

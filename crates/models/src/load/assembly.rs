@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{LoadError, LoadOptions};
 use super::progress::Watched;
+use super::{LoadError, LoadOptions};
 use crate::cpu::CpuDecoder;
 use crate::decoder::Decoder;
 use crate::language_model::LanguageModel;

@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use super::experts::{Part, parts};
 use super::{LoadError, read};
-use crate::error::cause;
 use crate::cpu::Format;
+use crate::error::cause;
 use crate::weights::{Bytes, Stored, TensorSource};
 
 /// Mapped files and where in them the tensors are.

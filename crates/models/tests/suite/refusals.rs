@@ -2,8 +2,8 @@
 
 use taper_models::candle_core::{DType, Device, Tensor};
 use taper_models::{
-    CpuDecoder, Decoder, LanguageModel, ModelError, Outputs, RowId, StateError, Threads, Want, Work,
-    random,
+    CpuDecoder, Decoder, LanguageModel, ModelError, Outputs, RowId, StateError, Threads, Want,
+    Work, random,
 };
 
 use crate::rows::{both, hybrid, tiny};

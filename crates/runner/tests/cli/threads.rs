@@ -42,9 +42,8 @@ fn any_number_of_threads_gives_the_same_numbers() {
     let (folder, prompt) = (folder(), ids(70));
     let asked = ["--prompt-ids", &prompt, "--seed", "7", "--do-sample", "true"];
     let more = ["--max-new-tokens", "12", "--top-logprobs", "3", "--threads"];
-    let on = |threads| {
-        run("generate", folder.path(), &[&asked[..], &more[..], &[threads]].concat())
-    };
+    let on =
+        |threads| run("generate", folder.path(), &[&asked[..], &more[..], &[threads]].concat());
     let alone = on("1");
     for threads in ["2", "5"] {
         assert_eq!(on(threads), alone, "{threads} threads");

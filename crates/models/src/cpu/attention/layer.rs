@@ -1,12 +1,12 @@
 //! Attention with its weights.
 
 use super::Reader;
+use crate::cache::BLOCK;
 use crate::cpu::decoder::Pass;
 use crate::cpu::engine::Engine;
 use crate::cpu::parts::{Linear, Norm};
 use crate::cpu::rows::{Rows, vectors};
 use crate::cpu::simd::{LANES, flat_mut};
-use crate::cache::BLOCK;
 use crate::load::LoadError;
 use crate::spec::{AttentionSpec, NormSpec, QkvSpec};
 use crate::weights::Source;
@@ -37,8 +37,9 @@ impl Attention {
         rotation: Option<usize>,
         weights: &Source<'_>,
     ) -> Result<Self, LoadError> {
-        let norm =
-            |spec: &Option<NormSpec>| spec.as_ref().map(|norm| Norm::new(norm, weights)).transpose();
+        let norm = |spec: &Option<NormSpec>| {
+            spec.as_ref().map(|norm| Norm::new(norm, weights)).transpose()
+        };
         let linear = |spec| Linear::new(spec, weights);
         Ok(Self {
             slot,
@@ -56,7 +57,12 @@ impl Attention {
         })
     }
 
-    pub(in crate::cpu) fn forward(&self, engine: &Engine, x: &Rows, pass: &mut Pass<'_, '_>) -> Rows {
+    pub(in crate::cpu) fn forward(
+        &self,
+        engine: &Engine,
+        x: &Rows,
+        pass: &mut Pass<'_, '_>,
+    ) -> Rows {
         let AttentionSpec { heads, kv_heads, head_dim, .. } = self.spec;
         let (q, kv) = (heads * head_dim, kv_heads * head_dim);
         let [queries, keys, values] = match &self.qkv {

@@ -226,7 +226,8 @@ impl Reader<'_> {
                 flat_mut(&mut scores).fill(f32::NEG_INFINITY);
                 let mut position = first;
                 for (block, part) in row.parts(first..first + keys) {
-                    let [held, _] = block.head(self.cache.layout(), self.slot, of * kv_heads / heads);
+                    let [held, _] =
+                        block.head(self.cache.layout(), self.slot, of * kv_heads / heads);
                     for key in held[part.start * head..part.end * head].chunks_exact(head) {
                         if seen.contains(&position) {
                             let score = self.engine.run(span::Score { query, key });

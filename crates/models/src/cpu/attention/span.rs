@@ -67,8 +67,10 @@ impl Kernel for Span<'_> {
                 let most = if S::WIDE { 4 } else { 2 };
                 let together = most.min(count - query);
                 let seen = &self.seen[query..query + together];
-                let own = |seen: &Range<usize>| seen.start.clamp(*at, end)..seen.end.clamp(*at, end);
-                let common = seen.iter().map(own).reduce(|a, b| a.start.max(b.start)..a.end.min(b.end));
+                let own =
+                    |seen: &Range<usize>| seen.start.clamp(*at, end)..seen.end.clamp(*at, end);
+                let common =
+                    seen.iter().map(own).reduce(|a, b| a.start.max(b.start)..a.end.min(b.end));
                 let common = common.unwrap_or(0..0);
                 let read = &mut read[query * self.head..][..together * self.head];
                 values.read_together(query, seen, common, end, read);

@@ -90,7 +90,14 @@ impl Layout for Q5_0 {
     #[inline(always)]
     fn decode<S: Simd>(simd: S, block: &Self::Block, sink: &mut impl Sink<S>) {
         let d = simd.splat_half(*part::<0, 2>(block));
-        five(simd, d, simd.mul(d, simd.splat(-16.0)), *part::<2, 4>(block), part::<6, 16>(block), sink);
+        five(
+            simd,
+            d,
+            simd.mul(d, simd.splat(-16.0)),
+            *part::<2, 4>(block),
+            part::<6, 16>(block),
+            sink,
+        );
     }
 }
 

@@ -210,8 +210,9 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn wide_levels(self, scale: __m512, offset: __m512) -> (__m512, __m512) {
-        const HIGH: Vector =
-            Vector([16., 17., 18., 19., 20., 21., 22., 23., 24., 25., 26., 27., 28., 29., 30., 31.]);
+        const HIGH: Vector = Vector([
+            16., 17., 18., 19., 20., 21., 22., 23., 24., 25., 26., 27., 28., 29., 30., 31.,
+        ]);
         let high = self.fma(scale, self.load(&HIGH), offset);
         (self.levels(scale, offset), high)
     }

@@ -107,7 +107,11 @@ fn close(name: &str, unit: Unit, got: &[f32], xs: &[f32], want: impl Fn(f64) -> 
     for (x, got) in xs.iter().zip(got) {
         let want = want(f64::from(*x));
         let error = (f64::from(*got) - want).abs() / want.abs().max(scale);
-        assert!(error < 6e-7 || f64::from(*got) == want, "{name}({x}) is {got}, not {want}; {}", unit.name());
+        assert!(
+            error < 6e-7 || f64::from(*got) == want,
+            "{name}({x}) is {got}, not {want}; {}",
+            unit.name()
+        );
     }
 }
 
@@ -125,16 +129,18 @@ fn erfc(x: f64) -> f64 {
 
 #[test]
 fn functions_are_close_and_alike_on_all_units() {
-    let xs: Vec<f32> = (-400..400).map(|i| i as f32 * 0.041).chain([0.0, -0.0, 1e-9, -3e-6]).collect();
+    let xs: Vec<f32> =
+        (-400..400).map(|i| i as f32 * 0.041).chain([0.0, -0.0, 1e-9, -3e-6]).collect();
     let mut all = Vec::new();
     for unit in Unit::all() {
         let mut seen = Vec::new();
-        let mut map = |name: &str, function: &dyn Fn(&mut [Vector]), want: &dyn Fn(f64) -> f64, scale| {
-            let mut got = padded(&xs);
-            function(&mut got);
-            close(name, unit, &flat(&got)[..xs.len()], &xs, want, scale);
-            seen.extend(flat(&got).iter().map(|x| x.to_bits()));
-        };
+        let mut map =
+            |name: &str, function: &dyn Fn(&mut [Vector]), want: &dyn Fn(f64) -> f64, scale| {
+                let mut got = padded(&xs);
+                function(&mut got);
+                close(name, unit, &flat(&got)[..xs.len()], &xs, want, scale);
+                seen.extend(flat(&got).iter().map(|x| x.to_bits()));
+            };
         let logistic = |x: f64| 1.0 / (1.0 + (-x).exp());
         map("exp", &|x| unit.run(Map { x, function: Exp }), &f64::exp, 0.0);
         map("sigmoid", &|x| unit.run(Map { x, function: Sigmoid }), &logistic, 0.0);
@@ -176,7 +182,10 @@ fn functions_keep_their_ends() {
             let mut gate = padded(&[-300.0, 300.0, f32::NAN]);
             unit.run(Activate { activation, gate: &mut gate, up: None });
             let [low, high, nan, ..] = gate[0].0;
-            assert!(low == 0.0 && high >= 300.0 && nan.is_nan(), "{activation:?}: {low}, {high}, {nan}");
+            assert!(
+                low == 0.0 && high >= 300.0 && nan.is_nan(),
+                "{activation:?}: {low}, {high}, {nan}"
+            );
         }
     }
 }

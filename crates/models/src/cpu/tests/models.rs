@@ -50,7 +50,8 @@ fn run(model: &CpuDecoder, tokens: &[u32], size: usize, company: usize) -> Vec<u
     let mut bits = Vec::new();
     for (index, tokens) in tokens.chunks(size).enumerate() {
         let other = [(index % 5) as u32, 1, 2];
-        let left = model.context_length() - others.first().map_or(0, |row| state.len(*row).unwrap());
+        let left =
+            model.context_length() - others.first().map_or(0, |row| state.len(*row).unwrap());
         let count = (1 + index % 3).min(left);
         let mut work: Vec<Work<'_>> = others
             .iter()
