@@ -24,8 +24,10 @@
 //! # The parts
 //!
 //! - [`DecoderSpec`] says what a model is made of; [`families`] reads one from a `config.json`.
-//! - [`Decoder`] is a spec with its weights. It decodes, as a [`LanguageModel`], and it trains: its
-//!   [differentiable mode](Decoder::forward_train) starts from [`random`] weights.
+//! - [`CpuDecoder`] is a spec with its weights on a CPU: it computes on them where they lie in the file, and
+//!   gives the same bits whatever else is in a call.
+//! - [`Decoder`] is the same by the tensor library. It decodes, also on a GPU, as a [`LanguageModel`], and it
+//!   trains: its [differentiable mode](Decoder::forward_train) starts from [`random`] weights.
 //! - [`export_gguf`] writes a model as a file that llama.cpp reads, in the types that it has.
 //! - [`LanguageModel`] is object safe and open: implement it to drive another engine.
 //! - An [`Observer`] is shown hidden states and attention weights, if one is given to a call.
@@ -72,4 +74,4 @@ pub use observe::{AttentionWeights, HiddenStates, Observable, Observe, Observer}
 pub use spec::DecoderSpec;
 pub use threads::{Threads, ThreadsError};
 pub use tokenizers;
-pub use weights::{Stored, TensorSource};
+pub use weights::{Stored, TensorSource, WeightsError};

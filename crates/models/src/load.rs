@@ -60,6 +60,8 @@ pub struct LoadedModel {
     pub tokenizer_config: Option<Value>,
     /// `chat_template.jinja`, which is for the template that is in no other file.
     pub chat_template: Option<String>,
+    /// Bytes of matrices that lie inputs first, and were copied to turn them over.
+    pub turned_bytes: usize,
     /// What its user may want to know of how it was loaded: a sentence each.
     pub notes: Vec<String>,
 }
@@ -197,6 +199,7 @@ impl Parts<'_> {
             generation_config: self.generation_config,
             tokenizer_config: self.tokenizer_config,
             chat_template: self.chat_template,
+            turned_bytes: assembled.turned_bytes,
             notes: assembled.notes.into_iter().chain(self.notes).collect(),
         })
     }
@@ -206,7 +209,7 @@ impl Parts<'_> {
         &'a self,
         read: impl Iterator<Item = &'a String>,
     ) -> Result<(), LoadError> {
-        refuse_unread(&self.spec, read, self.names.iter())
+        refuse_unread(&self.spec, read, self.names.iter()).map_err(LoadError::from)
     }
 
     /// The chat template: in a file of its own, or else in `tokenizer_config.json`, where of several

@@ -23,7 +23,7 @@ use crate::passes::{Segment, check, passes};
 use crate::spec::{DecoderSpec, HeadSpec};
 use crate::threads::Threads;
 use crate::watch::Watch;
-use crate::weights::{Source, Stored, TensorSource};
+use crate::weights::{HandedOut, Source, Stored, TensorSource};
 
 /// Most tokens that are computed at once; longer work is done in several passes. It bounds the
 /// memory that activations take.
@@ -48,9 +48,7 @@ pub struct CpuDecoder {
     layers: Vec<Layer>,
     norm: Norm,
     head: Linear,
-    /// The weights by name, as they are stored.
-    tensors: Vec<(String, Stored)>,
-    converted: usize,
+    weights: HandedOut,
     layout: Arc<CpuLayout>,
 }
 
@@ -113,7 +111,6 @@ impl CpuDecoder {
             HeadSpec::Tied => Linear::tied(embedding.clone()),
             HeadSpec::Separate(head) => Linear::new(head, &weights)?,
         };
-        let (tensors, converted) = weights.handed_out();
         Ok(Self {
             rotations: rotations.into_iter().map(Rotation::new).collect(),
             layout: Arc::new(CpuLayout::new(spec)),
@@ -124,8 +121,7 @@ impl CpuDecoder {
             layers,
             norm,
             head,
-            tensors,
-            converted,
+            weights: weights.handed_out(),
         })
     }
 
@@ -139,14 +135,19 @@ impl CpuDecoder {
         (self.engine.unit().name(), self.engine.threads())
     }
 
+    /// Bytes of the matrices that lie inputs first, and were copied to turn them over.
+    pub fn turned(&self) -> usize {
+        self.weights.turned
+    }
+
     /// Bytes of the matrices that were converted to another type.
     pub fn converted(&self) -> usize {
-        self.converted
+        self.weights.converted
     }
 
     /// The weights under the names that their source has for them.
     pub(crate) fn tensors(&self) -> &[(String, Stored)] {
-        &self.tensors
+        &self.weights.tensors
     }
 
     fn append(
@@ -291,7 +292,7 @@ impl CpuDecoder {
         if !rows.any(|row| row.iter().all(|logit| logit.is_nan())) {
             return Ok(());
         }
-        for (name, stored) in &self.tensors {
+        for (name, stored) in &self.weights.tensors {
             let found = to_f32(stored).into_iter().find(|number| !number.is_finite());
             if let Some(found) = found {
                 return Err(ModelError::NotFinite { tensor: name.clone(), found });

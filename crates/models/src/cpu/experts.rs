@@ -6,9 +6,8 @@ use super::matrix::to_f32;
 use super::parts::{Linear, Mlp};
 use super::rows::Rows;
 use super::simd::flat;
-use crate::load::LoadError;
 use crate::spec::{ExpertsSpec, RouterSpec, Scoring};
-use crate::weights::Source;
+use crate::weights::{Source, WeightsError};
 
 #[derive(Debug)]
 pub(super) struct Experts {
@@ -21,7 +20,7 @@ pub(super) struct Experts {
 }
 
 impl Experts {
-    pub(super) fn new(spec: &ExpertsSpec, weights: &Source<'_>) -> Result<Self, LoadError> {
+    pub(super) fn new(spec: &ExpertsSpec, weights: &Source<'_>) -> Result<Self, WeightsError> {
         let correction = spec
             .router
             .correction

@@ -8,9 +8,8 @@ use super::mamba::Mamba;
 use super::math::Add;
 use super::parts::{Mlp, Norm};
 use super::rows::Rows;
-use crate::load::LoadError;
 use crate::spec::{BlockSpec, LayerSpec, MixerSpec, RopeSpec};
-use crate::weights::Source;
+use crate::weights::{Source, WeightsError};
 
 /// Builds layers, and numbers the mixers that remember something, each kind by itself: that is how
 /// the caches of a state know them.
@@ -42,11 +41,11 @@ enum Mixer {
 }
 
 impl Builder<'_> {
-    pub(super) fn layer(&mut self, spec: &LayerSpec) -> Result<Layer, LoadError> {
+    pub(super) fn layer(&mut self, spec: &LayerSpec) -> Result<Layer, WeightsError> {
         spec.blocks.iter().map(|block| self.block(block)).collect::<Result<_, _>>().map(Layer)
     }
 
-    fn block(&mut self, spec: &BlockSpec) -> Result<Block, LoadError> {
+    fn block(&mut self, spec: &BlockSpec) -> Result<Block, WeightsError> {
         let post_norm = spec.post_norm.as_ref().map(|norm| Norm::new(norm, self.weights));
         Ok(Block {
             norm: Norm::new(&spec.norm, self.weights)?,
@@ -55,7 +54,7 @@ impl Builder<'_> {
         })
     }
 
-    fn mixer(&mut self, spec: &MixerSpec) -> Result<Mixer, LoadError> {
+    fn mixer(&mut self, spec: &MixerSpec) -> Result<Mixer, WeightsError> {
         Ok(match spec {
             MixerSpec::Attention(spec) => {
                 let rotation =

@@ -8,9 +8,8 @@ use super::matrix::to_f32;
 use super::parts::{Linear, vector};
 use super::rows::{Rows, padded, vectors};
 use super::simd::{Kernel, Simd, Vector, flat, flat_mut};
-use crate::load::LoadError;
 use crate::spec::MambaSpec;
-use crate::weights::Source;
+use crate::weights::{Source, WeightsError};
 
 #[derive(Debug)]
 pub(super) struct Mamba {
@@ -36,7 +35,7 @@ impl Mamba {
         slot: usize,
         engine: &Engine,
         weights: &Source<'_>,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<Self, WeightsError> {
         let (channels, heads, kernel) = (spec.channels(), spec.heads, spec.kernel);
         let conv = to_f32(&weights.get(&spec.conv_weight, &[channels, 1, kernel])?);
         let tap =

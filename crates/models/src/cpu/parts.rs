@@ -5,9 +5,8 @@ use super::math::{Activate, Add, LayerNorm, RmsNorm};
 use super::matrix::{Matrix, to_f32};
 use super::rows::{Rows, padded};
 use super::simd::Vector;
-use crate::load::LoadError;
 use crate::spec::{Activation, GateSpec, LinearSpec, MatrixLayout, MlpSpec, NormKind, NormSpec};
-use crate::weights::{Source, Stored};
+use crate::weights::{Source, Stored, WeightsError};
 
 #[derive(Debug)]
 pub(super) struct Norm {
@@ -19,7 +18,7 @@ pub(super) struct Norm {
 }
 
 impl Norm {
-    pub(super) fn new(spec: &NormSpec, weights: &Source<'_>) -> Result<Self, LoadError> {
+    pub(super) fn new(spec: &NormSpec, weights: &Source<'_>) -> Result<Self, WeightsError> {
         let mut weight = to_f32(&weights.get(&spec.weight, &[spec.size])?);
         if spec.kind == NormKind::RmsPlusOne {
             weight.iter_mut().for_each(|weight| *weight += 1.0);
@@ -52,7 +51,7 @@ pub(super) fn vector(
     weights: &Source<'_>,
     name: &str,
     size: usize,
-) -> Result<Vec<Vector>, LoadError> {
+) -> Result<Vec<Vector>, WeightsError> {
     Ok(padded(&to_f32(&weights.get(name, &[size])?)))
 }
 
@@ -65,12 +64,12 @@ pub(super) struct Linear {
 }
 
 impl Linear {
-    pub(super) fn new(spec: &LinearSpec, weights: &Source<'_>) -> Result<Self, LoadError> {
+    pub(super) fn new(spec: &LinearSpec, weights: &Source<'_>) -> Result<Self, WeightsError> {
         Self::of(&weights.matrix(&spec.weight, &spec.stored_shape())?, spec, weights)
     }
 
     /// A map whose numbers stay what they are, whatever the others are converted to.
-    pub(super) fn exact(spec: &LinearSpec, weights: &Source<'_>) -> Result<Self, LoadError> {
+    pub(super) fn exact(spec: &LinearSpec, weights: &Source<'_>) -> Result<Self, WeightsError> {
         Self::of(&weights.get(&spec.weight, &spec.stored_shape())?, spec, weights)
     }
 
@@ -79,10 +78,14 @@ impl Linear {
         Self { weight, bias: None, neighbours: false }
     }
 
-    fn of(stored: &Stored, spec: &LinearSpec, weights: &Source<'_>) -> Result<Self, LoadError> {
+    fn of(stored: &Stored, spec: &LinearSpec, weights: &Source<'_>) -> Result<Self, WeightsError> {
         let weight = match spec.layout {
             MatrixLayout::OutputsFirst => Matrix::new(stored),
-            MatrixLayout::InputsFirst => Matrix::transposed(stored)?,
+            MatrixLayout::InputsFirst => {
+                let turned = Matrix::transposed(stored)?;
+                weights.turned(turned.bytes.len());
+                turned
+            }
         };
         let bias = spec.bias.as_ref().map(|name| vector(weights, name, spec.outputs));
         Ok(Self { weight, bias: bias.transpose()?, neighbours: stored.neighbours })
@@ -126,7 +129,7 @@ enum Gate {
 }
 
 impl Mlp {
-    pub(super) fn new(spec: &MlpSpec, weights: &Source<'_>) -> Result<Self, LoadError> {
+    pub(super) fn new(spec: &MlpSpec, weights: &Source<'_>) -> Result<Self, WeightsError> {
         Ok(Self {
             gate: match &spec.gate {
                 GateSpec::None => Gate::None,

@@ -5,9 +5,8 @@ use candle_nn::ops;
 
 use super::kernels::Kernels;
 use super::parts::{Linear, Mlp};
-use crate::load::LoadError;
 use crate::spec::{ExpertsSpec, RouterSpec, Scoring};
-use crate::weights::Weights;
+use crate::weights::{Weights, WeightsError};
 
 #[derive(Debug)]
 pub(super) struct Experts {
@@ -23,10 +22,10 @@ impl Experts {
     pub(super) fn new(
         spec: &ExpertsSpec,
         weights: &Weights<'_>,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, WeightsError> {
         let experts = spec.experts.iter().map(|expert| Mlp::new(expert, weights));
         let correction = spec.router.correction.as_ref().map(|name| {
-            weights.get_f32(name, &[spec.experts.len()])?.to_vec1().map_err(LoadError::from)
+            weights.get_f32(name, &[spec.experts.len()])?.to_vec1().map_err(WeightsError::from)
         });
         Ok(Self {
             gate: Linear::in_f32(&spec.router.gate, weights)?,

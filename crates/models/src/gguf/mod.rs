@@ -81,6 +81,7 @@ pub(crate) fn load_file(
     Ok(LoadedModel {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         model: assembled.model,
+        turned_bytes: assembled.turned_bytes,
         notes: assembled.notes,
         tokenizer,
         config,

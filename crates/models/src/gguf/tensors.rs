@@ -9,9 +9,8 @@ use candle_core::{DType, Device, Error, Result, Tensor};
 
 use super::header::{Header, TensorEntry};
 use crate::cpu::Format;
-use crate::load::LoadError;
 use crate::spec::{DecoderSpec, MixerSpec, QkvSpec, TensorSpec};
-use crate::weights::{Bytes, Stored, TensorSource, check_shape};
+use crate::weights::{Bytes, Stored, TensorSource, WeightsError, check_shape};
 
 /// A file and what its header says of the tensors.
 #[derive(Debug)]
@@ -44,11 +43,13 @@ impl Tensors {
     }
 
     /// Checks a tensor by the header.
-    pub(super) fn check(&self, tensor: &TensorSpec) -> std::result::Result<(), LoadError> {
+    pub(super) fn check(&self, tensor: &TensorSpec) -> std::result::Result<(), WeightsError> {
         let TensorSpec { name, shape, .. } = tensor;
         match self.entries.get(name) {
             Some(entry) => check_shape(name, &entry.shape, shape),
-            None => Err(LoadError::MissingTensor { name: name.clone(), expected: shape.clone() }),
+            None => {
+                Err(WeightsError::MissingTensor { name: name.clone(), expected: shape.clone() })
+            }
         }
     }
 

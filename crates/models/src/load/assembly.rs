@@ -15,6 +15,7 @@ pub(crate) struct Assembled {
     pub(crate) model: Box<dyn LanguageModel>,
     /// The names of the tensors that it took.
     pub(crate) read: Vec<String>,
+    pub(crate) turned_bytes: usize,
     pub(crate) notes: Vec<String>,
 }
 
@@ -31,7 +32,12 @@ pub(crate) fn assemble(
     if !device.is_cpu() {
         let decoder = Decoder::new(spec, &source, options.dtype.on(&device), &device)?;
         let read = decoder.tensors().iter().map(|(name, _)| name.clone()).collect();
-        return Ok(Assembled { model: Box::new(decoder), read, notes: Vec::new() });
+        return Ok(Assembled {
+            model: Box::new(decoder),
+            read,
+            turned_bytes: 0,
+            notes: Vec::new(),
+        });
     }
     let decoder = CpuDecoder::new(spec, &source, options.dtype.chosen(), options.threads)?;
     let read = decoder.tensors().iter().map(|(name, _)| name.clone()).collect();
@@ -44,7 +50,8 @@ pub(crate) fn assemble(
             size(bytes)
         )],
     };
-    Ok(Assembled { model: Box::new(decoder), read, notes })
+    let turned_bytes = decoder.turned();
+    Ok(Assembled { model: Box::new(decoder), read, turned_bytes, notes })
 }
 
 /// What to say of a file that could not be mapped.

@@ -38,7 +38,6 @@ fn describe(args: &ModelsArgs, model: &str) -> Result<(), Failure> {
         (can.reorder, "reorder"),
         (can.batch, "batch"),
         (can.all_positions, "score a text"),
-        (can.batch_invariant, "the same bits in any batch"),
     ];
     let abilities = abilities.iter().filter(|(can, _)| *can).map(|(_, name)| *name);
     let mut lines = vec![
@@ -51,6 +50,10 @@ fn describe(args: &ModelsArgs, model: &str) -> Result<(), Failure> {
         format!("chat template   {}", if ChatTemplate::of(&loaded).is_ok() { "yes" } else { "no" }),
         format!("loaded in       {seconds:.2} s"),
     ];
+    if loaded.turned_bytes > 0 {
+        let megabytes = loaded.turned_bytes as f64 / 1e6;
+        lines.push(format!("copied          {megabytes:.1} MB of weights that lie inputs first"));
+    }
     if let Some(bytes) = MemoryUse::now().peak_rss_bytes {
         lines.push(format!("peak memory     {:.1} MB", bytes as f64 / 1e6));
     }

@@ -7,9 +7,8 @@ use crate::cpu::engine::Engine;
 use crate::cpu::parts::{Linear, Norm};
 use crate::cpu::rows::{Rows, vectors};
 use crate::cpu::simd::{LANES, flat_mut};
-use crate::load::LoadError;
 use crate::spec::{AttentionSpec, NormSpec, QkvSpec};
-use crate::weights::Source;
+use crate::weights::{Source, WeightsError};
 
 #[derive(Debug)]
 pub(in crate::cpu) struct Attention {
@@ -36,7 +35,7 @@ impl Attention {
         slot: usize,
         rotation: Option<usize>,
         weights: &Source<'_>,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<Self, WeightsError> {
         let norm = |spec: &Option<NormSpec>| {
             spec.as_ref().map(|norm| Norm::new(norm, weights)).transpose()
         };
@@ -117,20 +116,26 @@ impl Attention {
     ) -> Rows {
         let (dim, head) = (self.spec.head_dim, vectors(self.spec.head_dim));
         let angles = self.rotation.filter(|_| rotates).map(|index| &pass.angles[index]);
-        let neighbours = match &self.qkv {
+        let maps_neighbours = match &self.qkv {
             Qkv::Separate(maps) => maps[0].neighbours,
             Qkv::Fused(map) => map.neighbours,
         };
+        let neighbours = rotates && maps_neighbours;
         let mut placed = Rows::zeros(numbers.count(), heads * head * LANES);
         engine.each_row(&mut placed, |token, row| {
             let own = numbers.numbers(token)[from..].chunks_exact(dim);
             for (head, own) in row.chunks_exact_mut(head).zip(own) {
-                flat_mut(head)[..dim].copy_from_slice(own);
+                let numbers = &mut flat_mut(head)[..dim];
+                if neighbours {
+                    part(own, numbers);
+                } else {
+                    numbers.copy_from_slice(own);
+                }
                 if let Some(norm) = norm {
                     norm.apply(engine, head);
                 }
                 if let Some(angles) = angles {
-                    angles.rotate(token, &mut flat_mut(head)[..dim], neighbours);
+                    angles.rotate(token, &mut flat_mut(head)[..dim]);
                 }
             }
         });
@@ -163,5 +168,14 @@ impl Attention {
                 token += 1;
             }
         }
+    }
+}
+
+/// Undoes llama.cpp's order within a head, where the two numbers that are rotated together are
+/// neighbours: here the first half of a head is paired with the second. The weights stay as they lie.
+fn part(own: &[f32], head: &mut [f32]) {
+    let (first, second) = head.split_at_mut(own.len() / 2);
+    for ((pair, first), second) in own.as_chunks::<2>().0.iter().zip(first).zip(second) {
+        (*first, *second) = (pair[0], pair[1]);
     }
 }

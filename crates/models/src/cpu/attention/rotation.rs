@@ -45,19 +45,12 @@ impl Rotation {
 impl Angles {
     /// Rotates the pairs of one head by the angles of position number `index`. What they do not reach
     /// stays.
-    pub(in crate::cpu) fn rotate(&self, index: usize, head: &mut [f32], neighbours: bool) {
+    pub(in crate::cpu) fn rotate(&self, index: usize, head: &mut [f32]) {
         let own: Range<usize> = index * self.pairs..(index + 1) * self.pairs;
         let angles = self.cos[own.clone()].iter().zip(&self.sin[own]);
-        let turn = |a: f32, b: f32, cos: f32, sin: f32| (a * cos - b * sin, b * cos + a * sin);
-        if neighbours {
-            for (pair, (cos, sin)) in head.as_chunks_mut::<2>().0.iter_mut().zip(angles) {
-                (pair[0], pair[1]) = turn(pair[0], pair[1], *cos, *sin);
-            }
-            return;
-        }
         let (first, second) = head.split_at_mut(self.pairs);
         for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(angles) {
-            (*a, *b) = turn(*a, *b, *cos, *sin);
+            (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
         }
     }
 }
