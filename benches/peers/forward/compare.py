@@ -5,8 +5,7 @@
 Needs xllamacpp, whose wheel holds llama.cpp: its C functions are called directly. Each round runs one and then
 the other, so that what else the machine does meets both; a ratio is taken within a round, and the median of
 those is told. `taper` is run as a program that writes JSON, and its own clock is read. The bandwidth is that
-of reading a large array on as many threads, in the same round. With --self-test nothing is timed but that
-both programs compute.
+of reading a large array on as many threads, in the same round.
 """
 
 import argparse
@@ -15,6 +14,7 @@ import json
 import pathlib
 import statistics
 import subprocess
+import sys
 import threading
 import time
 
@@ -82,8 +82,6 @@ print(json.dumps({
 
 
 def theirs(asked):
-    import sys
-
     command = [sys.executable, "-c", THEIRS, asked.file]
     command += [str(asked.threads), str(asked.prompt), str(asked.decode)]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
