@@ -24,6 +24,8 @@
 //!             24 vectors of lanes in registers, from and to memory between the parts
 //! ```
 
+#![expect(clippy::needless_range_loop, reason = "arrays of registers, which iterators take apart")]
+
 use std::marker::PhantomData;
 use std::ops::Range;
 

@@ -3,8 +3,9 @@
 use super::cache::Recurrent;
 use super::decoder::Pass;
 use super::engine::Engine;
-use super::math::{Exp, Map, RmsNorm, Softplus, silu};
+use super::math::{Exp, Map, Softplus, silu};
 use super::matrix::to_f32;
+use super::norms::RmsNorm;
 use super::parts::{Linear, vector};
 use super::rows::{Rows, padded, vectors};
 use super::simd::{Kernel, Simd, Vector, flat, flat_mut};

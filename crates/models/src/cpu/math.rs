@@ -3,7 +3,7 @@
 //! They are made of the operations of [`Simd`], in a fixed order, and of no other library: so they
 //! give the same bits everywhere. Errors are a few units in the last place.
 
-use super::simd::{Kernel, LANES, Simd, Unit, Vector};
+use super::simd::{Kernel, Simd, Unit, Vector};
 use crate::spec::Activation;
 
 /// `e^x`; 0 below about -104, infinity above 88.7.
@@ -34,8 +34,8 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::F) -> S::F {
     let n = simd.add_u32(n, simd.splat_u32(254));
     let half = simd.shr::<1>(n);
     let rest = simd.sub_u32(n, half);
-    let power = simd.mul(power, simd.from_bits(simd.shl::<23>(half)));
-    simd.mul(power, simd.from_bits(simd.shl::<23>(rest)))
+    let power = simd.mul(power, simd.of_bits(simd.shl::<23>(half)));
+    simd.mul(power, simd.of_bits(simd.shl::<23>(rest)))
 }
 
 /// `e^-x`
@@ -71,7 +71,7 @@ fn tanh<S: Simd>(simd: S, x: S::F) -> S::F {
 #[inline(always)]
 fn gelu_tanh<S: Simd>(simd: S, x: S::F) -> S::F {
     // Twice the argument, since `(1 + tanh u) / 2` is `1 / (1 + e^-2u)`.
-    const LINEAR: f32 = 1.595_769_1;
+    const LINEAR: f32 = 1.595_769_2;
     const CUBIC: f32 = LINEAR * 0.044_715;
     let factor = simd.fma(simd.mul(x, x), simd.splat(CUBIC), simd.splat(LINEAR));
     gated(simd, x, simd.mul(x, factor))
@@ -133,8 +133,8 @@ fn relu<S: Simd>(simd: S, x: S::F) -> S::F {
 }
 
 /// A function of every number of some vectors.
-pub(super) trait Function {
-    fn of<S: Simd>(&self, simd: S, x: S::F) -> S::F;
+pub(super) trait Function: Copy {
+    fn of<S: Simd>(self, simd: S, x: S::F) -> S::F;
 }
 
 /// Replaces numbers by their values.
@@ -154,36 +154,40 @@ impl<F: Function> Kernel for Map<'_, F> {
     }
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Exp;
+#[derive(Clone, Copy)]
 pub(super) struct Sigmoid;
+#[derive(Clone, Copy)]
 pub(super) struct Softplus;
 /// `cap tanh(x / cap)`
+#[derive(Clone, Copy)]
 pub(super) struct SoftCap(pub(super) f32);
 
 impl Function for Exp {
     #[inline(always)]
-    fn of<S: Simd>(&self, simd: S, x: S::F) -> S::F {
+    fn of<S: Simd>(self, simd: S, x: S::F) -> S::F {
         exp(simd, x)
     }
 }
 
 impl Function for Sigmoid {
     #[inline(always)]
-    fn of<S: Simd>(&self, simd: S, x: S::F) -> S::F {
+    fn of<S: Simd>(self, simd: S, x: S::F) -> S::F {
         sigmoid(simd, x)
     }
 }
 
 impl Function for Softplus {
     #[inline(always)]
-    fn of<S: Simd>(&self, simd: S, x: S::F) -> S::F {
+    fn of<S: Simd>(self, simd: S, x: S::F) -> S::F {
         softplus(simd, x)
     }
 }
 
 impl Function for SoftCap {
     #[inline(always)]
-    fn of<S: Simd>(&self, simd: S, x: S::F) -> S::F {
+    fn of<S: Simd>(self, simd: S, x: S::F) -> S::F {
         let cap = simd.splat(self.0);
         simd.mul(cap, tanh(simd, simd.div(x, cap)))
     }
@@ -191,7 +195,7 @@ impl Function for SoftCap {
 
 impl Function for Activation {
     #[inline(always)]
-    fn of<S: Simd>(&self, simd: S, x: S::F) -> S::F {
+    fn of<S: Simd>(self, simd: S, x: S::F) -> S::F {
         match self {
             Self::Silu => silu(simd, x),
             Self::Gelu => gelu(simd, x),
@@ -291,80 +295,6 @@ impl Kernel for Scale<'_> {
         let factor = simd.splat(self.factor);
         for x in self.x {
             simd.store(simd.mul(simd.load(x), factor), x);
-        }
-    }
-}
-
-/// The root-mean-square norm, in place: `x / sqrt(mean(x^2) + eps) * weight`.
-pub(super) struct RmsNorm<'a> {
-    pub(super) x: &'a mut [Vector],
-    /// How many numbers `x` holds, padding aside.
-    pub(super) size: usize,
-    pub(super) weight: &'a [Vector],
-    pub(super) eps: f32,
-}
-
-impl Kernel for RmsNorm<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let mut squares = simd.splat(0.0);
-        for x in &*self.x {
-            let x = simd.load(x);
-            squares = simd.fma(x, x, squares);
-        }
-        let scale = scale(simd.sum(squares), self.size, self.eps);
-        let scale = simd.splat(scale);
-        for (x, weight) in self.x.iter_mut().zip(self.weight) {
-            let normed = simd.mul(simd.load(x), scale);
-            simd.store(simd.mul(normed, simd.load(weight)), x);
-        }
-    }
-}
-
-/// `1 / sqrt(sum / size + eps)`
-#[inline(always)]
-fn scale(sum: f32, size: usize, eps: f32) -> f32 {
-    1.0 / (sum / size as f32 + eps).sqrt()
-}
-
-/// The layer norm, in place: `(x - mean(x)) / sqrt(var(x) + eps) * weight + bias`.
-pub(super) struct LayerNorm<'a> {
-    pub(super) x: &'a mut [Vector],
-    /// How many numbers `x` holds, padding aside.
-    pub(super) size: usize,
-    pub(super) weight: &'a [Vector],
-    pub(super) bias: &'a [Vector],
-    pub(super) eps: f32,
-}
-
-impl Kernel for LayerNorm<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let mut sum = simd.splat(0.0);
-        for x in &*self.x {
-            sum = simd.add(sum, simd.load(x));
-        }
-        let mean = simd.splat(simd.sum(sum) / self.size as f32);
-        for x in &mut *self.x {
-            simd.store(simd.sub(simd.load(x), mean), x);
-        }
-        // The padding is no number of the row.
-        if let (Some(last), tail @ 1..) = (self.x.last_mut(), self.size % LANES) {
-            last.0[tail..].fill(0.0);
-        }
-        let mut squares = simd.splat(0.0);
-        for x in &*self.x {
-            let x = simd.load(x);
-            squares = simd.fma(x, x, squares);
-        }
-        let scale = simd.splat(scale(simd.sum(squares), self.size, self.eps));
-        for ((x, weight), bias) in self.x.iter_mut().zip(self.weight).zip(self.bias) {
-            let normed = simd.mul(simd.load(x), scale);
-            simd.store(simd.fma(normed, simd.load(weight), simd.load(bias)), x);
         }
     }
 }

@@ -24,6 +24,7 @@ mod layers;
 mod mamba;
 mod math;
 mod matrix;
+mod norms;
 mod parts;
 mod rows;
 mod simd;

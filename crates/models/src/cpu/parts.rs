@@ -1,8 +1,9 @@
 //! Norms, linear maps and feed-forward parts with their weights.
 
 use super::engine::Engine;
-use super::math::{Activate, Add, LayerNorm, RmsNorm};
+use super::math::{Activate, Add};
 use super::matrix::{Matrix, to_f32};
+use super::norms::{LayerNorm, RmsNorm};
 use super::rows::{Rows, padded};
 use super::simd::Vector;
 use crate::spec::{Activation, GateSpec, LinearSpec, MatrixLayout, MlpSpec, NormKind, NormSpec};
@@ -21,7 +22,9 @@ impl Norm {
     pub(super) fn new(spec: &NormSpec, weights: &Source<'_>) -> Result<Self, WeightsError> {
         let mut weight = to_f32(&weights.get(&spec.weight, &[spec.size])?);
         if spec.kind == NormKind::RmsPlusOne {
-            weight.iter_mut().for_each(|weight| *weight += 1.0);
+            for weight in &mut weight {
+                *weight += 1.0;
+            }
         }
         let bias = match &spec.kind {
             NormKind::Layer { bias } => Some(vector(weights, bias, spec.size)?),

@@ -24,17 +24,13 @@ enum Owner {
 impl Bytes {
     /// A whole file. Where its file system cannot map files it is read instead.
     pub(crate) fn of_file(mut file: &File) -> io::Result<Self> {
-        match map(file) {
-            Ok(map) => {
-                let range = 0..map.len();
-                Ok(Self { owner: Owner::Mapped(Arc::new(map)), range })
-            }
-            Err(_) => {
-                let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes)?;
-                Ok(bytes.into())
-            }
+        if let Ok(map) = map(file) {
+            let range = 0..map.len();
+            return Ok(Self { owner: Owner::Mapped(Arc::new(map)), range });
         }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes.into())
     }
 
     /// Whether they are those of a mapped file, or of the program: nothing was copied.

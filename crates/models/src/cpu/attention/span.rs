@@ -1,5 +1,7 @@
 //! What some queries read of one span of keys.
 
+#![expect(clippy::needless_range_loop, reason = "arrays of registers, which iterators take apart")]
+
 use std::ops::Range;
 
 use crate::cache::BLOCK;
@@ -61,7 +63,8 @@ impl Kernel for Span<'_> {
         let mut read = vec![Vector::ZERO; count * self.head];
         for (at, _, values) in self.blocks {
             let end = at + values.len() / self.head;
-            let mut values = Values { simd, head: self.head, values, at: *at, shares: &scores };
+            let mut values =
+                Values { simd, head: self.head, held: values, at: *at, shares: &scores };
             let mut query = 0;
             while query < count {
                 let most = if S::WIDE { 4 } else { 2 };
@@ -85,7 +88,7 @@ impl Kernel for Span<'_> {
 struct Values<'a, S> {
     simd: S,
     head: usize,
-    values: &'a [Vector],
+    held: &'a [Vector],
     /// Position of the first of them.
     at: usize,
     /// `[queries, SPAN]`.
@@ -167,7 +170,7 @@ impl<S: Simd> Values<'_, S> {
             let own = &self.shares[(first + n) * width..][..width];
             shares[n] = &flat(own)[positions.clone()];
         }
-        let values = &self.values[(positions.start - self.at) * self.head..];
+        let values = &self.held[(positions.start - self.at) * self.head..];
         for (index, value) in values.chunks_exact(self.head).take(positions.len()).enumerate() {
             let value = &value[column..][..C];
             let mut of = [simd.splat(0.0); C];

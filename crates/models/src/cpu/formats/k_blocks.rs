@@ -1,5 +1,7 @@
 //! Blocks of 256 numbers, in parts of 16 or 32 with a scale each.
 
+#![expect(clippy::needless_range_loop, reason = "arrays of registers, which iterators take apart")]
+
 use super::blocks::part;
 use super::{Layout, Sink};
 use crate::cpu::simd::{Simd, Vector};

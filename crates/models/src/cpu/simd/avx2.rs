@@ -175,7 +175,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn from_bits(self, x: U) -> F {
+    fn of_bits(self, x: U) -> F {
         have!((_mm256_castsi256_ps(x.0), _mm256_castsi256_ps(x.1)))
     }
 

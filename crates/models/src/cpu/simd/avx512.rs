@@ -152,7 +152,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn from_bits(self, x: __m512i) -> __m512 {
+    fn of_bits(self, x: __m512i) -> __m512 {
         have!(_mm512_castsi512_ps(x))
     }
 

@@ -93,7 +93,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// Sixteen bytes, each as a number.
     fn load_u8(self, from: &[u8; 16]) -> Self::U;
     fn bits(self, x: Self::F) -> Self::U;
-    fn from_bits(self, x: Self::U) -> Self::F;
+    fn of_bits(self, x: Self::U) -> Self::F;
     /// Whole numbers below 2^31.
     fn to_f32(self, x: Self::U) -> Self::F;
     fn and(self, a: Self::U, b: Self::U) -> Self::U;
@@ -121,6 +121,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn largest(self, x: Self::F) -> f32;
 
     /// Asks for the cache line of a byte that will be read soon, or does nothing.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "it is the place that matters")]
     fn prefetch(self, _from: &u8) {}
 }
 

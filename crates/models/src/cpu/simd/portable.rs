@@ -136,7 +136,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn from_bits(self, x: [u32; LANES]) -> F {
+    fn of_bits(self, x: [u32; LANES]) -> F {
         x.map(f32::from_bits)
     }
 

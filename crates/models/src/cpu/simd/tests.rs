@@ -48,7 +48,7 @@ impl Kernel for AllOperations {
             s.splat(s.half([half[0], half[1]])),
             s.splat_half([half[2], half[3]]),
             s.to_f32(p),
-            s.from_bits(s.bits(a)),
+            s.of_bits(s.bits(a)),
             s.level(s.levels(s.splat(0.37), s.splat(-1.5)), p),
             s.wide_level(s.wide_levels(s.splat(-0.011), s.splat(7.25)), p),
             s.splat(s.sum(s.mul(s.to_f32(p), s.splat(0.1)))),
@@ -63,7 +63,7 @@ impl Kernel for AllOperations {
             s.shl::<27>(p),
             s.spread(0b1010_0110_0011_1001, 16),
         ];
-        let all = floats.into_iter().chain(whole.map(|x| s.from_bits(x)));
+        let all = floats.into_iter().chain(whole.map(|x| s.of_bits(x)));
         let stored = all.map(|x| {
             let mut to = Vector::ZERO;
             s.store(x, &mut to);

@@ -15,9 +15,9 @@ use crate::spec::Activation;
 fn dot(w: &[f32], x: &[f32]) -> f32 {
     let mut lanes = [0.0f32; LANES];
     for (w, x) in w.chunks(LANES).zip(x.chunks(LANES)) {
-        for lane in 0..LANES {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
             let at = |of: &[f32]| of.get(lane).copied().unwrap_or(0.0);
-            lanes[lane] = at(w).mul_add(at(x), lanes[lane]);
+            *sum = at(w).mul_add(at(x), *sum);
         }
     }
     for width in [8, 4, 2, 1] {
