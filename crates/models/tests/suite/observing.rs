@@ -110,7 +110,9 @@ fn seen_states(want: &HashMap<String, Tensor>) -> usize {
 /// 300 tokens are more than one pass computes at once, and more than a block of cache holds.
 #[test]
 fn watching_changes_nothing() {
-    both(hybrid()).iter().for_each(|model| check_watched(&**model));
+    for model in both(hybrid()) {
+        check_watched(&*model);
+    }
 }
 
 fn check_watched(model: &dyn LanguageModel) {
@@ -174,7 +176,9 @@ impl Observer for Positions {
 /// A refused call shows nothing, and a batch shows each row as its own.
 #[test]
 fn rows_of_a_batch_are_told_apart() {
-    both(hybrid()).iter().for_each(|model| check_batch(&**model));
+    for model in both(hybrid()) {
+        check_batch(&*model);
+    }
 }
 
 fn check_batch(model: &dyn LanguageModel) {
