@@ -69,7 +69,7 @@ server = x.Server(params)
 load = time.perf_counter() - began
 ids = [2 + i * i * 31 % 250 for i in range(prompt)]
 ask = {"prompt": ids, "n_predict": decode, "temperature": 0, "cache_prompt": False, "ignore_eos": True}
-answer = server.handle_completions(json.dumps(ask))
+answer = server.handle_completions(ask)
 answer = json.loads(answer) if isinstance(answer, (str, bytes)) else answer
 timings = answer["timings"]
 print(json.dumps({
@@ -85,7 +85,8 @@ def theirs(asked):
     command = [sys.executable, "-c", THEIRS, asked.file]
     command += [str(asked.threads), str(asked.prompt), str(asked.decode)]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(ran.stdout.strip().splitlines()[-1])
+    told = [line for line in ran.stdout.splitlines() if line.startswith("{")]
+    return json.loads(told[-1])
 
 
 def bandwidth(threads, size=1 << 28):
