@@ -31,18 +31,18 @@ fn select(c: &mut Criterion) {
     for width in WIDTHS {
         let rows = log_probs.repeat(width);
         let fresh = || {
-            let mut search = BeamSearch::<()>::new(BeamSettings::new(width, 64, &[0]), VOCAB)
-                .expect("good settings");
+            let mut search =
+                BeamSearch::new(BeamSettings::new(width, 64, &[0]), VOCAB).expect("good settings");
             // From here on there are as many beams as there is room for.
-            search.advance(&log_probs, |_, _| None).expect("a step");
+            search.advance(&log_probs).expect("a step");
             search
         };
-        let next = fresh().advance(&rows, |_, _| None).expect("a step");
+        let next = fresh().advance(&rows).expect("a step");
         assert_eq!(next.tokens.len(), width);
         group.bench_function(BenchmarkId::new("taper", width), |b| {
             b.iter_batched_ref(
                 fresh,
-                |search| search.advance(black_box(&rows), |_, _| None),
+                |search| search.advance(black_box(&rows)),
                 criterion::BatchSize::SmallInput,
             );
         });

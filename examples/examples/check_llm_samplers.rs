@@ -29,7 +29,7 @@ impl<F: Fn(&mut SamplerChain)> Chain<F> {
     }
 }
 
-impl<F: Fn(&mut SamplerChain)> Sampler for Chain<F> {
+impl<F: Fn(&mut SamplerChain)> Subject for Chain<F> {
     fn token(&mut self, row: &[f32], key: DrawKey) -> Result<u32, Refusal> {
         Ok(self.run(row, key)?.0.ok_or("the chain chose nothing")?)
     }

@@ -96,7 +96,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         pipeline.push(stage);
         let chosen = pipeline.select(&logits, &step, &mut workspace)?;
         for entry in chosen.trace.expect("asked for").stages().iter().skip(1) {
-            let (before, after, removed) = (entry.before, entry.after, 100.0 * entry.removed_mass);
+            let (before, after) = (entry.before, entry.after);
+            let removed = 100.0 * entry.removed_mass.expect("the row has a mass");
             println!("{label:<15} {before:>6} {after:>6} {removed:>10.1} %  {}", chosen.token);
         }
     }

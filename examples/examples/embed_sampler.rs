@@ -24,15 +24,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{pipeline}");
 
     let mut logits = vec![0.0; 32];
-    let mut workspace = Workspace::new(logits.len());
-    let mut history = History::new(&[0]);
-    for step in 0..24 {
-        let last = history.tokens()[history.tokens().len() - 1];
+    let mut sampler = Sampler::new(pipeline, logits.len()).seed(7).prompt(&[0]);
+    let mut last = 0;
+    for _ in 0..24 {
         forward(last, &mut logits);
-        let step = Step::new(DrawKey::new(7).step(step)).history(&history);
-        let token = pipeline.select(&logits, &step, &mut workspace)?.token;
-        history.accept(token);
+        last = sampler.next(&logits)?;
     }
-    println!("{:?}", history.generated());
+    println!("{:?}", sampler.history().generated());
     Ok(())
 }

@@ -96,19 +96,20 @@ pub(crate) fn beam_step(bench: &mut Bench<'_>, input: &Input) {
     let pipeline = Pipeline::greedy();
     let mut workspace = Workspace::new(vocab_size);
     let settings = BeamSettings::new(WIDTH, usize::MAX, &[]);
-    let mut search = BeamSearch::<()>::new(settings, vocab_size).expect("good settings");
+    let mut search = BeamSearch::new(settings, vocab_size).expect("good settings");
     let mut first = Vec::new();
     search::log_softmax(&rows[0], &mut workspace, &mut first).expect("a row");
-    search.advance(&first, |_, _| None).expect("a step");
+    search.advance(&first).expect("a step");
     // Made once for eight beams: what follows depends on the logits alone.
-    let mut beams = BeamRows::new(&[], &pipeline);
-    beams.reorder(&search::Reorder { parents: vec![0; WIDTH], tokens: vec![0; WIDTH] });
-    let mut step = |search: &mut BeamSearch<()>| {
+    let mut beams = BeamRows::new(pipeline.sequence(KEY));
+    let eight = search::Reorder { parents: vec![0; WIDTH], tokens: vec![0; WIDTH] };
+    beams.reorder(&eight).expect("the first beam");
+    let mut step = |search: &mut BeamSearch| {
         beams.clear();
         for (beam, row) in rows.iter().enumerate() {
-            beams.push(beam, black_box(row), &pipeline, KEY, &mut workspace).expect("a clean row");
+            beams.push(beam, black_box(row), &mut workspace).expect("a clean row");
         }
-        search.advance(&beams, |_, _| None).expect("a step")
+        search.advance(&beams).expect("a step")
     };
     let before = search.unfinished();
     let next = step(&mut search);
@@ -157,15 +158,25 @@ pub(crate) fn batch_64_rows(bench: &mut Bench<'_>, input: &Input) {
     let pipeline = top_k50_top_p09();
     let steps: Vec<(&[f32], Step<'_>)> =
         (0..).zip(&rows).map(|(i, row)| (row.as_slice(), Step::new(KEY.stream(i)))).collect();
+    let mut sequences: Vec<_> = (0..64).map(|i| pipeline.sequence(KEY.stream(i))).collect();
+    // Every call is the first step of the same sequences.
+    let mut batch = |workspaces: &mut [Workspace]| {
+        let mut batch: Vec<_> = (rows.iter().zip(&mut sequences))
+            .map(|(row, sequence)| {
+                sequence.replay();
+                BatchRow::new(black_box(row), sequence)
+            })
+            .collect();
+        pipeline.select_batch(&mut batch, workspaces)
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut workspaces: Vec<_> = (0..cores).map(|_| Workspace::new(input.row.len())).collect();
-    let together: Vec<_> = pipeline
-        .select_batch(&steps, &mut workspaces)
+    let together: Vec<_> = batch(&mut workspaces)
         .into_iter()
         .map(|choice| choice.expect("a clean row").token)
         .collect();
     let alone = |(row, step): &(&[f32], Step<'_>), workspace: &mut Workspace| {
-        pipeline.select(row, step, workspace).expect("a clean row").token
+        pipeline.select(*row, step, workspace).expect("a clean row").token
     };
     let one_by_one: Vec<_> = steps.iter().map(|step| alone(step, &mut workspaces[0])).collect();
     assert_eq!(together, one_by_one);
@@ -174,7 +185,7 @@ pub(crate) fn batch_64_rows(bench: &mut Bench<'_>, input: &Input) {
     let mut parts = steps.chunks(steps.len().div_ceil(cores)).cycle();
     let mut single = Workspace::new(input.row.len());
     let race = vec![
-        contender("taper", || pipeline.select_batch(black_box(&steps), &mut workspaces)),
+        contender("taper", || batch(&mut workspaces)),
         contender("floor_singles_per_core", || {
             let part = parts.next().expect("a cycle").iter();
             part.map(|step| alone(step, &mut single)).fold(0, u32::wrapping_add)

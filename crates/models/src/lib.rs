@@ -30,12 +30,20 @@
 //!   trains: its [differentiable mode](Decoder::forward_train) starts from [`random`] weights.
 //! - [`export_gguf`] writes a model as a file that llama.cpp reads, in the types that it has.
 //! - [`LanguageModel`] is object safe and open: implement it to drive another engine.
+//! - [`files`] reads and writes files: up to a size, and whole or not at all.
 //! - An [`Observer`] is shown hidden states and attention weights, if one is given to a call.
 //!
 //! # Features
 //!
 //! - `builtin` (default): a small model that comes with the crate, and the grammar it was trained on.
 //! - `cuda`: NVIDIA GPUs, through candle.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// The example of the page that the crate is published with.
+#[cfg(all(doctest, feature = "builtin"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(feature = "builtin")]
 pub mod builtin;
@@ -46,6 +54,7 @@ mod decoder;
 mod device;
 mod error;
 pub mod families;
+pub mod files;
 mod gguf;
 mod language_model;
 mod load;
@@ -69,7 +78,9 @@ pub use gguf::{ExportError, Exported, GgufError, GgufType, export_gguf, gguf_arc
 pub use language_model::{Capabilities, LanguageModel, Outputs, RowId, State, Want, Work};
 #[cfg(feature = "builtin")]
 pub use load::load_builtin;
-pub use load::{LoadError, LoadOptions, LoadedModel, load, load_with_progress, locate};
+pub use load::{
+    LoadError, LoadOptions, LoadedModel, load, load_tokenizer, load_with_progress, locate,
+};
 pub use observe::{AttentionWeights, HiddenStates, Observable, Observe, Observer};
 pub use spec::DecoderSpec;
 pub use threads::{Threads, ThreadsError};

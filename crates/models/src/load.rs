@@ -1,24 +1,31 @@
 //! Loading a model from a Hugging Face folder; the other form, a GGUF file, is in [`crate::gguf`].
 
+mod added_tokens;
 mod assembly;
 mod checkpoint;
 mod error;
 mod experts;
 mod hub;
+mod merges;
 mod progress;
+mod tokenizer;
 
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
 pub(crate) use self::assembly::{assemble, not_mapped};
 use self::checkpoint::Checkpoint;
 pub use self::error::LoadError;
 pub use self::hub::locate;
+use self::tokenizer::Tokenization;
+pub use self::tokenizer::load_tokenizer;
 use crate::config::ConfigError;
 use crate::device::{DeviceChoice, Dtype};
+use crate::files::{FileError, FileKind};
 use crate::gguf;
 use crate::language_model::LanguageModel;
 use crate::random;
@@ -38,6 +45,9 @@ pub struct LoadOptions {
     pub random_weights: Option<u64>,
     /// On how many threads a CPU computes. It changes no number.
     pub threads: Threads,
+    /// Leaves the dropout that a `tokenizer.json` may ask for as it is: a text is then cut otherwise
+    /// each time, and a seed does not repeat a run. Off, a [note](LoadedModel::notes) says so.
+    pub bpe_dropout: bool,
 }
 
 /// A model with what came along in its folder.
@@ -55,15 +65,18 @@ pub struct LoadedModel {
     pub config: Value,
     /// `generation_config.json` as it is.
     pub generation_config: Option<Value>,
-    /// `tokenizer_config.json` as it is, or what a GGUF file has in its place: the special tokens by
-    /// name, perhaps a chat template.
+    /// `tokenizer_config.json`, with what older folders have in `special_tokens_map.json` in its
+    /// place, or what a GGUF file has: the special tokens by name, perhaps a chat template.
     pub tokenizer_config: Option<Value>,
     /// `chat_template.jinja`, which is for the template that is in no other file.
     pub chat_template: Option<String>,
     /// Bytes of matrices that lie inputs first, and were copied to turn them over.
     pub turned_bytes: usize,
-    /// What its user may want to know of how it was loaded: a sentence each.
+    /// What is not done as the files say, and what it costs: a sentence each.
     pub notes: Vec<String>,
+    /// What a GGUF file recommends for sampling, by its keys (`general.sampling.temp`): llama.cpp
+    /// starts from it. A folder has nothing of the kind.
+    pub sampling: Map<String, Value>,
 }
 
 /// Loads the model in a Hugging Face folder (`config.json`, `model.safetensors` or the shards that
@@ -97,7 +110,7 @@ pub fn load_with_progress(
     if path.is_file() {
         return gguf::load_file(path, options, tell);
     }
-    Parts::of_folder(path, options.random_weights)?.load(options, tell)
+    Parts::of_folder(path, options)?.load(options, tell)
 }
 
 /// Loads the model that comes with the crate.
@@ -122,45 +135,47 @@ pub(crate) struct Parts<'a> {
     pub(crate) generation_config: Option<Value>,
     pub(crate) tokenizer_config: Option<Value>,
     chat_template: Option<String>,
-    notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Parts<'static> {
     /// The parts in a folder; a seed draws the weights in place of those that are there.
-    pub(crate) fn of_folder(folder: &Path, random: Option<u64>) -> Result<Self, LoadError> {
-        match std::fs::metadata(folder) {
+    pub(crate) fn of_folder(folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        match fs::metadata(folder) {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => return Err(LoadError::NotAFolder(folder.to_owned())),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(LoadError::NotFound(folder.to_owned()));
             }
             Err(source) => {
-                let path = folder.to_owned();
-                return Err(LoadError::Io { path, source });
+                return Err(FileError::of_system(folder, source).into());
             }
         }
         let config_path = folder.join("config.json");
-        let config = read(&config_path)?.ok_or_else(|| LoadError::NoConfig(folder.to_owned()))?;
+        let config = FileKind::SETTINGS.read_if_there(&config_path)?;
+        let config = config.ok_or_else(|| LoadError::NoConfig(folder.to_owned()))?;
         let (config, spec) = parse_config(&config, &config_path)?;
-        let tokenizer = read_tokenizer(folder, spec.vocab_size)?;
-        let mut notes = Vec::new();
-        let (weights, names): (Box<dyn TensorSource>, _) = if let Some(seed) = random {
-            (Box::new(random::Weights::new(&spec, seed, 1.0)), Vec::new())
-        } else {
-            let checkpoint = Checkpoint::open(folder)?;
-            notes.extend(checkpoint.read().iter().map(|path| not_mapped(path)));
-            let names = checkpoint.names().cloned().collect();
-            (Box::new(checkpoint), names)
-        };
+        let tokenization = Tokenization::of_folder(folder, options.bpe_dropout)?;
+        check_size(tokenization.tokenizer.as_ref(), folder, spec.vocab_size)?;
+        let mut notes = tokenization.notes;
+        let (weights, names): (Box<dyn TensorSource>, _) =
+            if let Some(seed) = options.random_weights {
+                (Box::new(random::Weights::new(&spec, seed, 1.0)), Vec::new())
+            } else {
+                let checkpoint = Checkpoint::open(folder)?;
+                notes.extend(checkpoint.read().iter().map(|path| not_mapped(path)));
+                let names = checkpoint.names().cloned().collect();
+                (Box::new(checkpoint), names)
+            };
         Ok(Self {
             name: folder_name(folder),
             config,
             spec,
             weights,
             names,
-            tokenizer,
+            tokenizer: tokenization.tokenizer,
             generation_config: read_json(&folder.join("generation_config.json"))?,
-            tokenizer_config: read_json(&folder.join("tokenizer_config.json"))?,
+            tokenizer_config: tokenization.config,
             chat_template: read_text(&folder.join("chat_template.jinja"))?,
             notes,
         })
@@ -178,7 +193,7 @@ impl Parts<'static> {
             spec,
             weights: Box::new(Checkpoint::in_memory(weights, Path::new(name))?),
             names: Vec::new(),
-            tokenizer: Some(parse_tokenizer(tokenizer, Path::new(name))?),
+            tokenizer: Some(tokenizer::parse(tokenizer, Path::new(name))?),
             generation_config: None,
             tokenizer_config: None,
             chat_template: None,
@@ -201,6 +216,7 @@ impl Parts<'_> {
             chat_template: self.chat_template,
             turned_bytes: assembled.turned_bytes,
             notes: assembled.notes.into_iter().chain(self.notes).collect(),
+            sampling: Map::new(),
         })
     }
 
@@ -240,42 +256,29 @@ fn parse_config(bytes: &[u8], path: &Path) -> Result<(Value, DecoderSpec), LoadE
     Ok((config, spec))
 }
 
-fn read_tokenizer(folder: &Path, vocab_size: usize) -> Result<Option<Tokenizer>, LoadError> {
-    let path = folder.join("tokenizer.json");
-    let Some(bytes) = read(&path)? else {
-        return Ok(None);
-    };
-    let tokenizer = parse_tokenizer(&bytes, &path)?;
-    // A vocabulary is often rounded up. It is smaller only by added tokens, as gemma3's text model's
-    // is by the token that stands for an image: those are refused when they are used.
-    let size = tokenizer.get_vocab_size(false);
-    if size > vocab_size {
-        return Err(LoadError::TokenizerSize { path, tokenizer: size, vocab_size });
+/// Refuses a tokenizer of another model. A vocabulary is often rounded up. It is smaller only by added
+/// tokens, as gemma3's text model's is by the token that stands for an image: those are refused when
+/// they are used.
+fn check_size(
+    tokenizer: Option<&Tokenizer>,
+    folder: &Path,
+    vocab_size: usize,
+) -> Result<(), LoadError> {
+    let size = tokenizer.map_or(0, |tokenizer| tokenizer.get_vocab_size(false));
+    if size <= vocab_size {
+        return Ok(());
     }
-    Ok(Some(tokenizer))
-}
-
-fn parse_tokenizer(bytes: &[u8], path: &Path) -> Result<Tokenizer, LoadError> {
-    Tokenizer::from_bytes(bytes)
-        .map_err(|error| LoadError::Tokenizer { path: path.to_owned(), reason: error.to_string() })
+    let path = folder.join("tokenizer.json");
+    Err(LoadError::TokenizerSize { path, tokenizer: size, vocab_size })
 }
 
 fn read_json(path: &Path) -> Result<Option<Value>, LoadError> {
     let parse = |bytes: Vec<u8>| serde_json::from_slice(&bytes);
-    let parsed = read(path)?.map(parse).transpose();
+    let parsed = FileKind::SETTINGS.read_if_there(path)?.map(parse).transpose();
     parsed.map_err(|error| LoadError::Json { path: path.to_owned(), reason: error.to_string() })
 }
 
 fn read_text(path: &Path) -> Result<Option<String>, LoadError> {
-    let text = read(path)?.map(String::from_utf8).transpose();
+    let text = FileKind::TEMPLATE.read_if_there(path)?.map(String::from_utf8).transpose();
     text.map_err(|error| LoadError::Text { path: path.to_owned(), reason: error.to_string() })
-}
-
-/// The contents of a file, or `None` if there is no such file.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, LoadError> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(LoadError::Io { path: path.to_owned(), source }),
-    }
 }

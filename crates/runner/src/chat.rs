@@ -1,31 +1,21 @@
 //! Chats: from messages to a prompt, through the model's own template.
 //!
-//! Templates are written for Jinja as Hugging Face transformers sets it up. Here minijinja renders
-//! them, with what that set-up adds: `raise_exception`, `strftime_now`, `tojson` as Python's
-//! `json.dumps`, `{% generation %}`, and the methods of Python's strings and dictionaries.
+//! Templates are written for jinja2 as Hugging Face transformers sets it up, and [`jinja`] renders them
+//! as Python does.
 
 mod apart;
 mod clock;
-mod filters;
-mod json;
-mod methods;
+mod jinja;
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::fmt;
 use std::sync::Arc;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{Environment, Error, ErrorKind, Value};
-use serde::Serialize;
 use serde_json::Value as Json;
 use taper_models::LoadedModel;
 use taper_models::tokenizers::Tokenizer;
 
-/// Steps that a template may take. A conversation of a thousand turns takes a small part of it; a
-/// template that comes with a model from anywhere may loop for ever.
-const FUEL: u64 = 500_000;
+pub(crate) use clock::seconds;
+use jinja::{Raise, Template, UNSUPPORTED};
 
 /// Bytes of a template. Published ones are a fifth as long, and how deeply one can nest is limited by
 /// its length alone.
@@ -34,7 +24,7 @@ const LONGEST: usize = 1 << 17;
 /// A model's chat template.
 #[derive(Debug)]
 pub struct ChatTemplate {
-    environment: Arc<Environment<'static>>,
+    template: Arc<Template>,
     special_tokens: BTreeMap<String, String>,
 }
 
@@ -42,7 +32,7 @@ pub struct ChatTemplate {
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Chat {
-    /// The messages, as a list of objects with a `role` and a `content`.
+    /// The messages, as a list of objects. The template sees every key of them, as it is and in order.
     pub messages: Json,
     /// Whether to end with what begins the model's turn.
     pub add_generation_prompt: bool,
@@ -50,6 +40,11 @@ pub struct Chat {
     pub enable_thinking: Option<bool>,
     /// Tools to offer, as a list of JSON schemas.
     pub tools: Option<Json>,
+    /// Documents to answer from, as a list of objects.
+    pub documents: Option<Json>,
+    /// The time that `strftime_now` tells, in seconds since 1970; `None` for the clock's. A prompt with
+    /// the date in it is the same tomorrow only if this is said.
+    pub now: Option<u64>,
 }
 
 impl Chat {
@@ -95,7 +90,7 @@ pub enum ChatError {
         bytes: usize,
     },
     /// The template asks for more than a program can give it.
-    #[error("the chat template can not be rendered: {0}")]
+    #[error("the chat template cannot be rendered: {0}")]
     Broken(String),
     /// The messages are no conversation.
     #[error("the messages: {0}")]
@@ -126,9 +121,9 @@ impl ChatTemplate {
         if source.len() > LONGEST {
             return Err(ChatError::TooLong { bytes: source.len() });
         }
-        let source = without_generation(source);
-        let environment = Arc::new(apart::run(|| environment(source))?);
-        Ok(Self { environment, special_tokens })
+        let source = source.to_owned();
+        let template = apart::run(move || Template::new(&source).map_err(|error| syntax(&error)))?;
+        Ok(Self { template: Arc::new(template), special_tokens })
     }
 
     /// The template that came with a model.
@@ -156,16 +151,24 @@ impl ChatTemplate {
     /// When the template refuses the conversation, fails or does not end, and when the messages are no
     /// list.
     pub fn render(&self, chat: &Chat) -> Result<String, ChatError> {
-        if !chat.messages.is_array() {
-            let what = "expected a list of objects with a `role` and a `content`";
-            return Err(ChatError::Messages(what.to_owned()));
+        let objects =
+            |list: &Json| list.as_array().is_some_and(|items| items.iter().all(Json::is_object));
+        if !objects(&chat.messages) {
+            return Err(ChatError::Messages("expected a list of objects".to_owned()));
         }
-        let (environment, chat) = (self.environment.clone(), chat.clone());
+        if chat.tools.as_ref().is_some_and(|tools| !objects(tools)) {
+            return Err(ChatError::Messages("tools: expected a list of objects".to_owned()));
+        }
+        if chat.documents.as_ref().is_some_and(|documents| !objects(documents)) {
+            return Err(ChatError::Messages("documents: expected a list of objects".to_owned()));
+        }
+        let (template, chat) = (self.template.clone(), chat.clone());
         let special_tokens = self.special_tokens.clone();
         apart::run(move || {
-            let template = environment.get_template("chat").map_err(|error| syntax(&error))?;
-            let context = Context::new(&chat, &special_tokens);
-            template.render(Serde(context)).map_err(|error| failure(&error))
+            clock::set(chat.now);
+            let names = names(chat, special_tokens);
+            let names = names.iter().map(|(name, value)| (name.as_str(), value));
+            template.render(names).map_err(|error| failure(&error))
         })
     }
 }
@@ -190,50 +193,19 @@ impl ChatTemplate {
     }
 }
 
-/// An engine set up as transformers sets up its own, with this template.
-fn environment(source: String) -> Result<Environment<'static>, ChatError> {
-    let mut environment = Environment::new();
-    environment.set_syntax(
-        SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build()
-            .map_err(|error| syntax(&error))?,
-    );
-    environment.set_fuel(Some(FUEL));
-    environment.set_unknown_method_callback(methods::call);
-    filters::limit(&mut environment);
-    environment.add_filter("tojson", json::dumps);
-    environment.add_function("raise_exception", raise);
-    environment.add_function("strftime_now", |format: String| clock::format_now(&format));
-    environment.add_template_owned("chat", source).map_err(|error| syntax(&error))?;
-    Ok(environment)
-}
-
-/// What a template sees. transformers always passes tools, and what else the caller names.
-#[derive(Serialize)]
-struct Context<'a> {
-    messages: &'a Json,
-    tools: &'a Option<Json>,
-    documents: Option<()>,
-    add_generation_prompt: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    enable_thinking: Option<bool>,
-    #[serde(flatten)]
-    special_tokens: &'a BTreeMap<String, String>,
-}
-
-impl<'a> Context<'a> {
-    fn new(chat: &'a Chat, special_tokens: &'a BTreeMap<String, String>) -> Self {
-        Self {
-            messages: &chat.messages,
-            tools: &chat.tools,
-            documents: None,
-            add_generation_prompt: chat.add_generation_prompt,
-            enable_thinking: chat.enable_thinking,
-            special_tokens,
-        }
-    }
+/// What a template sees. transformers always passes tools and documents, and what else the caller
+/// names; what is named goes before the special tokens.
+fn names(chat: Chat, special_tokens: BTreeMap<String, String>) -> Vec<(String, Json)> {
+    let mut names = vec![
+        ("messages".to_owned(), chat.messages),
+        ("tools".to_owned(), chat.tools.unwrap_or(Json::Null)),
+        ("documents".to_owned(), chat.documents.unwrap_or(Json::Null)),
+        ("add_generation_prompt".to_owned(), Json::Bool(chat.add_generation_prompt)),
+    ];
+    let thinking = chat.enable_thinking.map(|on| ("enable_thinking".to_owned(), Json::Bool(on)));
+    names.extend(thinking);
+    names.extend(special_tokens.into_iter().map(|(name, text)| (name, Json::String(text))));
+    names
 }
 
 /// The template itself, or of several the one that is for chats.
@@ -245,63 +217,20 @@ fn named_template(value: &Json) -> Option<&str> {
     value.as_str().or_else(default)
 }
 
-/// `{% generation %}` marks what the model has said, for training. It renders what it holds, as an
-/// `if` does that is always true.
-fn without_generation(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(start) = rest.find("{%") {
-        let (before, tag) = rest.split_at(start);
-        out.push_str(before);
-        let end = tag.find("%}").map_or(tag.len(), |end| end + 2);
-        let (tag, after) = tag.split_at(end);
-        let word =
-            tag.trim_start_matches(['{', '%', '-', '+']).trim_end_matches(['}', '%', '-', '+']);
-        match word.trim() {
-            "generation" => out.push_str(&tag.replacen("generation", "if true", 1)),
-            "endgeneration" => out.push_str(&tag.replacen("endgeneration", "endif", 1)),
-            _ => out.push_str(tag),
+fn syntax(error: &Raise) -> ChatError {
+    ChatError::Syntax { line: error.line.max(1), reason: error.message.clone() }
+}
+
+fn failure(error: &Raise) -> ChatError {
+    match error.kind {
+        "TemplateError" => ChatError::Refused(error.message.clone()),
+        "limit" => ChatError::Broken(error.message.clone()),
+        UNSUPPORTED => ChatError::Render { line: error.line.max(1), reason: error.message.clone() },
+        kind => {
+            let reason = format!("{kind}: {}", error.message);
+            ChatError::Render { line: error.line.max(1), reason }
         }
-        rest = after;
     }
-    out + rest
-}
-
-/// What `raise_exception` was given.
-#[derive(Debug)]
-struct Raised(String);
-
-impl fmt::Display for Raised {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Raised {}
-
-fn raise(message: &Value) -> Result<Value, Error> {
-    let message = message.to_string();
-    Err(Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Raised(message)))
-}
-
-fn syntax(error: &Error) -> ChatError {
-    ChatError::Syntax { line: error.line().unwrap_or(1), reason: reason(error) }
-}
-
-fn failure(error: &Error) -> ChatError {
-    let mut source = error.source();
-    while let Some(inner) = source {
-        if let Some(Raised(message)) = inner.downcast_ref() {
-            return ChatError::Refused(message.clone());
-        }
-        source = inner.source();
-    }
-    ChatError::Render { line: error.line().unwrap_or(1), reason: reason(error) }
-}
-
-fn reason(error: &Error) -> String {
-    let kind = error.kind().to_string();
-    error.detail().map_or_else(|| kind.clone(), |detail| format!("{kind}: {detail}"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Cases that other engines made, run against this build.
 //!
 //! A case file is JSON Lines, one case a line, each naming its `suite`; a model folder is a Hugging
-//! Face folder with an `expected.json`. The formats are described where each suite is run.
+//! Face folder with an `expected.json`. Any other folder stands for the case files and model folders in
+//! it. The formats are described where each suite is run.
 
 mod case;
 mod chat;
@@ -16,7 +17,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use taper_models::files::{FileError, FileKind};
 use taper_sampling::presets;
+
+const CASES: FileKind = FileKind::input(
+    "cases as JSON Lines, a folder of them, or a model folder with an expected.json",
+    1024,
+);
+const EXPECTED: FileKind = FileKind::regular("a regular file of expectations", 1024);
 
 /// A case that did not come out as the other engine has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,13 +70,8 @@ impl Conformance {
 #[non_exhaustive]
 pub enum ConformError {
     /// The path can not be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] FileError),
     /// A line that is not JSON.
     #[error("{} line {line}: {source}", path.display())]
     Json {
@@ -79,15 +82,38 @@ pub enum ConformError {
         /// Why.
         source: serde_json::Error,
     },
-    /// A folder that is no model folder with expectations.
-    #[error("{}: a folder of cases has an expected.json", path.display())]
+    /// No case of a file says what it is a case of.
+    #[error(
+        "{}: its cases name no `suite`, without which they cannot be run; the suites are {}",
+        path.display(), SUITES.join(", ")
+    )]
+    NoSuite {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder without cases.
+    #[error(
+        "{}: it holds no cases; expected files of JSON Lines (*.jsonl), model folders with an \
+         expected.json, or to be such a folder",
+        path.display()
+    )]
     NoExpectations {
         /// The folder.
         path: PathBuf,
     },
 }
 
-/// Runs the cases of a file, or of a model folder.
+/// The suites of case files.
+const SUITES: [&str; 6] = [
+    "chat-template",
+    "hf-generate",
+    "hf-processors",
+    "llamacpp-samplers",
+    "tokenizer",
+    "vllm-sampler",
+];
+
+/// Runs the cases of a file, of a model folder, or of all those that are in a folder.
 ///
 /// A suite that this build can not run fails as a whole: each of its cases counts.
 ///
@@ -95,21 +121,24 @@ pub enum ConformError {
 ///
 /// When the path can not be read or is not of a known form. Cases that differ are no error.
 pub fn conform(path: &Path) -> Result<Conformance, ConformError> {
-    let read = |source| ConformError::Read { path: path.to_owned(), source };
-    if fs::metadata(path).map_err(read)?.is_dir() {
+    if path.is_dir() {
         return folder(path);
     }
-    let text = fs::read_to_string(path).map_err(read)?;
-    let mut conformance = Conformance::default();
+    let text = CASES.read_text(path)?;
+    let (mut conformance, mut names_suites) = (Conformance::default(), false);
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let json = |source| ConformError::Json { path: path.to_owned(), line: index + 1, source };
         let case: Value = serde_json::from_str(line).map_err(json)?;
         let name = case["name"]
             .as_str()
             .map_or_else(|| format!("{} line {}", path.display(), index + 1), ToOwned::to_owned);
+        names_suites |= case["suite"].is_string();
         conformance.record(name, run_case(path, &case));
     }
-    Ok(conformance)
+    if names_suites || conformance == Conformance::default() {
+        return Ok(conformance);
+    }
+    Err(ConformError::NoSuite { path: path.to_owned() })
 }
 
 fn run_case(path: &Path, case: &Value) -> Result<(), String> {
@@ -121,19 +150,40 @@ fn run_case(path: &Path, case: &Value) -> Result<(), String> {
         Some("hf-generate") => generate::run(case),
         Some("tokenizer") => tokenizer::run(path, case),
         Some(other) => Err(format!("the suite `{other}` can not be run by this build")),
-        None => Err("the case names no suite".to_owned()),
+        None => Err(format!("the case names no `suite`; there are {}", SUITES.join(", "))),
     }
 }
 
 fn folder(path: &Path) -> Result<Conformance, ConformError> {
     let file = path.join("expected.json");
-    let Ok(text) = fs::read_to_string(&file) else {
+    if let Some(text) = EXPECTED.read_if_there(&file)? {
+        let json = |source: serde_json::Error| {
+            let line = source.line();
+            ConformError::Json { path: file, line, source }
+        };
+        return Ok(model::run(path, &serde_json::from_slice(&text).map_err(json)?));
+    }
+    let told = |error| FileError::of_system(path, error);
+    let entries = fs::read_dir(path).map_err(told)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut inside: Vec<PathBuf> = entries.collect::<Result<_, _>>().map_err(told)?;
+    inside.retain(|path| {
+        let of_lines = path.extension().is_some_and(|extension| extension == "jsonl");
+        (of_lines && !path.is_dir()) || path.join("expected.json").is_file()
+    });
+    inside.sort();
+    if inside.is_empty() {
         return Err(ConformError::NoExpectations { path: path.to_owned() });
-    };
-    let expected = serde_json::from_str(&text).map_err(|source| ConformError::Json {
-        path: file,
-        line: source.line(),
-        source,
-    })?;
-    Ok(model::run(path, &expected))
+    }
+    let mut all = Conformance::default();
+    for path in inside {
+        match conform(&path) {
+            // One such file does not keep the others from being run.
+            Err(error @ ConformError::NoSuite { .. }) => {
+                let (case, what) = (path.display().to_string(), error.to_string());
+                all.failed.push(Difference { case, what });
+            }
+            found => all.extend(found?),
+        }
+    }
+    Ok(all)
 }

@@ -1,6 +1,8 @@
 //! From tokens to text that can be shown: never half a character, never part of a stop string.
 
 use taper_models::tokenizers::Tokenizer;
+pub use taper_sampling::Piece;
+use taper_sampling::TextStream;
 
 use crate::error::RunError;
 
@@ -19,23 +21,13 @@ const CONTEXT: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Detokenizer<'t> {
     tokenizer: &'t Tokenizer,
-    stops: Vec<String>,
     /// The tokens that still matter: those before `read` are context, those after are new.
     window: Vec<u32>,
     read: usize,
-    /// Text of the new tokens that was taken over into `held` already, in bytes.
+    /// Text of the new tokens that was handed on to `text` already, in bytes.
     taken: usize,
-    /// Settled as characters, but perhaps a part of a stop string.
-    held: String,
-}
-
-/// What a token added to the text.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Piece {
-    /// Text that is settled now.
-    pub text: String,
-    /// A stop string is complete. The text ends before it, and there is no more to come.
-    pub stopped: bool,
+    /// Holds back what may be the beginning of a stop string.
+    text: TextStream,
 }
 
 impl<'t> Detokenizer<'t> {
@@ -43,8 +35,8 @@ impl<'t> Detokenizer<'t> {
     pub fn new(tokenizer: &'t Tokenizer, prompt: &[u32], stops: &[String]) -> Self {
         let window = prompt[prompt.len().saturating_sub(CONTEXT)..].to_vec();
         let read = window.len();
-        let stops = stops.to_vec();
-        Self { tokenizer, stops, window, read, taken: 0, held: String::new() }
+        let text = TextStream::new().stops(stops.iter().cloned());
+        Self { tokenizer, window, read, taken: 0, text }
     }
 
     /// Takes a token.
@@ -57,17 +49,16 @@ impl<'t> Detokenizer<'t> {
         let new = self.new_text()?;
         // A character is complete once something follows it that is not a replacement.
         let settled = new.trim_end_matches(REPLACEMENT);
-        if let Some(text) = settled.get(self.taken..) {
-            self.held.push_str(text);
-            self.taken = self.taken.max(settled.len());
-        }
+        let more = settled.get(self.taken..).unwrap_or_default();
+        let piece = self.text.push_str(more);
+        self.taken = self.taken.max(settled.len());
         if settled.len() == new.len() && !new.is_empty() {
             // Nothing is open: the next token needs only the last few as context.
             self.window.drain(..self.read);
             self.read = self.window.len();
             self.taken = 0;
         }
-        Ok(self.release())
+        Ok(piece)
     }
 
     /// All that is held back: there are no more tokens.
@@ -77,9 +68,9 @@ impl<'t> Detokenizer<'t> {
     /// [`RunError::Tokenizer`] when the tokenizer fails.
     pub fn finish(&mut self) -> Result<String, RunError> {
         let new = self.new_text()?;
-        self.held.push_str(new.get(self.taken..).unwrap_or_default());
+        let last = self.text.push_str(new.get(self.taken..).unwrap_or_default());
         self.taken = new.len();
-        Ok(std::mem::take(&mut self.held))
+        Ok(last.text + &self.text.finish())
     }
 
     /// The text that the new tokens add to that of their context.
@@ -95,24 +86,6 @@ impl<'t> Detokenizer<'t> {
             .sum();
         Ok(all.split_off(shared))
     }
-
-    fn release(&mut self) -> Piece {
-        let earliest = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min();
-        if let Some(start) = earliest {
-            let mut text = std::mem::take(&mut self.held);
-            text.truncate(start);
-            return Piece { text, stopped: true };
-        }
-        let keep = self.stops.iter().map(|stop| overlap(&self.held, stop)).max().unwrap_or(0);
-        let rest = self.held.split_off(self.held.len() - keep);
-        Piece { text: std::mem::replace(&mut self.held, rest), stopped: false }
-    }
-}
-
-/// The length of the longest proper prefix of `stop` that `text` ends with.
-fn overlap(text: &str, stop: &str) -> usize {
-    let prefixes = stop.char_indices().map(|(end, _)| end).rev();
-    prefixes.filter(|&end| text.ends_with(&stop[..end])).max().unwrap_or(0)
 }
 
 fn decode(tokenizer: &Tokenizer, tokens: &[u32]) -> Result<String, RunError> {

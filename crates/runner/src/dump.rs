@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
 
+use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, View};
+use taper_models::files::{FileError, write_file};
 use taper_models::{
     AttentionWeights, HiddenStates, ModelError, Observable, Observe, Observer, Outputs, Want, Work,
 };
@@ -55,13 +58,8 @@ pub enum DumpError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// The file can not be written.
-    #[error("{}: {reason}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    #[error(transparent)]
+    Write(FileError),
 }
 
 impl Dump {
@@ -142,6 +140,7 @@ impl Dump {
     /// Writes a safetensors file: `tokens`, `hidden_states.I` and `attentions.LAYER`, as
     /// [`hidden_states`](Self::hidden_states) and [`attention`](Self::attention) have them. A layer
     /// that does not attend has no tensor: the file's metadata, JSON under the key `taper`, lists those.
+    /// It is written as [`write_file`] does.
     ///
     /// # Errors
     ///
@@ -154,11 +153,8 @@ impl Dump {
         });
         // One key, because several would be written in a different order each time.
         let metadata = HashMap::from([("taper".to_owned(), about.to_string())]);
-        let failed = |error: safetensors::SafeTensorError| DumpError::Write {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        };
-        safetensors::serialize_to_file(self.tensors(), Some(metadata), path).map_err(failed)
+        let written = write_file(path, |sink| write(sink, self.tensors(), metadata));
+        written.map(drop).map_err(DumpError::Write)
     }
 
     fn tensors(&self) -> Vec<(String, Tensor<'_>)> {
@@ -175,6 +171,31 @@ impl Dump {
         }
         tensors
     }
+}
+
+/// Writes a safetensors file, one tensor after the other: together they may be as large as the memory.
+fn write(
+    sink: &mut impl Write,
+    mut tensors: Vec<(String, Tensor<'_>)>,
+    metadata: HashMap<String, String>,
+) -> io::Result<()> {
+    // The order of the library: wide types first, so that each begins at a multiple of its size.
+    tensors.sort_by(|(a, x), (b, y)| y.dtype().cmp(&x.dtype()).then_with(|| a.cmp(b)));
+    let mut end = 0;
+    let infos = tensors.iter().map(|(name, tensor)| {
+        let start = end;
+        end += tensor.data_len();
+        let shape = tensor.shape().to_vec();
+        let data_offsets = (start, end);
+        (name.clone(), TensorInfo { dtype: tensor.dtype(), shape, data_offsets })
+    });
+    let infos = infos.collect();
+    let header = Metadata::new(Some(metadata), infos).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&header)?;
+    header.resize(header.len().next_multiple_of(size_of::<u64>()), b' ');
+    sink.write_all(&(header.len() as u64).to_le_bytes())?;
+    sink.write_all(&header)?;
+    tensors.iter().try_for_each(|(_, tensor)| sink.write_all(&tensor.data()))
 }
 
 /// What the file says of its own order.

@@ -1,9 +1,11 @@
 //! What can go wrong before a run, and what can go wrong in one.
 
 use taper_models::{ModelError, StateError};
-use taper_sampling::SelectError;
 use taper_sampling::presets::PresetError;
 use taper_sampling::search::{BeamSettingsError, SearchError};
+use taper_sampling::{SelectError, SequenceError};
+
+use crate::told::shortened;
 
 /// Why a run was refused before it began: something that the caller can put right.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -78,10 +80,21 @@ pub enum RequestError {
     },
     /// A setting that makes a stage is out of its range.
     #[error(transparent)]
-    Preset(#[from] PresetError),
+    Preset(PresetError),
     /// A setting of a beam search is out of its range, or does not go with another.
     #[error(transparent)]
     Beams(#[from] BeamSettingsError),
+}
+
+impl From<PresetError> for RequestError {
+    fn from(error: PresetError) -> Self {
+        Self::Preset(match error {
+            PresetError::Unsupported { key, value } => {
+                PresetError::Unsupported { key, value: shortened(&value).into_owned() }
+            }
+            error => error,
+        })
+    }
 }
 
 impl RequestError {
@@ -107,6 +120,9 @@ pub enum RunError {
     /// The model's state failed.
     #[error("the model's state failed: {0}")]
     State(#[from] StateError),
+    /// The sequence refused a token.
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
     /// No token could be chosen.
     #[error("sequence {sequence}, step {step}: {source}")]
     Select {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use taper_models::tokenizers::Tokenizer;
 use taper_models::{LanguageModel, LoadedModel, Outputs, State, Want, Work};
-use taper_sampling::{Ask, GenerationConfig, Guess, Pipeline, Workspace};
+use taper_sampling::{Ask, DrawKey, GenerationConfig, Guess, Pipeline, Workspace};
 
 use self::sequence::{Chooser, Rows, Sequence};
 use self::speculation::Speculation;
@@ -19,6 +19,7 @@ use crate::grammar::constrain;
 use crate::inspect::{StepView, ViewAsk};
 use crate::outcome::{
     EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, StepReport, Usage,
+    pipeline_as_data,
 };
 use crate::request::{MOST_SEQUENCES, Request, check_prompt, complete, draw_seed, guide, refuse};
 use crate::semantics::Semantics;
@@ -208,6 +209,7 @@ impl<'m> Generation<'m> {
         Outcome {
             model: self.source.name.to_owned(),
             config: self.config,
+            pipeline: pipeline_as_data(&self.pipeline),
             usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
             prompt_tokens: self.prompt,
             prompt_logprobs: None,
@@ -269,9 +271,11 @@ impl<'m> Generation<'m> {
         let count = self.config.streams();
         let rows = rows.iter().copied().map(Some).chain(std::iter::repeat(None)).take(count);
         for row in rows {
-            let memory = self.pipeline.new_memory();
+            let stream = self.sequences.len() as u64;
+            let key = DrawKey::new(self.config.seed).stream(stream);
+            let sampling = self.pipeline.sequence(key).prompt(&self.prompt);
             let tokenizer = self.source.tokenizer;
-            self.sequences.push(Sequence::new(row, &self.prompt, memory, tokenizer, stops));
+            self.sequences.push(Sequence::new(row, sampling, tokenizer, stops));
         }
     }
 
@@ -301,7 +305,6 @@ impl<'m> Generation<'m> {
         let slot = slot * (1 + usize::from(guided));
         let chooser = Chooser {
             unconditional: guided.then(|| self.outputs.last(slot + 1)),
-            pipeline: &self.pipeline,
             config: &self.config,
             ask: self.ask,
             redraws: self.redraws,

@@ -66,9 +66,9 @@ pub(crate) fn constrain(
     let matcher = matcher.map_err(|error| refused(error.to_string()))?;
     let place = match semantics {
         Semantics::HuggingFace => processors(&pipeline),
-        Semantics::LlamaCpp(_) | Semantics::Vllm(_) => 0,
+        Semantics::LlamaCpp(_) | Semantics::Vllm(_) | Semantics::Own(_) => 0,
     };
-    pipeline.insert(place, Box::new(Constraint::new(matcher).named("grammar")));
+    pipeline.insert(place, Constraint::new(matcher).named("grammar"));
     Ok(pipeline)
 }
 

@@ -263,15 +263,14 @@ fn stage_view(
     let boundary = named.map(|token| {
         Ok(BoundaryToken { token, text: text(token)?, kept: after.can_be_chosen(token) })
     });
-    let finite = |value: f64| Some(value).filter(|value| value.is_finite());
     Ok(StageView {
         stage: trace.stage.clone(),
         before: trace.before,
         after: trace.after,
-        removed_mass: finite(trace.removed_mass),
+        removed_mass: trace.removed_mass,
         ties: trace.ties,
-        entropy_before: finite(trace.entropy_before),
-        entropy_after: finite(trace.entropy_after),
+        entropy_before: trace.entropy_before,
+        entropy_after: trace.entropy_after,
         removed: removed.collect::<Result<_, RunError>>()?,
         boundary: boundary.collect::<Result<_, RunError>>()?,
     })

@@ -1,7 +1,8 @@
 //! What a run yields: the object that `taper generate --format json` prints.
 
 use serde::{Deserialize, Serialize};
-use taper_sampling::{GenerationConfig, TiePolicy};
+use serde_json::{Value, json};
+use taper_sampling::{GenerationConfig, Pipeline, TiePolicy};
 
 use crate::generation::SpeculationReport;
 use crate::grammar::TextGrammar;
@@ -18,6 +19,8 @@ pub struct Outcome {
     pub model: String,
     /// The settings in effect.
     pub config: EffectiveConfig,
+    /// The stages and the selector that they made, as [`pipeline_as_data`] has them.
+    pub pipeline: Value,
     /// The prompt.
     pub prompt_tokens: Vec<u32>,
     /// What the model makes of each of the prompt's tokens, if that was asked for.
@@ -37,6 +40,23 @@ pub struct Outcome {
     pub timing: Timing,
     /// How much memory it took.
     pub memory: MemoryUse,
+}
+
+/// A pipeline as [`Pipeline::to_json`] writes it, but for what has no settings of its own, such as a
+/// grammar or a forced prefix: of those the name alone.
+pub fn pipeline_as_data(pipeline: &Pipeline) -> Value {
+    if let Ok(whole) = serde_json::to_value(pipeline) {
+        return whole;
+    }
+    let stages = pipeline.stages().iter().map(|stage| {
+        let one = Pipeline::draw().then(stage.clone());
+        let data = serde_json::to_value(one).ok().and_then(|list| list.get(0).cloned());
+        data.unwrap_or_else(|| json!({"stage": stage.name()}))
+    });
+    let selector = serde_json::to_value(pipeline.selecting_alone());
+    let selector = selector.ok().and_then(|list| list.get(0).cloned());
+    let selector = selector.unwrap_or_else(|| json!({"select": pipeline.selector().name()}));
+    stages.chain([selector]).collect()
 }
 
 /// The settings of a run after all sources were merged.

@@ -1,21 +1,25 @@
 //! What to generate, and how: the settings of a run, merged and checked.
 
+mod file;
+
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 
-use serde_json::Value;
+use taper_models::LanguageModel;
 use taper_models::tokenizers::{Encoding, Tokenizer};
-use taper_models::{LanguageModel, LoadedModel};
 use taper_sampling::presets::PresetError;
 use taper_sampling::{Ask, GenerationConfig, OneOrMany, TiePolicy};
 
+pub use self::file::{ModelConfigError, file_of, model_config, unused_settings};
+pub(crate) use self::file::{OF_BEAMS, WARPERS, alone, domain, known, odd};
 use crate::error::RequestError;
 use crate::generation::Source;
 use crate::grammar::TextGrammar;
 use crate::logits_dtype::LogitsDtype;
 use crate::outcome::OnError;
 use crate::search::{SearchMode, fill_beams};
-use crate::semantics::Semantics;
+use crate::semantics::{SHARED, Semantics};
+use crate::told::shortened;
 
 /// Tokens that a run makes where neither the user nor the model sets a limit.
 pub const DEFAULT_MAX_NEW_TOKENS: usize = 128;
@@ -123,49 +127,6 @@ pub(crate) fn encode(
     tokenizer.encode(text, special).map_err(|error| RequestError::Tokenizer(error.to_string()))
 }
 
-/// Why the model's own settings can not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: {key}: {reason}")]
-pub struct ModelConfigError {
-    /// The file.
-    pub file: &'static str,
-    /// The setting.
-    pub key: String,
-    /// What is wrong with its value.
-    pub reason: String,
-}
-
-/// The settings that come with a model: its `generation_config.json`, or, as in transformers, the
-/// special tokens that `config.json` names where there is no such file.
-///
-/// # Errors
-///
-/// When a value has the wrong type; the error names the file and the setting.
-pub fn model_config(loaded: &LoadedModel) -> Result<GenerationConfig, ModelConfigError> {
-    if let Some(config) = &loaded.generation_config {
-        return read_config("generation_config.json", config);
-    }
-    let tokens = ["bos_token_id", "eos_token_id", "pad_token_id"].iter().filter_map(|&key| {
-        let value = loaded.config.get(key)?;
-        Some((key.to_owned(), value.clone()))
-    });
-    read_config("config.json", &Value::Object(tokens.collect()))
-}
-
-fn read_config(file: &'static str, config: &Value) -> Result<GenerationConfig, ModelConfigError> {
-    let error = |key: &str, reason: String| ModelConfigError { file, key: key.to_owned(), reason };
-    let Value::Object(settings) = config else {
-        return Err(error("the file", "it must hold an object".to_owned()));
-    };
-    // One at a time, because serde does not say which of them it choked on.
-    for (key, value) in settings {
-        let alone = Value::Object([(key.clone(), value.clone())].into_iter().collect());
-        serde_json::from_value::<GenerationConfig>(alone)
-            .map_err(|source| error(key, format!("{source}, but the value is {value}")))?;
-    }
-    serde_json::from_value(config.clone()).map_err(|source| error("the file", source.to_string()))
-}
-
 /// A seed from the operating system's randomness. 32 bits, so that it is short enough to be typed
 /// again and exact in any JSON reader.
 pub fn draw_seed() -> u64 {
@@ -183,6 +144,7 @@ pub(crate) fn complete(
     prompt: usize,
     source: &Source<'_>,
 ) -> Result<GenerationConfig, RequestError> {
+    let config = file::settle(at_zero(config, semantics), semantics, source.model.vocab_size())?;
     let mut config = fill_beams(semantics.with_defaults(config)?);
     if config.max_new_tokens.is_none() {
         config.max_new_tokens = Some(match config.max_length {
@@ -208,7 +170,11 @@ pub(crate) fn complete(
             return refuse("num_return_sequences", n, format!("at most {MOST_SEQUENCES}"));
         }
         Some(n) if n > 1 && !semantics.draws(&config) => {
-            return refuse("num_return_sequences", n, "1 unless do_sample is true");
+            let domain = match semantics.temperature(&config) {
+                Some(0.0) => "1 at temperature 0, at which all sequences are the same",
+                _ => "1 unless do_sample is true",
+            };
+            return refuse("num_return_sequences", n, domain);
         }
         Some(n) if n > 1 && !source.model.capabilities().fork => {
             return refuse("num_return_sequences", n, "1: the state of this model can not fork");
@@ -236,6 +202,16 @@ pub(crate) fn complete(
         return refuse("stop_strings", stops, "left out: the model has no tokenizer.json");
     }
     Ok(config)
+}
+
+/// Temperature 0, which transformers refuses, is the limit that every other engine means by it: the
+/// most likely token each time. So is one that is 0 in single precision.
+pub(crate) fn at_zero(config: GenerationConfig, semantics: &Semantics) -> GenerationConfig {
+    let hugging_face = matches!(semantics, Semantics::HuggingFace);
+    if hugging_face && config.temperature.is_some_and(|t| t as f32 == 0.0) {
+        return GenerationConfig { temperature: Some(0.0), do_sample: Some(false), ..config };
+    }
+    config
 }
 
 /// Refuses what the model can not do.
@@ -288,6 +264,9 @@ fn check_tokens(config: &GenerationConfig, vocab_size: usize) -> Result<(), Requ
     let words = config.bad_words_ids.iter().flatten().flatten().copied().collect();
     let biased = config.sequence_bias.iter().flatten().flat_map(|(ids, _)| ids).copied().collect();
     let forced_eos = config.forced_eos_token_id.as_ref().map_or(&[][..], OneOrMany::as_slice);
+    if config.bad_words_ids.iter().flatten().any(Vec::is_empty) {
+        return refuse("bad_words_ids", "[[]]", "sequences of token ids, each at least one");
+    }
     let named: [(&str, Vec<u32>); 6] = [
         ("bad_words_ids", words),
         ("sequence_bias", biased),
@@ -309,5 +288,6 @@ pub(crate) fn refuse<T>(
     value: impl Display,
     domain: impl Into<String>,
 ) -> Result<T, RequestError> {
-    Err(RequestError::Setting { key, value: value.to_string(), domain: domain.into() })
+    let value = shortened(&value.to_string()).into_owned();
+    Err(RequestError::Setting { key, value, domain: domain.into() })
 }

@@ -1,8 +1,10 @@
 //! Whose rules a run follows, with the settings that those rules alone know.
 
 mod breakers;
+mod idle;
 mod llama_cpp;
 mod prefix;
+mod recommended;
 mod vllm;
 
 use std::collections::BTreeMap;
@@ -13,15 +15,18 @@ use serde_json::Value;
 use taper_sampling::presets::{self, PresetError};
 use taper_sampling::{Constraint, GenerationConfig, OneOrMany, Pipeline, TiePolicy};
 
+pub use self::idle::Idle;
 pub use self::llama_cpp::{LlamaCpp, MirostatVersion};
 use self::prefix::ForcedPrefix;
+pub use self::recommended::Recommended;
 pub use self::vllm::Vllm;
 use crate::error::RequestError;
 use crate::generation::Source;
+use crate::request::{at_zero, odd, refuse};
 
 /// Settings of [`GenerationConfig`] that mean the same under all rules: when to stop, and how
 /// often to begin.
-const SHARED: [&str; 8] = [
+pub(crate) const SHARED: [&str; 8] = [
     "bos_token_id",
     "eos_token_id",
     "max_length",
@@ -59,6 +64,24 @@ pub enum Semantics {
     /// Those of [vLLM](presets::vllm); the request's config says when to stop, and no more.
     #[serde(rename = "vllm")]
     Vllm(Vllm),
+    /// Those of a pipeline of the caller's own; the request's config says when to stop, and no more.
+    #[serde(rename = "pipeline")]
+    Own(OwnPipeline),
+}
+
+/// A pipeline that takes the place of an engine's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OwnPipeline {
+    /// The stages and the selector; an outcome has them beside its config.
+    #[serde(skip)]
+    pub pipeline: Pipeline,
+}
+
+impl From<Pipeline> for Semantics {
+    fn from(pipeline: Pipeline) -> Self {
+        Self::Own(OwnPipeline { pipeline })
+    }
 }
 
 impl Semantics {
@@ -68,15 +91,38 @@ impl Semantics {
             Self::HuggingFace => "huggingface",
             Self::LlamaCpp(_) => "llama.cpp",
             Self::Vllm(_) => "vllm",
+            Self::Own(_) => "pipeline",
+        }
+    }
+
+    /// The temperature that these rules are asked for.
+    pub fn temperature(&self, config: &GenerationConfig) -> Option<f64> {
+        match self {
+            Self::HuggingFace => config.temperature,
+            Self::LlamaCpp(settings) => Some(settings.config.temperature),
+            Self::Vllm(settings) => Some(settings.config.temperature),
+            Self::Own(_) => None,
         }
     }
 
     /// Whether chance has a part in it.
     pub fn draws(&self, config: &GenerationConfig) -> bool {
         match self {
-            Self::HuggingFace => config.do_sample == Some(true),
+            Self::HuggingFace => {
+                let cold = config.temperature.is_some_and(|t| t as f32 == 0.0);
+                config.do_sample == Some(true) && !cold
+            }
             Self::LlamaCpp(_) => true,
             Self::Vllm(settings) => settings.config.temperature != 0.0,
+            Self::Own(own) => !own.pipeline.selector().takes_best(),
+        }
+    }
+
+    /// What these rules do with the settings on this model that is unlikely to be meant.
+    pub fn remarks(&self, source: &Source<'_>) -> Vec<String> {
+        match (self, source.tokenizer) {
+            (Self::Vllm(settings), Some(tokenizer)) => settings.words_let_through(tokenizer),
+            _ => Vec::new(),
         }
     }
 
@@ -102,11 +148,13 @@ impl Semantics {
                     eos_token_id: Some(OneOrMany::One(0)),
                     ..GenerationConfig::default()
                 };
-                config.clone().or(some_eos).validate()?;
+                let config = at_zero(config.clone(), self).or(some_eos);
+                // Which transformers refuses too: it means greedy decoding.
+                let temperature = config.temperature.filter(|&t| t != 0.0);
+                GenerationConfig { temperature, ..config }.validate()?;
             }
             Self::LlamaCpp(settings) => {
                 only_shared(config, self.name())?;
-                settings.check_finite()?;
                 // A vocabulary that no token is outside of.
                 presets::llama_cpp(&settings.config, usize::MAX, None)?;
             }
@@ -114,6 +162,7 @@ impl Semantics {
                 only_shared(config, self.name())?;
                 settings.config.validate()?;
             }
+            Self::Own(_) => only_shared(config, self.name())?,
         }
         Ok(())
     }
@@ -126,9 +175,13 @@ impl Semantics {
         let max_new_tokens = match self {
             Self::HuggingFace => return file,
             Self::LlamaCpp(_) => None,
-            Self::Vllm(_) => file.max_new_tokens,
+            Self::Vllm(_) | Self::Own(_) => file.max_new_tokens,
         };
+        let limited = matches!(self, Self::Vllm(_));
+        let heeded = |key: &str| key == "eos_token_id" || limited && key == "max_new_tokens";
+        let odd = odd(&file).filter(|(key, _)| heeded(key));
         GenerationConfig {
+            extra: odd.map(|(key, value)| (key.to_owned(), value.clone())).collect(),
             bos_token_id: file.bos_token_id,
             eos_token_id: file.eos_token_id,
             pad_token_id: file.pad_token_id,
@@ -144,7 +197,7 @@ impl Semantics {
     ) -> Result<GenerationConfig, RequestError> {
         match self {
             Self::HuggingFace => Ok(config.or(GenerationConfig::class_defaults())),
-            Self::LlamaCpp(_) | Self::Vllm(_) => {
+            Self::LlamaCpp(_) | Self::Vllm(_) | Self::Own(_) => {
                 only_shared(&config, self.name())?;
                 let one = GenerationConfig { num_return_sequences: Some(1), ..Default::default() };
                 Ok(config.or(one))
@@ -163,19 +216,22 @@ impl Semantics {
         let mut pipeline = match self {
             Self::HuggingFace => presets::huggingface(config, ties)?,
             Self::LlamaCpp(settings) => {
-                settings.check_finite()?;
                 presets::llama_cpp(&settings.by_token(source)?, vocab_size, ties)?
             }
             Self::Vllm(settings) => {
                 presets::vllm(&settings.by_token(config, source)?, vocab_size, ties)?
             }
+            Self::Own(own) => match ties {
+                None => own.pipeline.clone(),
+                Some(ties) => return refuse("ties", ties, "left out: the pipeline says its own"),
+            },
         };
         if let Some(&id) = forced_prefix.iter().find(|&&id| id as usize >= vocab_size) {
             return Err(PresetError::UnknownToken { key: "forced_prefix", id, vocab_size }.into());
         }
         if !forced_prefix.is_empty() {
             let prefix = ForcedPrefix::new(forced_prefix, vocab_size);
-            pipeline.insert(0, Box::new(Constraint::new(prefix).named("forced_prefix")));
+            pipeline.insert(0, Constraint::new(prefix).named("forced_prefix"));
         }
         Ok(pipeline)
     }

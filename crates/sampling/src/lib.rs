@@ -7,43 +7,57 @@
 //! knows no model, no tokenizer, no clock and no file, and it has no global state.
 //!
 //! ```
-//! use taper_sampling::*;
+//! use taper_sampling::prelude::*;
 //!
-//! let pipeline = Pipeline::draw()
-//!     .then(Temperature::new(0.8)?)
-//!     .then(TopK::new(50)?)
-//!     .then(TopP::new(0.9)?);
-//!
-//! let logits = [2.0, 7.5, 7.5, 1.0]; // from your model
-//! let mut workspace = Workspace::new(logits.len());
-//! let step = Step::new(DrawKey::new(7)).ask(Ask::everything());
-//! let chosen = pipeline.select(&logits, &step, &mut workspace)?;
-//!
-//! assert!(chosen.token == 1 || chosen.token == 2);
-//! for stage in chosen.trace.unwrap().stages() {
-//!     println!("{} left {} of {}", stage.stage, stage.after, stage.before);
+//! let pipeline = Pipeline::draw().then(Temperature::new(0.8)?).then(TopK::new(50)?).then(TopP::new(0.9)?);
+//! let mut sampler = Sampler::new(pipeline, 4).seed(7).prompt(&[2, 0]);
+//! for _ in 0..3 {
+//!     let logits = [2.0, 7.5, 7.5, 1.0]; // from your model
+//!     println!("{}", sampler.next(&logits)?);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! And with reasons:
+//!
+//! ```
+//! use taper_sampling::prelude::*;
+//!
+//! let mut sampler = Sampler::new(Pipeline::draw().then(TopK::new(2)?), 4);
+//! let chosen = sampler.select(&[2.0, 7.5, 7.5, 1.0], Ask::everything())?;
+//! for stage in chosen.trace.unwrap().stages() {
+//!     println!("{} left {} of {}", stage.stage, stage.after, stage.before);
+//! }
+//! let token = chosen.token;
+//! sampler.accept(token)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The [`guide`] has a loop with all that belongs to it, what ties and order change, what makes a run
+//! reproducible, and how to hand over the logits of other crates.
+//!
 //! # The parts
 //!
-//! | | |
+//! | part | what it is |
 //! |---|---|
-//! | [`Pipeline`] | stages in order and a selector; immutable, shared by any number of sequences |
+//! | [`Sampler`] | one sequence with all it needs: logits in, token out |
+//! | [`Sequence`] | the same in parts: many sequences over one [`Pipeline`], in any [`Workspace`] |
+//! | [`Pipeline`] | stages in order and a selector; shared by any number of sequences; data, with [`Registry`] |
 //! | [`Stage`] | one step: an edit of scores or a cut; yours are as good as ours |
-//! | [`Candidates`] | who is still in the running: the verbs that stages are written in |
+//! | [`Candidates`] | the tokens that can still be chosen: the verbs that stages are written in |
 //! | [`Logits`] | what a step starts from: a row in `f32`, `f16` or `bf16`, or a list of tokens |
-//! | [`Lint`] | what is wrong with a pipeline that can not mean what it says |
-//! | [`Step`], [`Ask`] | which position of which sequence, and what to report of it |
-//! | [`Selection`] | the token, and what was asked for |
+//! | [`Lint`] | what is wrong with a pipeline that cannot mean what it says |
+//! | [`Ask`], [`Given`] | what to report of a step, and what comes with it besides the logits |
+//! | [`Selection`], [`Choice`] | the token, and what was asked for; the second borrows nothing |
 //! | [`Trace`] | per stage: survivors, mass removed, entropy, ties |
-//! | [`History`], [`Memory`] | what belongs to a sequence: its tokens, and what stages remember |
 //! | [`Draws`] | randomness as a function of seed, stream, step and purpose |
+//! | [`TextStream`] | bytes in, text out: stop strings and half characters held back |
 //! | [`search`] | beams: Hugging Face's, canonical, sampled, diverse, stochastic |
 //! | [`Guess`] | speculative decoding: a draft's token, taken or replaced without a change of distribution |
-//! | [`Workspace`] | the buffers, built once for a vocabulary |
 //! | [`mod@reference`] | every rule once more, naive and sorted |
+//!
+//! [`stages`], [`selectors`] and [`presets`] hold what a pipeline is made of; [`prelude`] has the names that
+//! a page of code needs.
 //!
 //! # The stages
 //!
@@ -76,8 +90,8 @@
 //!
 //! - `std` (default): detects the CPU's vector unit through the standard library. Without it the
 //!   crate needs `alloc` alone.
-//! - `serde`: `GenerationConfig`, the settings of a run under Hugging Face's names, and the preset
-//!   built from it.
+//! - `serde`: pipelines as JSON; `GenerationConfig`, the settings of a run under Hugging Face's names, and
+//!   the preset built from it.
 //! - `half`: rows in `f16` and `bf16`, of the crate of that name.
 //! - `testkit`: the properties of a right sampler, to run on one of your own.
 //! - `llguidance`: `Grammar`, which makes a [`Constraint`] of a JSON schema, a regular expression or a
@@ -85,63 +99,61 @@
 //!   as this one.
 #![forbid(unsafe_code)]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-mod ask;
-mod batch;
+/// The example of the page that the crate is published with.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod candidates;
-mod draws;
+mod data;
+mod error;
 #[cfg(feature = "serde")]
 mod generation_config;
 #[cfg(feature = "llguidance")]
 mod grammar;
 pub mod guide;
-mod history;
 mod kernels;
-mod lint;
 mod logits;
-mod memory;
+pub mod math;
 mod pipeline;
+pub mod prelude;
 pub mod presets;
 pub mod reference;
 pub mod search;
-mod select_error;
-mod selection;
-mod selectors;
-mod speculative;
+pub mod selectors;
+mod sequence;
 mod stage;
-mod stages;
+pub mod stages;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod ties;
-mod trace;
-mod workspace;
 
-pub use ask::{Ask, Step};
-pub use batch::Choice;
 pub use candidates::{Candidates, Edge, MassRule, Normaliser};
-pub use draws::{DrawKey, Draws, Purpose, Series};
+pub use data::{
+    Arguments, FromSetting, PipelineError, Registry, Setting, SettingError, Settings, UnknownWord,
+};
+pub use error::StageError;
 #[cfg(feature = "serde")]
 pub use generation_config::{GenerationConfig, OneOrMany};
 #[cfg(feature = "llguidance")]
 pub use grammar::{Grammar, GrammarError, GrammarVocabulary};
-pub use history::{Count, History, Window};
-pub use kernels::{Mass, exp, ln, weight};
-pub use lint::Lint;
 pub use logits::Logits;
-pub use memory::{Accepted, Logged, Memory, StageMemory};
-pub use pipeline::Pipeline;
-pub use select_error::SelectError;
-pub use selection::Selection;
-pub use selectors::{
-    AdaptiveP, AdaptivePError, Draw, Greedy, Gumbel, Mirostat, MirostatError, MirostatV2, Selector,
+pub use math::*;
+pub use pipeline::{
+    Ask, BatchRow, Choice, Given, Guess, Lint, Pipeline, SelectError, Selection, StageTrace, Step,
+    Trace, Workspace,
 };
-pub use speculative::Guess;
-pub use stage::{Role, Stage, StageError, StageFn, StepContext, stage_fn};
+pub use selectors::*;
+pub use sequence::{
+    Accepted, Count, DrawKey, Draws, History, Logged, Memory, Piece, Purpose, Sampler, Sequence,
+    SequenceError, Series, StageMemory, TextStream, Window,
+};
+pub use stage::{Role, Stage, StageFn, StepContext, stage_fn};
 pub use stages::*;
 pub use ties::{ArgmaxTies, TiePolicy};
-pub use trace::{StageTrace, Trace};
-pub use workspace::Workspace;

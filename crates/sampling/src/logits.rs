@@ -1,9 +1,12 @@
 //! What a step starts from.
 
+use alloc::vec::Vec;
+
 #[cfg(feature = "half")]
 use half::{bf16, f16};
 
-use crate::kernels::visits;
+use crate::kernels::rows::visits;
+use crate::pipeline::SelectError;
 
 /// The logits of one position: a dense row in one of three precisions, or a list.
 ///
@@ -11,12 +14,10 @@ use crate::kernels::visits;
 /// Of a list, a token that is not on it counts as removed before the first stage.
 ///
 /// ```
-/// use taper_sampling::*;
+/// use taper_sampling::prelude::*;
 ///
-/// let pipeline = Pipeline::greedy();
-/// let (step, mut workspace) = (Step::new(DrawKey::new(7)), Workspace::new(100));
-/// let listed = [(42, 1.5), (7, 2.5)];
-/// assert_eq!(pipeline.select_from(Logits::List(&listed), &step, &mut workspace)?.token, 7);
+/// let mut sampler = Sampler::new(Pipeline::greedy(), 100);
+/// assert_eq!(sampler.next(&[(42, 1.5), (7, 2.5)])?, 7);
 /// # Ok::<(), SelectError>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
@@ -34,31 +35,35 @@ pub enum Logits<'r> {
     List(&'r [(u32, f32)]),
 }
 
-impl<'r> From<&'r [f32]> for Logits<'r> {
-    fn from(row: &'r [f32]) -> Self {
-        Self::F32(row)
-    }
+/// A slice, a vector and an array of one kind of entry.
+macro_rules! from_rows {
+    ($entry:ty, $variant:ident) => {
+        impl<'r> From<&'r [$entry]> for Logits<'r> {
+            fn from(entries: &'r [$entry]) -> Self {
+                Self::$variant(entries)
+            }
+        }
+
+        impl<'r> From<&'r Vec<$entry>> for Logits<'r> {
+            fn from(entries: &'r Vec<$entry>) -> Self {
+                Self::$variant(entries)
+            }
+        }
+
+        impl<'r, const N: usize> From<&'r [$entry; N]> for Logits<'r> {
+            fn from(entries: &'r [$entry; N]) -> Self {
+                Self::$variant(entries)
+            }
+        }
+    };
 }
 
+from_rows!(f32, F32);
+from_rows!((u32, f32), List);
 #[cfg(feature = "half")]
-impl<'r> From<&'r [f16]> for Logits<'r> {
-    fn from(row: &'r [f16]) -> Self {
-        Self::F16(row)
-    }
-}
-
+from_rows!(f16, F16);
 #[cfg(feature = "half")]
-impl<'r> From<&'r [bf16]> for Logits<'r> {
-    fn from(row: &'r [bf16]) -> Self {
-        Self::Bf16(row)
-    }
-}
-
-impl<'r> From<&'r [(u32, f32)]> for Logits<'r> {
-    fn from(list: &'r [(u32, f32)]) -> Self {
-        Self::List(list)
-    }
-}
+from_rows!(bf16, Bf16);
 
 impl Logits<'_> {
     /// Logits given: one per token, or as many as are on the list.
@@ -76,6 +81,53 @@ impl Logits<'_> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether there is one for each token, in order.
+    pub(crate) fn is_row(&self) -> bool {
+        !matches!(self, Self::List(_))
+    }
+
+    /// Checks that these are logits of a vocabulary of this size.
+    pub(crate) fn check(self, vocab_size: usize) -> Result<(), SelectError> {
+        let Self::List(list) = self else {
+            let row = self.len();
+            let fits = row == vocab_size;
+            return if fits {
+                Ok(())
+            } else {
+                Err(SelectError::RowLength { row, workspace: vocab_size })
+            };
+        };
+        match list.iter().find(|(id, _)| *id as usize >= vocab_size) {
+            Some(&(id, _)) => Err(SelectError::UnknownToken { id, vocab_size }),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a row of all of them, −∞ for a token that is not listed, over what `out` has.
+    pub(crate) fn widen(self, vocab_size: usize, out: &mut Vec<f32>) -> Result<(), SelectError> {
+        self.check(vocab_size)?;
+        out.clear();
+        match self {
+            Self::F32(row) => out.extend_from_slice(row),
+            #[cfg(feature = "half")]
+            Self::F16(row) => out.extend(row.iter().map(|x| x.to_f32())),
+            #[cfg(feature = "half")]
+            Self::Bf16(row) => out.extend(row.iter().map(|x| x.to_f32())),
+            Self::List(list) => {
+                let mut ids: Vec<u32> = list.iter().map(|&(id, _)| id).collect();
+                ids.sort_unstable();
+                if let Some(pair) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
+                    return Err(SelectError::ListedTwice { id: pair[0] });
+                }
+                out.resize(vocab_size, f32::NEG_INFINITY);
+                for &(id, logit) in list {
+                    out[id as usize] = logit;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The logit of a token, if it has one.

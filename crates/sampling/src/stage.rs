@@ -1,14 +1,15 @@
 //! The seam: what a stage is, what it is given, how it fails.
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::any::Any;
 use core::fmt;
 
 use crate::candidates::Candidates;
-use crate::draws::Draws;
-use crate::history::History;
-use crate::memory::StageMemory;
+use crate::data::Settings;
+use crate::error::StageError;
+use crate::logits::Logits;
+use crate::sequence::{Draws, History, StageMemory};
 
 /// One step from logits to a token: an edit of scores, a cut, or both.
 ///
@@ -31,6 +32,12 @@ pub trait Stage: fmt::Debug + Send + Sync {
         step: &StepContext<'_>,
     ) -> Result<(), StageError>;
 
+    /// What the stage says of its settings, for [`Pipeline`](crate::Pipeline)s as data; `None` if it
+    /// cannot be written down.
+    fn settings(&self) -> Option<Settings> {
+        None
+    }
+
     /// What the stage does to the candidates, for [`Pipeline::lints`](crate::Pipeline::lints); no step
     /// depends on it.
     fn role(&self) -> Role {
@@ -42,11 +49,57 @@ pub trait Stage: fmt::Debug + Send + Sync {
         false
     }
 
+    /// What its setting does that is unlikely to be meant, for
+    /// [`Pipeline::lints`](crate::Pipeline::lints): a phrase that goes on from the stage's name.
+    fn warning(&self) -> Option<&'static str> {
+        None
+    }
+
     /// A fresh memory for a new sequence, if the stage keeps one.
     fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
         None
     }
 }
+
+macro_rules! stage_behind {
+    ($($pointer:ident)*) => {
+        $(impl<S: Stage + ?Sized> Stage for $pointer<S> {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+
+            fn apply(
+                &self,
+                candidates: &mut Candidates<'_>,
+                step: &StepContext<'_>,
+            ) -> Result<(), StageError> {
+                (**self).apply(candidates, step)
+            }
+
+            fn settings(&self) -> Option<Settings> {
+                (**self).settings()
+            }
+
+            fn role(&self) -> Role {
+                (**self).role()
+            }
+
+            fn is_idle(&self) -> bool {
+                (**self).is_idle()
+            }
+
+            fn warning(&self) -> Option<&'static str> {
+                (**self).warning()
+            }
+
+            fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
+                (**self).new_memory()
+            }
+        })*
+    };
+}
+
+stage_behind!(Box Arc);
 
 /// What a stage does to the candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -70,25 +123,29 @@ pub enum Role {
 /// What a stage may know of the step besides the candidates.
 #[derive(Debug, Clone, Copy)]
 pub struct StepContext<'s> {
-    history: &'s History,
+    history: Option<&'s History>,
     draws: Draws,
     memory: Option<&'s dyn StageMemory>,
-    unconditional: Option<&'s [f32]>,
+    unconditional: Option<Logits<'s>>,
 }
 
 impl<'s> StepContext<'s> {
     pub(crate) fn new(
-        history: &'s History,
+        history: Option<&'s History>,
         draws: Draws,
         memory: Option<&'s dyn StageMemory>,
-        unconditional: Option<&'s [f32]>,
+        unconditional: Option<Logits<'s>>,
     ) -> Self {
         Self { history, draws, memory, unconditional }
     }
 
     /// The tokens so far.
-    pub fn history(&self) -> &'s History {
-        self.history
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::NoHistory`] if the step came without.
+    pub fn history(&self) -> Result<&'s History, StageError> {
+        self.history.ok_or(StageError::NoHistory)
     }
 
     /// The random numbers of this step.
@@ -96,91 +153,20 @@ impl<'s> StepContext<'s> {
         self.draws
     }
 
-    /// This stage's own memory of the sequence, if it keeps one of type `M`.
-    pub fn memory<M: StageMemory>(&self) -> Option<&'s M> {
-        let memory: &dyn Any = self.memory?;
-        memory.downcast_ref()
+    /// This stage's own memory of the sequence, of the type that its `new_memory` makes.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::NoMemory`] if the step came without.
+    pub fn memory<M: StageMemory>(&self) -> Result<&'s M, StageError> {
+        let memory: &dyn Any = self.memory.ok_or(StageError::NoMemory)?;
+        memory.downcast_ref().ok_or(StageError::NoMemory)
     }
 
     /// The logits of the same step without the prompt, if the caller has them.
-    pub fn unconditional(&self) -> Option<&'s [f32]> {
+    pub fn unconditional(&self) -> Option<Logits<'s>> {
         self.unconditional
     }
-}
-
-/// Why a stage, or the selector, could not do its work.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StageError {
-    /// A score is NaN or +∞ where an order or a mass is needed.
-    #[error("the score of token {id} is {score}; scores must be finite or -inf")]
-    NotFinite {
-        /// The first such token.
-        id: u32,
-        /// Its score.
-        score: f32,
-    },
-    /// Every listed token is banned (at −∞).
-    #[error("all {candidates} candidates are masked (-inf); at least one must be allowed")]
-    AllMasked {
-        /// How many are listed.
-        candidates: usize,
-    },
-    /// A cut would have left nothing, or there was nothing to begin with.
-    #[error("no candidate is left; a cut must keep at least one")]
-    Empty,
-    /// [`TiePolicy::Error`](crate::TiePolicy::Error) met a tie.
-    #[error(
-        "{tied} candidates tie at score {score} for {room} places; choose another tie policy to break it"
-    )]
-    Tie {
-        /// The score they share.
-        score: f32,
-        /// How many share it.
-        tied: usize,
-        /// How many of them the cut has room for.
-        room: usize,
-    },
-    /// A token id outside the vocabulary.
-    #[error("token {id} is outside the vocabulary of {vocab_size}")]
-    UnknownToken {
-        /// The id.
-        id: u32,
-        /// The vocabulary's size.
-        vocab_size: usize,
-    },
-    /// A score was given to a token that an earlier cut removed.
-    #[error("token {id} was removed by an earlier cut and can not be revived")]
-    Removed {
-        /// The token.
-        id: u32,
-    },
-    /// A verb was called with an argument outside its domain.
-    #[error("{argument} is {value}; it must be {domain}")]
-    Argument {
-        /// The argument's name.
-        argument: &'static str,
-        /// What it was.
-        value: f64,
-        /// What it may be.
-        domain: &'static str,
-    },
-    /// A stage that remembers was asked for a later step of a sequence without its memory.
-    #[error(
-        "this stage remembers, and the step came without a memory; make one with new_memory and give it to the step"
-    )]
-    NoMemory,
-    /// A stage that guides away from a second row found none, or one of another length.
-    #[error("the step came with {given} unconditional logits; there must be {expected}")]
-    NoUnconditional {
-        /// Logits in the row.
-        expected: usize,
-        /// Logits in the second row; 0 if there is none.
-        given: usize,
-    },
-    /// A failure of a stage written elsewhere.
-    #[error("{0}")]
-    Other(Cow<'static, str>),
 }
 
 /// A stage made of a closure.

@@ -1,4 +1,4 @@
-"""The golden numbers of src/draws.rs and the golden tokens of tests/cuts.rs, from ChaCha12 written out after RFC 8439 (with 64-bit
+"""The golden numbers of src/sequence/draws.rs and the golden tokens of tests/cuts.rs, from ChaCha12 written out after RFC 8439 (with 64-bit
 counter and nonce, as in Bernstein's original). Run: python3 draws.py"""
 import math
 import struct
@@ -25,8 +25,8 @@ def block(key, counter, nonce):
     return [(a + b) & MASK for a, b in zip(s, start)]
 
 
-def bits(seed, stream, step, purpose, index):
-    words = block(struct.pack("<4Q", seed, stream, purpose, 0), 2 * index // 16, step)
+def bits(seed, stream, step, purpose, index, attempt=0):
+    words = block(struct.pack("<4Q", seed, stream, purpose, attempt), 2 * index // 16, step)
     low = 2 * index % 16
     return words[low] | words[low + 1] << 32
 
@@ -92,5 +92,6 @@ if __name__ == "__main__":
     print("select, index 0:", bits(42, 1, 5, 1, 0))
     print("gumbel, index 128000:", bits(42, 1, 5, 4, 128_000))
     print("custom 9, index 3:", bits(42, 1, 5, 1 << 32 | 9, 3))
+    print("select, index 0, attempt 2:", bits(42, 1, 5, 1, 0, 2))
     for choose in (draw, gumbel, mirostat, mirostat_v2, adaptive_p):
         print(choose.__name__, tokens(choose))

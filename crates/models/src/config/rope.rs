@@ -37,7 +37,7 @@ impl<'a> Config<'a> {
             None => RopeScaling::None,
         };
         even_width("head_dim", head_dim)?;
-        Ok(RopeSpec { dim: head_dim, theta, scaling })
+        Ok(RopeSpec { dim: head_dim, theta, scaling, gain: 1.0 })
     }
 
     /// How much of a head of width `head_dim` is rotated.

@@ -33,6 +33,9 @@ pub enum GgufError {
     /// A name stands there twice.
     #[error("`{0}` is there twice")]
     Twice(String),
+    /// A name is empty.
+    #[error("the name of {0} is empty")]
+    NoName(&'static str),
     /// A text is not UTF-8.
     #[error("{0} is not UTF-8")]
     Text(String),

@@ -1,9 +1,8 @@
 //! Writing a model as a GGUF file.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::str::FromStr;
 
 use candle_core::quantized::gguf_file::{self, Value as Entry};
@@ -14,7 +13,8 @@ use super::ROPE_FACTORS;
 use super::architecture::Architecture;
 use super::keys::{Description, describe, special_tokens};
 use super::vocabulary::{CHAT_TEMPLATE, vocabulary};
-use crate::load::{LoadError, Parts};
+use crate::files::{FileError, check_output, write_file};
+use crate::load::{LoadError, LoadOptions, Parts};
 use crate::weights::Weights;
 
 /// The type that matrices are stored in; everything else is stored in `f32`.
@@ -123,13 +123,8 @@ pub enum ExportError {
         reason: String,
     },
     /// The file cannot be written.
-    #[error("{}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Write(FileError),
 }
 
 impl From<candle_core::Error> for ExportError {
@@ -152,7 +147,7 @@ pub struct Exported {
     pub notes: Vec<String>,
 }
 
-/// Writes the model in a folder to the file `out`, replacing what is there, with its tokenizer and
+/// Writes the model in a folder to the file `out`, as [`write_file`] does, with its tokenizer and
 /// its chat template. `random_weights` draws the weights as [`LoadOptions`](crate::LoadOptions) has
 /// it.
 ///
@@ -170,7 +165,8 @@ pub fn export_gguf(
     dtype: GgufType,
     random_weights: Option<u64>,
 ) -> Result<Exported, ExportError> {
-    write(&Parts::of_folder(folder.as_ref(), random_weights)?, out.as_ref(), dtype)
+    let options = LoadOptions { random_weights, ..LoadOptions::default() };
+    write(&Parts::of_folder(folder.as_ref(), &options)?, out.as_ref(), dtype)
 }
 
 /// Writes the model that comes with the crate, as [`export_gguf`] does.
@@ -187,6 +183,7 @@ pub fn export_builtin_gguf(
 }
 
 fn write(parts: &Parts<'_>, out: &Path, dtype: GgufType) -> Result<Exported, ExportError> {
+    check_output(out).map_err(ExportError::Write)?;
     let family = &parts.spec.family;
     let architecture = Architecture::of_family(family).ok_or_else(|| ExportError::Family {
         family: family.clone(),
@@ -205,12 +202,11 @@ fn write(parts: &Parts<'_>, out: &Path, dtype: GgufType) -> Result<Exported, Exp
         ("general.quantization_version".to_owned(), Entry::U32(2)),
     ];
     entries.append(&mut description.entries);
-    let mut notes = Vec::new();
+    let mut notes = parts.notes.clone();
     entries.extend(tokenizer(parts, &mut notes)?);
     let writer = Writer { parts, architecture, dtype, description: &description };
     let tensors = writer.tensors(&mut notes)?;
-    let bytes = save(out, &entries, &tensors)
-        .map_err(|source| ExportError::Write { path: out.to_owned(), source })?;
+    let bytes = save(out, &entries, &tensors).map_err(ExportError::Write)?;
     let mut types: Vec<(String, usize)> = Vec::new();
     for (_, tensor) in &tensors {
         let name = format!("{:?}", tensor.dtype());
@@ -231,7 +227,7 @@ fn tokenizer(
         let none = Entry::String("no_vocab".to_owned());
         return Ok(vec![("tokenizer.ggml.model".to_owned(), none)]);
     };
-    let made = vocabulary(tokenizer, parts.spec.vocab_size)
+    let made = vocabulary(tokenizer, parts.spec.vocab_size, &parts.name)
         .map_err(|reason| ExportError::Tokenizer { model: parts.name.clone(), reason })?;
     notes.extend(made.notes);
     let mut entries = made.entries;
@@ -350,28 +346,21 @@ fn neighbours(numbers: &Tensor, head_dim: usize) -> candle_core::Result<Tensor> 
     pairs.transpose(1, 2)?.contiguous()?.reshape(numbers.shape())
 }
 
-/// Writes beside `out` first, so that what is there is whole.
 fn save(
     out: &Path,
     entries: &[(String, Entry)],
     tensors: &[(String, QTensor)],
-) -> std::io::Result<u64> {
-    let mut name = out.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = out.with_file_name(name);
+) -> Result<u64, FileError> {
     let entries: Vec<_> = entries.iter().map(|(key, value)| (&key[..], value)).collect();
     let tensors: Vec<_> = tensors.iter().map(|(name, tensor)| (&name[..], tensor)).collect();
-    let write = || {
-        let mut file = BufWriter::new(File::create(&part)?);
-        gguf_file::write(&mut file, &entries, &tensors).map_err(std::io::Error::other)?;
-        file.flush()?;
-        fs::rename(&part, out)?;
-        Ok(fs::metadata(out)?.len())
-    };
-    let written = write();
-    if written.is_err() {
-        // What could not be written is of no use; that it is left behind is the smaller trouble.
-        let _ = fs::remove_file(&part);
+    write_file(out, |sink| gguf_file::write(sink, &entries, &tensors).map_err(of_system))
+}
+
+/// What the system said, out of what the tensor library made of it.
+fn of_system(error: candle_core::Error) -> io::Error {
+    match error {
+        candle_core::Error::Io(error) => error,
+        candle_core::Error::WithBacktrace { inner, .. } => of_system(*inner),
+        error => io::Error::other(error),
     }
-    written
 }

@@ -4,7 +4,7 @@
 //! alignment of zero divides by zero, shapes overflow, a list of small numbers takes thirty times
 //! its size, and an error names neither key nor tensor.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 use candle_core::quantized::GgmlDType;
@@ -20,7 +20,14 @@ const MOST_KEYS: u64 = 1 << 16;
 const MOST_TENSORS: u64 = 1 << 20;
 const LONGEST_LIST: u64 = 1 << 22;
 const LONGEST_TEXT: u64 = 1 << 28;
-const LARGEST_ALIGNMENT: u64 = 1 << 20;
+/// Bytes of a tensor's name; llama.cpp takes no more.
+const LONGEST_NAME: usize = 63;
+
+/// Characters of a key in an error.
+const LONGEST_SHOWN: usize = 100;
+
+const ALIGNMENT: &str = "general.alignment";
+const U32: u32 = 4;
 
 const TENSOR_TYPES: &str =
     "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K";
@@ -54,28 +61,20 @@ impl Header {
         }
         let tensor_count = reader.count("the number of tensors", MOST_TENSORS)?;
         let key_count = reader.count("the number of keys", MOST_KEYS)?;
-        let mut metadata = HashMap::new();
-        for _ in 0..key_count {
-            let key = reader.text("the name of a key")?;
-            let value = reader.value(&key)?;
-            if metadata.insert(key.clone(), value).is_some() {
-                return Err(GgufError::Twice(key).into());
-            }
-        }
-        let metadata = Metadata::new(metadata);
-        let mut tensors = HashMap::new();
+        let metadata = reader.metadata(key_count)?;
+        let mut tensors = Vec::new();
+        let mut names = HashSet::new();
         for _ in 0..tensor_count {
             let (name, entry) = reader.tensor()?;
-            if tensors.insert(name.clone(), entry).is_some() {
+            if !names.insert(name.clone()) {
                 return Err(GgufError::Twice(name).into());
             }
+            tensors.push((name, entry));
         }
         let alignment = alignment(&metadata)?;
         let start = reader.position.next_multiple_of(alignment);
-        for (name, entry) in &mut tensors {
-            place(name, entry, start, alignment, length)?;
-        }
-        Ok(Self { metadata, tensors })
+        place(&mut tensors, start, alignment, length)?;
+        Ok(Self { metadata, tensors: tensors.into_iter().collect() })
     }
 }
 
@@ -97,35 +96,45 @@ impl From<std::io::Error> for Failed {
     }
 }
 
+/// What the offsets of tensors are multiples of.
 fn alignment(metadata: &Metadata) -> Result<u64, GgufError> {
-    let key = "general.alignment";
-    let alignment = metadata.optional_count(key)?.unwrap_or(32) as u64;
-    if alignment.is_power_of_two() && (8..=LARGEST_ALIGNMENT).contains(&alignment) {
+    let alignment = metadata.optional_count(ALIGNMENT)?.unwrap_or(32) as u64;
+    if alignment.is_power_of_two() {
         return Ok(alignment);
     }
-    let expected = format!("a power of two from 8 to {LARGEST_ALIGNMENT}");
-    Err(GgufError::Value { key: key.to_owned(), found: alignment.to_string(), expected })
+    let (key, found) = (ALIGNMENT.to_owned(), alignment.to_string());
+    Err(GgufError::Value { key, found, expected: "a power of two".to_owned() })
 }
 
-/// Checks that the tensor lies within the file, and counts its offset from the file's start.
+/// Checks that each tensor begins where the one before ends and lies within the file, and counts
+/// its offset from the file's start.
 fn place(
-    name: &str,
-    entry: &mut TensorEntry,
+    tensors: &mut [(String, TensorEntry)],
     start: u64,
     alignment: u64,
     length: u64,
 ) -> Result<(), GgufError> {
-    if !entry.offset.is_multiple_of(alignment) {
-        let reason = format!("its offset {} is no multiple of {alignment}", entry.offset);
-        return Err(GgufError::Tensor { name: name.to_owned(), reason });
+    let mut next = 0u64;
+    for index in 0..tensors.len() {
+        let (before, rest) = tensors.split_at_mut(index);
+        let (name, entry) = &mut rest[0];
+        if entry.offset != next {
+            let what = match before.last() {
+                Some((before, _)) => format!("the first multiple of {alignment} after `{before}`"),
+                None => "where the tensors begin".to_owned(),
+            };
+            let reason = format!("its offset is {}; expected {next}, {what}", entry.offset);
+            return Err(GgufError::Tensor { name: name.clone(), reason });
+        }
+        let offset = start.saturating_add(next);
+        let left = length.saturating_sub(offset);
+        if entry.size as u64 > left {
+            let what = format!("tensor `{name}` at offset {offset}");
+            return Err(GgufError::Truncated { what, needed: entry.size as u64, left });
+        }
+        next = (next + entry.size as u64).next_multiple_of(alignment);
+        entry.offset = offset;
     }
-    let offset = start.saturating_add(entry.offset);
-    let left = length.saturating_sub(offset);
-    if entry.size as u64 > left {
-        let what = format!("tensor `{name}` at offset {offset}");
-        return Err(GgufError::Truncated { what, needed: entry.size as u64, left });
-    }
-    entry.offset = offset;
     Ok(())
 }
 
@@ -170,18 +179,42 @@ impl<R: Read> Reader<R> {
         Err(GgufError::Absurd { what: what.to_owned(), count, limit }.into())
     }
 
-    fn text(&mut self, what: &str) -> Result<String, Failed> {
+    fn bytes(&mut self, what: &str) -> Result<Vec<u8>, Failed> {
         let length = self.count(&format!("the length of {what}"), LONGEST_TEXT)?;
         self.require(what, length)?;
         let mut bytes = vec![0; length as usize];
         self.source.read_exact(&mut bytes)?;
         self.position += length;
-        String::from_utf8(bytes).map_err(|_| GgufError::Text(what.to_owned()).into())
+        Ok(bytes)
+    }
+
+    /// All keys with their values. A key that is not UTF-8 is none that is known, and passed over.
+    fn metadata(&mut self, count: u64) -> Result<Metadata, Failed> {
+        let mut values = HashMap::new();
+        let mut names = HashSet::new();
+        for _ in 0..count {
+            let name = self.bytes("the name of a key")?;
+            if name.is_empty() {
+                return Err(GgufError::NoName("a key").into());
+            }
+            let value = self.value(&shown(&name))?;
+            if !names.insert(name.clone()) {
+                return Err(GgufError::Twice(shown(&name)).into());
+            }
+            if let Ok(key) = String::from_utf8(name) {
+                values.insert(key, value);
+            }
+        }
+        Ok(Metadata::new(values))
     }
 
     fn value(&mut self, key: &str) -> Result<Value, Failed> {
         let what = format!("the value of `{key}`");
         let kind = self.u32(&what)?;
+        if key == ALIGNMENT && kind != U32 {
+            let (key, found) = (key.to_owned(), format!("a value of type {kind}"));
+            return Err(GgufError::Value { key, found, expected: "a u32".to_owned() }.into());
+        }
         if kind != 9 {
             return self.single(key, kind, &what);
         }
@@ -197,7 +230,11 @@ impl<R: Read> Reader<R> {
         self.require(&what, length * least)?;
         let mut list = Vec::with_capacity(length as usize);
         for _ in 0..length {
-            list.push(self.single(key, kind, &what)?);
+            list.push(match self.single(key, kind, &what)? {
+                // Among many texts, such as tokens, one may be no text; llama.cpp takes it as well.
+                Value::Bytes(bytes) => Value::Text(String::from_utf8_lossy(&bytes).into_owned()),
+                value => value,
+            });
         }
         Ok(Value::List(list))
     }
@@ -213,7 +250,7 @@ impl<R: Read> Reader<R> {
             5 => Value::Whole(i32::from_le_bytes(self.array(what)?).into()),
             6 => Value::Real(f32::from_le_bytes(self.array(what)?).into()),
             7 => Value::Flag(self.array::<1>(what)? != [0]),
-            8 => Value::Text(self.text(what)?),
+            8 => Value::text(self.bytes(what)?),
             10 => Value::Natural(self.u64(what)?),
             11 => Value::Whole(i64::from_le_bytes(self.array(what)?)),
             12 => Value::Real(f64::from_le_bytes(self.array(what)?)),
@@ -223,7 +260,13 @@ impl<R: Read> Reader<R> {
 
     /// An entry whose offset is still counted from the start of the tensors.
     fn tensor(&mut self) -> Result<(String, TensorEntry), Failed> {
-        let name = self.text("the name of a tensor")?;
+        let what = "the name of a tensor";
+        let name = String::from_utf8(self.bytes(what)?);
+        let name = name.map_err(|_| GgufError::Text(what.to_owned()))?;
+        if name.len() > LONGEST_NAME {
+            let reason = format!("its name has {} bytes; at most {LONGEST_NAME} fit", name.len());
+            return Err(GgufError::Tensor { name, reason }.into());
+        }
         let what = format!("the entry of tensor `{name}`");
         let wrong = |reason: String| GgufError::Tensor { name: name.clone(), reason };
         let rank = self.u32(&what)?;
@@ -246,6 +289,16 @@ impl<R: Read> Reader<R> {
         let offset = self.u64(&what)?;
         let size = size_in_bytes(&shape, dtype).map_err(wrong)?;
         Ok((name, TensorEntry { dtype, shape, offset, size }))
+    }
+}
+
+/// A name as an error has it, which is of one line.
+fn shown(name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name);
+    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    match name.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => name[..end].chars().map(plain).chain(['…']).collect(),
+        None => name.chars().map(plain).collect(),
     }
 }
 

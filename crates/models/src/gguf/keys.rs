@@ -152,6 +152,7 @@ impl Keys {
     fn rotation(&mut self, rope: &RopeSpec) -> Result<(), String> {
         self.count("rope.dimension_count", rope.dim);
         self.real("rope.freq_base", rope.theta);
+        let mut gain = rope.gain;
         match &rope.scaling {
             RopeScaling::Linear { factor } => self.scaling("linear", *factor),
             RopeScaling::Yarn(yarn) => {
@@ -161,9 +162,12 @@ impl Keys {
                 self.scaling("yarn", yarn.factor);
                 self.count("rope.scaling.original_context_length", yarn.original_context);
                 let usual = Yarn::scale(yarn.factor, 1.0);
-                self.real("rope.scaling.attn_factor", yarn.amplitude / usual);
+                gain *= yarn.amplitude / usual;
             }
             _ => {}
+        }
+        if gain != 1.0 {
+            self.real("rope.scaling.attn_factor", gain);
         }
         Ok(())
     }

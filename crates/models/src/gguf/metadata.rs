@@ -13,6 +13,8 @@ pub(super) enum Value {
     Real(f64),
     Flag(bool),
     Text(String),
+    /// A text that is not UTF-8.
+    Bytes(Vec<u8>),
     List(Vec<Value>),
 }
 
@@ -25,12 +27,31 @@ impl fmt::Display for Value {
             Self::Flag(flag) => flag.fmt(f),
             Self::Text(text) if text.len() < 80 => write!(f, "`{text}`"),
             Self::Text(text) => write!(f, "a text of {} bytes", text.len()),
+            Self::Bytes(bytes) => write!(f, "{} bytes that are not UTF-8", bytes.len()),
             Self::List(list) => write!(f, "a list of {} values", list.len()),
         }
     }
 }
 
 impl Value {
+    pub(super) fn text(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::Text(text),
+            Err(error) => Self::Bytes(error.into_bytes()),
+        }
+    }
+
+    /// A number, or a flag as 0 or 1.
+    pub(super) fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Natural(number) => Some(*number as f64),
+            Self::Whole(number) => Some(*number as f64),
+            Self::Real(number) => Some(*number),
+            Self::Flag(flag) => Some(f64::from(u8::from(*flag))),
+            Self::Text(_) | Self::Bytes(_) | Self::List(_) => None,
+        }
+    }
+
     fn as_count(&self) -> Option<usize> {
         match self {
             Self::Natural(number) => usize::try_from(*number).ok(),
@@ -70,11 +91,31 @@ impl Value {
 
 /// All keys of a file.
 #[derive(Debug)]
-pub(super) struct Metadata(HashMap<String, Value>);
+pub(super) struct Metadata {
+    values: HashMap<String, Value>,
+    /// Every key that was looked up, for the test of the table of keys.
+    #[cfg(test)]
+    asked: std::cell::RefCell<std::collections::BTreeSet<String>>,
+}
 
 impl Metadata {
     pub(super) fn new(values: HashMap<String, Value>) -> Self {
-        Self(values)
+        Self {
+            values,
+            #[cfg(test)]
+            asked: std::cell::RefCell::default(),
+        }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        #[cfg(test)]
+        self.asked.borrow_mut().insert(key.to_owned());
+        self.values.get(key)
+    }
+
+    #[cfg(test)]
+    pub(super) fn asked(&self) -> std::collections::BTreeSet<String> {
+        self.asked.borrow().clone()
     }
 
     fn optional<'a, T>(
@@ -83,7 +124,10 @@ impl Metadata {
         expected: &str,
         read: impl FnOnce(&'a Value) -> Option<T>,
     ) -> Result<Option<T>, GgufError> {
-        let Some(value) = self.0.get(key) else { return Ok(None) };
+        let Some(value) = self.get(key) else { return Ok(None) };
+        if let Value::Bytes(_) = value {
+            return Err(GgufError::Text(format!("the value of `{key}`")));
+        }
         read(value).map(Some).ok_or_else(|| GgufError::Value {
             key: key.to_owned(),
             found: value.to_string(),
@@ -93,6 +137,17 @@ impl Metadata {
 
     pub(super) fn optional_count(&self, key: &str) -> Result<Option<usize>, GgufError> {
         self.optional(key, "a whole number from 0 on", Value::as_count)
+    }
+
+    /// A number that holds for each of `layers`, which may be said once or for each.
+    pub(super) fn layer_count(&self, key: &str, layers: usize) -> Result<Option<usize>, GgufError> {
+        let expected = "a whole number from 0 on, the same for every layer";
+        self.optional(key, expected, |value| {
+            let Value::List(list) = value else { return value.as_count() };
+            let first = list.first()?;
+            let alike = list.len() == layers && list.iter().all(|other| other == first);
+            first.as_count().filter(|_| alike)
+        })
     }
 
     pub(super) fn count(&self, key: &str) -> Result<usize, GgufError> {
@@ -130,6 +185,21 @@ impl Metadata {
     pub(super) fn optional_counts(&self, key: &str) -> Result<Option<Vec<usize>>, GgufError> {
         let expected = "a list of whole numbers from 0 on";
         self.optional(key, expected, |value| value.as_list(Value::as_count))
+    }
+
+    /// Those of a list of numbers that are ids of `tokens` tokens.
+    pub(super) fn optional_ids(
+        &self,
+        key: &str,
+        tokens: usize,
+    ) -> Result<Option<Vec<usize>>, GgufError> {
+        self.optional(key, "a list of ids", |value| {
+            let whole = value.as_list(|value| {
+                matches!(value, Value::Natural(_) | Value::Whole(_)).then_some(value)
+            });
+            let ids = whole?.into_iter().filter_map(Value::as_count);
+            Some(ids.filter(|id| *id < tokens).collect())
+        })
     }
 
     pub(super) fn optional_reals(&self, key: &str) -> Result<Option<Vec<f64>>, GgufError> {

@@ -6,14 +6,20 @@
 
 mod architecture;
 mod config;
+mod ends;
 mod error;
 mod export;
 mod header;
 mod keys;
 mod metadata;
 mod pre_tokenizer;
+mod refused;
+mod sampling;
+#[cfg(test)]
+mod table_of_keys;
 mod tensors;
 mod tokenizer;
+mod tokens;
 mod vocabulary;
 
 use std::fs::File;
@@ -31,9 +37,10 @@ pub use self::export::{ExportError, Exported, GgufType, export_gguf};
 use self::header::{Failed, Header, MAGIC};
 use self::metadata::Metadata;
 use self::tensors::Tensors;
+use crate::files::{FileError, FileKind};
 use crate::load::{LoadError, LoadOptions, LoadedModel, assemble, not_mapped};
 use crate::random;
-use crate::spec::{DecoderSpec, MixerSpec, RopeScaling};
+use crate::spec::{DecoderSpec, MixerSpec, RopeSpec};
 use crate::weights::{Bytes, TensorSource, refuse_unread};
 
 /// A tensor of llama 3's files: by what each frequency of the rotation is divided.
@@ -52,17 +59,22 @@ pub(crate) fn load_file(
 ) -> Result<LoadedModel, LoadError> {
     let (file, header) = open(path)?;
     let wrong = |source| LoadError::Gguf { path: path.to_owned(), source };
-    let metadata = &header.metadata;
-    let name = metadata.text("general.architecture").map_err(wrong)?;
+    let name = header.metadata.text("general.architecture").map_err(wrong)?;
     let architecture = Architecture::named(name).map_err(wrong)?;
     let config = config::config(&header, architecture).map_err(wrong)?;
     let spec = DecoderSpec::from_config(&config);
-    let mut spec = spec.map_err(|source| LoadError::Config { path: path.to_owned(), source })?;
+    let mut spec = spec.map_err(|error| match config::in_terms_of_keys(error, architecture) {
+        Ok(error) => wrong(error),
+        Err(source) => LoadError::Config { path: path.to_owned(), source },
+    })?;
     architecture.rename(&mut spec);
+    let metadata = &header.metadata;
     let tokenizer = tokenizer::read(metadata, spec.vocab_size).map_err(wrong)?;
     let tokenizer_config = tokenizer_config(metadata).map_err(wrong)?;
-    let bytes = Bytes::of_file(&file);
-    let bytes = bytes.map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
+    let sampling = sampling::recommended(metadata, spec.vocab_size).map_err(wrong)?;
+    let gain = config::rotation_gain(metadata, architecture).map_err(wrong)?;
+    rotations(&mut spec).for_each(|rope| rope.gain = gain);
+    let bytes = Bytes::of_file(&file).map_err(|source| FileError::of_system(path, source))?;
     let notes = if bytes.is_borrowed() { Vec::new() } else { vec![not_mapped(path)] };
     let mut tensors = Tensors::new(bytes, header);
     if options.random_weights.is_none() {
@@ -88,13 +100,14 @@ pub(crate) fn load_file(
         generation_config: None,
         tokenizer_config: Some(tokenizer_config),
         chat_template: None,
+        sampling,
     })
 }
 
 /// Opens a file and reads its header.
 fn open(path: &Path) -> Result<(File, Header), LoadError> {
-    let io = |source| LoadError::Io { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(io)?;
+    let io = |source| LoadError::File(FileError::of_system(path, source));
+    let mut file = FileKind::WEIGHTS.open(path)?;
     let length = file.metadata().map_err(io)?.len();
     let mut magic = [0; MAGIC.len()];
     match file.read_exact(&mut magic) {
@@ -121,7 +134,11 @@ fn prepare(
     for tensor in spec.tensors() {
         tensors.check(&tensor)?;
     }
-    if let Some(factors) = tensors.tensor(ROPE_FACTORS, &Device::Cpu)? {
+    let factors = match architecture {
+        Architecture::Llama => tensors.tensor(ROPE_FACTORS, &Device::Cpu)?,
+        _ => None,
+    };
+    if let Some(factors) = factors {
         let factors = factors.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
         scale_rotations(spec, &factors)
             .map_err(|source| LoadError::Gguf { path: path.to_owned(), source })?;
@@ -132,21 +149,26 @@ fn prepare(
     Ok(())
 }
 
+fn rotations(spec: &mut DecoderSpec) -> impl Iterator<Item = &mut RopeSpec> {
+    let blocks = spec.layers.iter_mut().flat_map(|layer| &mut layer.blocks);
+    blocks.flat_map(|block| &mut block.mixers).filter_map(|mixer| match mixer {
+        MixerSpec::Attention(attention) => attention.rope.as_mut(),
+        _ => None,
+    })
+}
+
 /// Takes over the factors of the rotation that the file has.
 fn scale_rotations(spec: &mut DecoderSpec, factors: &[f32]) -> Result<(), GgufError> {
     let wrong = |reason: String| GgufError::Tensor { name: ROPE_FACTORS.to_owned(), reason };
     if let Some(found) = factors.iter().find(|factor| !(factor.is_finite() && **factor > 0.0)) {
         return Err(wrong(format!("it holds {found}; a factor is a finite number above 0")));
     }
-    let blocks = spec.layers.iter_mut().flat_map(|layer| &mut layer.blocks);
-    for mixer in blocks.flat_map(|block| &mut block.mixers) {
-        let MixerSpec::Attention(attention) = mixer else { continue };
-        let Some(rope) = &mut attention.rope else { continue };
+    for rope in rotations(spec) {
         if factors.len() != rope.dim / 2 {
             let (found, right) = (factors.len(), rope.dim / 2);
             return Err(wrong(format!("it has {found} factors; expected {right}")));
         }
-        rope.scaling = RopeScaling::Factors(factors.to_vec());
+        rope.slow(factors);
     }
     spec.naming.ignored.push(ROPE_FACTORS.to_owned());
     Ok(())

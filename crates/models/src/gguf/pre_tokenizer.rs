@@ -1,10 +1,10 @@
-//! How a text is cut into words ahead of the merges: what `tokenizer.ggml.pre` names.
-//!
-//! The expressions are those in the `tokenizer.json` of the models that the names stand for; they
-//! are facts about these models.
+//! How a text is cut into words before the merges: what `tokenizer.ggml.pre` names.
+
+mod known;
 
 use serde_json::{Value, json};
 
+use self::known::ALL;
 use super::error::GgufError;
 
 /// A way of cutting texts, under the names that llama.cpp has for it.
@@ -12,7 +12,10 @@ use super::error::GgufError;
 pub(super) struct PreTokenizer {
     /// The first is the one that is written.
     names: &'static [&'static str],
-    cuts: Cuts,
+    /// Whether a text is put in normal form C first.
+    nfc: bool,
+    /// One after the other, each within the pieces of the one before.
+    cuts: &'static [Cut],
     /// Whether a word that is a token is not merged from its parts.
     pub(super) ignore_merges: bool,
     /// Whether a text begins with the BOS token where the file does not say.
@@ -20,42 +23,48 @@ pub(super) struct PreTokenizer {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cuts {
-    /// GPT-2's, which the library has built in.
+enum Cut {
+    /// GPT-2's, which the library has built in; it comes last.
     Gpt2,
-    /// Digit by digit, and then as GPT-2.
-    DigitsGpt2,
+    /// Each digit is a piece.
+    Digits,
+    /// Each match is a piece, and what is between two.
     Regex(&'static str),
-    /// The same on a text in normal form C.
-    NfcRegex(&'static str),
 }
 
-const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+impl Cut {
+    /// As a `tokenizer.json` has it.
+    fn to_json(self) -> Value {
+        match self {
+            Self::Gpt2 => bytes(true),
+            Self::Digits => json!({ "type": "Digits", "individual_digits": true }),
+            Self::Regex(regex) => json!({ "type": "Split", "pattern": { "Regex": regex },
+                                          "behavior": "Isolated", "invert": false }),
+        }
+    }
+}
 
-const ALL: [PreTokenizer; 7] = [
-    PreTokenizer::new(&["gpt-2", "phi-2"], Cuts::Gpt2),
-    PreTokenizer {
-        ignore_merges: true,
-        add_bos: true,
-        ..PreTokenizer::new(&["llama-bpe", "llama3", "llama-v3"], Cuts::Regex(LLAMA3))
-    },
-    PreTokenizer::new(&["dbrx", "smaug-bpe"], Cuts::Regex(LLAMA3)),
-    PreTokenizer::new(&["qwen2", "deepseek-r1-qwen"], Cuts::NfcRegex(QWEN2)),
-    PreTokenizer::new(&["smollm"], Cuts::DigitsGpt2),
-    PreTokenizer {
-        ignore_merges: true,
-        add_bos: true,
-        ..PreTokenizer::new(&["tekken"], Cuts::Regex(TEKKEN))
-    },
-    PreTokenizer::new(&["gpt-4o"], Cuts::Regex(GPT4O)),
-];
+/// The bytes of a text as characters, cut by GPT-2's rule or not.
+fn bytes(use_regex: bool) -> Value {
+    json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+            "use_regex": use_regex })
+}
 
 impl PreTokenizer {
-    const fn new(names: &'static [&'static str], cuts: Cuts) -> Self {
-        Self { names, cuts, ignore_merges: false, add_bos: false }
+    const fn new(names: &'static [&'static str], cuts: &'static [Cut]) -> Self {
+        Self { names, nfc: false, cuts, ignore_merges: false, add_bos: false }
+    }
+
+    const fn nfc(self) -> Self {
+        Self { nfc: true, ..self }
+    }
+
+    const fn whole_words(self) -> Self {
+        Self { ignore_merges: true, ..self }
+    }
+
+    const fn with_bos(self) -> Self {
+        Self { add_bos: true, ..self }
     }
 
     /// The value of `tokenizer.ggml.pre`.
@@ -75,7 +84,7 @@ impl PreTokenizer {
     pub(super) fn of(tokenizer: &Value) -> Option<Self> {
         let ignore_merges = tokenizer["model"]["ignore_merges"] == true;
         let same = |known: &&PreTokenizer| {
-            known.normalizer() == tokenizer["normalizer"]
+            known.normalises_as(&tokenizer["normalizer"])
                 && known.is_in(&tokenizer["pre_tokenizer"])
         };
         let mut cut_alike = ALL.iter().filter(same);
@@ -83,13 +92,18 @@ impl PreTokenizer {
         cut_alike.clone().find(treats).or_else(|| cut_alike.next()).copied()
     }
 
+    fn normalises_as(&self, normalizer: &Value) -> bool {
+        let none = normalizer["normalizers"].as_array().is_some_and(Vec::is_empty);
+        let normalizer = if none { &Value::Null } else { normalizer };
+        self.normalizer() == *normalizer
+    }
+
     fn is_in(&self, pre_tokenizer: &Value) -> bool {
-        let own = self.pre_tokenizer();
-        let parts = |value: &Value| match value["pretokenizers"].as_array() {
+        let own = self.parts();
+        let others = match pre_tokenizer["pretokenizers"].as_array() {
             Some(parts) => parts.clone(),
-            None => vec![value.clone()],
+            None => vec![pre_tokenizer.clone()],
         };
-        let (own, others) = (parts(&own), parts(pre_tokenizer));
         // What a part says besides does not matter to where it cuts, if it is absent here.
         let agrees = |own: &Value, other: &Value| {
             let entries = own.as_object().into_iter().flatten();
@@ -102,38 +116,30 @@ impl PreTokenizer {
 
     /// As a `tokenizer.json` has it.
     pub(super) fn normalizer(&self) -> Value {
-        match self.cuts {
-            Cuts::NfcRegex(_) => json!({ "type": "NFC" }),
-            _ => Value::Null,
-        }
+        if self.nfc { json!({ "type": "NFC" }) } else { Value::Null }
     }
 
     /// As a `tokenizer.json` has it.
     pub(super) fn pre_tokenizer(&self) -> Value {
-        let bytes = |use_regex: bool| {
-            json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
-                    "use_regex": use_regex })
-        };
-        let two = |first: Value, second: Value| {
-            let both = [first, second];
-            json!({ "type": "Sequence", "pretokenizers": both })
-        };
-        match self.cuts {
-            Cuts::Gpt2 => bytes(true),
-            Cuts::DigitsGpt2 => {
-                two(json!({ "type": "Digits", "individual_digits": true }), bytes(true))
-            }
-            Cuts::Regex(regex) | Cuts::NfcRegex(regex) => {
-                let split = json!({ "type": "Split", "pattern": { "Regex": regex },
-                                    "behavior": "Isolated", "invert": false });
-                two(split, bytes(false))
-            }
+        match <[Value; 1]>::try_from(self.parts()) {
+            Ok([only]) => only,
+            Err(parts) => json!({ "type": "Sequence", "pretokenizers": parts }),
         }
+    }
+
+    fn parts(&self) -> Vec<Value> {
+        let mut parts: Vec<Value> = self.cuts.iter().map(|cut| cut.to_json()).collect();
+        if self.cuts.last() != Some(&Cut::Gpt2) {
+            parts.push(bytes(false));
+        }
+        parts
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -144,12 +150,25 @@ mod tests {
                 "pre_tokenizer": known.pre_tokenizer(),
                 "model": { "ignore_merges": known.ignore_merges },
             });
-            assert_eq!(PreTokenizer::of(&json), Some(known));
+            let found = PreTokenizer::of(&json).unwrap();
+            let alike = |it: &PreTokenizer| (it.nfc, it.cuts, it.ignore_merges);
+            assert_eq!(alike(&found), alike(&known));
             for name in known.names {
                 assert_eq!(PreTokenizer::named(name), Ok(known));
             }
         }
         let other = json!({ "pre_tokenizer": { "type": "Whitespace" } });
         assert_eq!(PreTokenizer::of(&other), None);
+        // As DeepSeek's files have it.
+        let empty = json!({ "type": "Sequence", "normalizers": [] });
+        let deepseek = PreTokenizer::named("deepseek-llm").unwrap();
+        let json = json!({ "normalizer": empty, "pre_tokenizer": deepseek.pre_tokenizer() });
+        assert_eq!(PreTokenizer::of(&json), Some(deepseek));
+    }
+
+    #[test]
+    fn no_name_stands_for_two() {
+        let mut names = HashSet::new();
+        assert!(ALL.iter().flat_map(|known| known.names).all(|name| names.insert(name)));
     }
 }

@@ -1,128 +1,157 @@
 //! From `tokenizer.ggml.*` to a tokenizer.
-//!
-//! The tokenizer is put together as the `tokenizer.json` that the library reads.
 
 use std::collections::{HashMap, HashSet};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use tokenizers::Tokenizer;
+use tokenizers::models::bpe::{BPE, BpeBuilder, Vocab};
+use tokenizers::{
+    DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer,
+};
 
 use super::error::GgufError;
 use super::metadata::Metadata;
 use super::pre_tokenizer::PreTokenizer;
-
-/// What a token is, by its number in `tokenizer.ggml.token_type`.
-pub(super) mod kind {
-    pub(in crate::gguf) const NORMAL: usize = 1;
-    pub(in crate::gguf) const UNKNOWN: usize = 2;
-    pub(in crate::gguf) const CONTROL: usize = 3;
-    pub(in crate::gguf) const USER_DEFINED: usize = 4;
-    pub(in crate::gguf) const UNUSED: usize = 5;
-    pub(in crate::gguf) const BYTE: usize = 6;
-}
+use super::tokens::{Tokens, kind, one_each};
 
 /// What stands for a space in the vocabularies of `SentencePiece`.
 pub(super) const SPACE: &str = "\u{2581}";
-
-/// The tokens with what they are.
-struct Vocabulary<'a> {
-    tokens: Vec<&'a str>,
-    kinds: Vec<usize>,
-}
-
-impl<'a> Vocabulary<'a> {
-    fn read(metadata: &'a Metadata) -> Result<Self, GgufError> {
-        let tokens = metadata.texts("tokenizer.ggml.tokens")?;
-        let mut known = HashSet::new();
-        if let Some(twice) = tokens.iter().find(|token| !known.insert(**token)) {
-            return Err(GgufError::Twice(format!("token {twice}")));
-        }
-        let key = "tokenizer.ggml.token_type";
-        let kinds = metadata.optional_counts(key)?;
-        let kinds = kinds.unwrap_or_else(|| vec![kind::NORMAL; tokens.len()]);
-        one_each(key, kinds.len(), tokens.len())?;
-        Ok(Self { tokens, kinds })
-    }
-
-    fn by_text(&self) -> Map<String, Value> {
-        let ids = self.tokens.iter().enumerate();
-        ids.map(|(id, token)| ((*token).to_owned(), json!(id))).collect()
-    }
-
-    /// Those that are looked for ahead of everything else.
-    fn added(&self) -> Vec<Value> {
-        let tokens = self.tokens.iter().zip(&self.kinds).enumerate();
-        let added = tokens.filter_map(|(id, (token, kind))| {
-            let special = match *kind {
-                kind::CONTROL | kind::UNKNOWN => true,
-                kind::USER_DEFINED => false,
-                _ => return None,
-            };
-            Some(json!({ "id": id, "content": token, "special": special, "normalized": false,
-                         "single_word": false, "lstrip": false, "rstrip": false }))
-        });
-        added.collect()
-    }
-}
 
 /// The tokenizer that the file describes, for a model of `vocab_size` tokens; `None` if it has none.
 pub(super) fn read(metadata: &Metadata, vocab_size: usize) -> Result<Option<Tokenizer>, GgufError> {
     let key = "tokenizer.ggml.model";
     let Some(model) = metadata.optional_text(key)? else { return Ok(None) };
-    let vocabulary = match model {
+    let tokens = match model {
         "no_vocab" | "none" => return Ok(None),
-        "gpt2" | "llama" => Vocabulary::read(metadata)?,
+        "gpt2" | "llama" => Tokens::read(metadata)?,
         _ => {
             let (key, found) = (key.to_owned(), format!("`{model}`"));
             return Err(GgufError::Value { key, found, expected: "gpt2 or llama".to_owned() });
         }
     };
-    let tokens = vocabulary.tokens.len();
-    if tokens != vocab_size {
-        return Err(GgufError::TokenizerSize { tokenizer: tokens, vocab_size });
+    let count = tokens.texts.len();
+    if count != vocab_size {
+        return Err(GgufError::TokenizerSize { tokenizer: count, vocab_size });
     }
-    let (mut json, adds_bos) = if model == "gpt2" {
-        by_merges(metadata, &vocabulary)?
-    } else {
-        by_scores(metadata, &vocabulary)?
-    };
-    json["version"] = json!("1.0");
-    json["added_tokens"] = Value::Array(vocabulary.added());
-    json["post_processor"] = ends(metadata, &vocabulary, adds_bos)?;
-    let made = Tokenizer::from_bytes(json.to_string());
-    made.map(Some).map_err(|error| GgufError::Tokenizer(error.to_string()))
+    let parts =
+        if model == "gpt2" { by_merges(metadata, &tokens)? } else { by_scores(metadata, &tokens)? };
+    let ends = ends(metadata, &tokens, &parts.ends)?;
+    parts.assemble(ends, &tokens).map(Some)
+}
+
+/// A tokenizer in parts, all but the model as a `tokenizer.json` has them.
+struct Parts {
+    model: BPE,
+    normalizer: Value,
+    pre_tokenizer: Value,
+    decoder: Value,
+    ends: Ends,
+}
+
+/// What is put around a text where the file does not say.
+struct Ends {
+    adds_bos: bool,
+    /// The ids of the BOS and EOS tokens.
+    ids: Option<(usize, usize)>,
+}
+
+impl Parts {
+    fn assemble(self, ends: Value, tokens: &Tokens<'_>) -> Result<Tokenizer, GgufError> {
+        let mut made = Tokenizer::new(self.model);
+        made.with_normalizer(part::<NormalizerWrapper>(self.normalizer)?).map_err(failed)?;
+        made.with_pre_tokenizer(part::<PreTokenizerWrapper>(self.pre_tokenizer)?);
+        made.with_post_processor(part::<PostProcessorWrapper>(ends)?);
+        made.with_decoder(part::<DecoderWrapper>(self.decoder)?);
+        made.add_tokens(tokens.added()).map_err(failed)?;
+        Ok(made)
+    }
+}
+
+fn part<T: DeserializeOwned>(json: Value) -> Result<Option<T>, GgufError> {
+    serde_json::from_value(json).map_err(failed)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
+fn failed(error: impl ToString) -> GgufError {
+    GgufError::Tokenizer(error.to_string())
+}
+
+/// The part of a model that both kinds have.
+fn model(tokens: &Tokens<'_>, merges: Vec<(String, String)>) -> BpeBuilder {
+    let ids = tokens.texts.iter().zip(0..);
+    let vocab: Vocab = ids.map(|(text, id)| (text.to_string(), id)).collect();
+    BPE::builder().vocab_and_merges(vocab, merges)
 }
 
 /// Merges of bytes, as GPT-2 began them.
-fn by_merges(metadata: &Metadata, vocabulary: &Vocabulary<'_>) -> Result<(Value, bool), GgufError> {
+fn by_merges(metadata: &Metadata, tokens: &Tokens<'_>) -> Result<Parts, GgufError> {
     let pre = PreTokenizer::named(metadata.text("tokenizer.ggml.pre")?)?;
-    let merges = metadata.texts("tokenizer.ggml.merges")?;
+    let key = "tokenizer.ggml.merges";
+    let mut merges = Vec::new();
+    for merge in metadata.texts(key)? {
+        merges.push(parted(merge).ok_or_else(|| GgufError::Value {
+            key: key.to_owned(),
+            found: format!("`{merge}` in a list"),
+            expected: "two tokens with a space between them".to_owned(),
+        })?);
+    }
+    refuse_unknown(&merges, tokens)?;
     // A key of candle's; llama.cpp goes by `pre`.
     let ignored = metadata.optional_flag("tokenizer.ggml.ignore_merges")?;
-    let json = json!({
-        "normalizer": pre.normalizer(),
-        "pre_tokenizer": pre.pre_tokenizer(),
-        "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true,
-                     "use_regex": true },
-        "model": {
-            "type": "BPE",
-            "vocab": vocabulary.by_text(),
-            "merges": merges,
-            "ignore_merges": ignored.unwrap_or(pre.ignore_merges),
-        },
-    });
-    Ok((json, pre.add_bos))
+    let model = model(tokens, merges).ignore_merges(ignored.unwrap_or(pre.ignore_merges));
+    Ok(Parts {
+        model: model.build().map_err(failed)?,
+        normalizer: pre.normalizer(),
+        pre_tokenizer: pre.pre_tokenizer(),
+        decoder: json!({ "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true,
+                         "use_regex": true }),
+        ends: Ends { adds_bos: pre.add_bos, ids: None },
+    })
+}
+
+/// The two tokens of a merge. The first may begin with a space.
+fn parted(merge: &str) -> Option<(String, String)> {
+    let (at, _) = merge.char_indices().skip(1).find(|(_, it)| *it == ' ')?;
+    Some((merge[..at].to_owned(), merge[at + 1..].to_owned()))
+}
+
+/// Refuses merges of what are no tokens, and into what is none, at which the library panics.
+fn refuse_unknown(merges: &[(String, String)], tokens: &Tokens<'_>) -> Result<(), GgufError> {
+    let known: HashSet<&str> = tokens.texts.iter().map(|text| &**text).collect();
+    let mut joined = String::new();
+    for (left, right) in merges {
+        joined.clear();
+        joined.push_str(left);
+        joined.push_str(right);
+        let parts = [&**left, right, &joined];
+        if let Some(unknown) = parts.into_iter().find(|part| !known.contains(part)) {
+            return Err(failed(format!("the merge `{left} {right}`: `{unknown}` is no token")));
+        }
+    }
+    Ok(())
 }
 
 /// Tokens with scores, as `SentencePiece` has them: of all neighbours that make a token together,
 /// those with the highest score are joined first.
-fn by_scores(metadata: &Metadata, vocabulary: &Vocabulary<'_>) -> Result<(Value, bool), GgufError> {
+fn by_scores(metadata: &Metadata, tokens: &Tokens<'_>) -> Result<Parts, GgufError> {
     let key = "tokenizer.ggml.scores";
     let scores = metadata.optional_reals(key)?;
     let scores = scores.ok_or_else(|| GgufError::MissingKey(key.to_owned()))?;
-    one_each(key, scores.len(), vocabulary.tokens.len())?;
+    one_each(key, scores.len(), tokens.texts.len())?;
     let prefix = metadata.optional_flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
-    let unknown = vocabulary.kinds.iter().position(|kind| *kind == kind::UNKNOWN);
+    let texts: Vec<&str> = tokens.texts.iter().map(|text| &**text).collect();
+    let merges = merges(&texts, &tokens.kinds, &scores);
+    let owned = merges.into_iter().map(|(left, right)| (left.to_owned(), right.to_owned()));
+    let bytes = spelt_bytes(&texts);
+    let mut model = model(tokens, owned.collect()).byte_fallback(bytes > 0).fuse_unk(true);
+    if let Some(id) = unknown(metadata, tokens)? {
+        model = model.unk_token(texts[id].to_owned());
+    } else if bytes < 256 {
+        return Err(failed(format!(
+            "it has {bytes} of the 256 tokens <0x00> to <0xFF> and no unknown token, so what is no \
+             token is lost"
+        )));
+    }
     let spaces = json!({ "type": "Replace", "pattern": { "String": " " }, "content": SPACE });
     let mut decoders = vec![
         json!({ "type": "Replace", "pattern": { "String": SPACE }, "content": " " }),
@@ -134,20 +163,42 @@ fn by_scores(metadata: &Metadata, vocabulary: &Vocabulary<'_>) -> Result<(Value,
         normalizers.insert(0, json!({ "type": "Prepend", "prepend": SPACE }));
         decoders.push(json!({ "type": "Strip", "content": " ", "start": 1, "stop": 0 }));
     }
-    let json = json!({
-        "normalizer": { "type": "Sequence", "normalizers": normalizers },
-        "pre_tokenizer": null,
-        "decoder": { "type": "Sequence", "decoders": decoders },
-        "model": {
-            "type": "BPE",
-            "vocab": vocabulary.by_text(),
-            "merges": merges(&vocabulary.tokens, &vocabulary.kinds, &scores),
-            "unk_token": unknown.map(|id| vocabulary.tokens[id]),
-            "byte_fallback": vocabulary.kinds.contains(&kind::BYTE),
-            "fuse_unk": true,
-        },
-    });
-    Ok((json, true))
+    Ok(Parts {
+        model: model.build().map_err(failed)?,
+        normalizer: json!({ "type": "Sequence", "normalizers": normalizers }),
+        pre_tokenizer: Value::Null,
+        decoder: json!({ "type": "Sequence", "decoders": decoders }),
+        ends: Ends { adds_bos: true, ids: Some((1, 2)) },
+    })
+}
+
+/// How many bytes have a token that spells them, as `<0x0A>` does. It is one by its text: files
+/// without kinds have them too.
+fn spelt_bytes(texts: &[&str]) -> usize {
+    let spelt: HashSet<String> = (0..=u8::MAX).map(|byte| format!("<0x{byte:02X}>")).collect();
+    texts.iter().filter(|text| spelt.contains(**text)).count()
+}
+
+/// The token for what is no token.
+fn unknown(metadata: &Metadata, tokens: &Tokens<'_>) -> Result<Option<usize>, GgufError> {
+    if let Some(id) = tokens.first(kind::UNKNOWN) {
+        return Ok(Some(id));
+    }
+    let key = "tokenizer.ggml.unknown_token_id";
+    let Some(id) = metadata.optional_count(key)? else { return Ok(None) };
+    within(key, id, tokens).map(Some)
+}
+
+fn within(key: &str, id: usize, tokens: &Tokens<'_>) -> Result<usize, GgufError> {
+    let count = tokens.texts.len();
+    if id < count {
+        return Ok(id);
+    }
+    Err(GgufError::Value {
+        key: key.to_owned(),
+        found: id.to_string(),
+        expected: format!("an id below {count}, the number of tokens"),
+    })
 }
 
 /// Every way in which two tokens make a third, in the order of the third's scores: the merges that
@@ -175,29 +226,26 @@ pub(super) fn merges<'a>(
 }
 
 /// What is put around a text.
-fn ends(
-    metadata: &Metadata,
-    vocabulary: &Vocabulary<'_>,
-    adds_bos: bool,
-) -> Result<Value, GgufError> {
-    let token = |name: &str, default: bool| {
-        let adds = metadata.optional_flag(&format!("tokenizer.ggml.add_{name}_token"))?;
-        if !adds.unwrap_or(default) {
+fn ends(metadata: &Metadata, tokens: &Tokens<'_>, assumed: &Ends) -> Result<Value, GgufError> {
+    let token = |name: &str, adds: bool, id: Option<usize>| {
+        let key = format!("tokenizer.ggml.add_{name}_token");
+        if !metadata.optional_flag(&key)?.unwrap_or(adds) {
             return Ok(None);
         }
         let key = format!("tokenizer.ggml.{name}_token_id");
-        let Some(id) = metadata.optional_count(&key)? else {
-            // llama.cpp assumes ids here; a file that does not name the token does not use it.
-            return Ok(None);
+        let id = match metadata.optional_count(&key)? {
+            Some(id) => within(&key, id, tokens)?,
+            // For merges llama.cpp assumes ids that mean nothing: a file that does not name the token
+            // does not use it.
+            None => match id.filter(|id| *id < tokens.texts.len()) {
+                Some(id) => id,
+                None => return Ok(None),
+            },
         };
-        let text = vocabulary.tokens.get(id).ok_or_else(|| GgufError::Value {
-            key,
-            found: id.to_string(),
-            expected: format!("an id below {}, the number of tokens", vocabulary.tokens.len()),
-        })?;
-        Ok(Some((id, *text)))
+        Ok(Some((id, &*tokens.texts[id])))
     };
-    let (first, last) = (token("bos", adds_bos)?, token("eos", false)?);
+    let (bos, eos) = assumed.ids.unzip();
+    let (first, last) = (token("bos", assumed.adds_bos, bos)?, token("eos", false, eos)?);
     let special =
         |(_, text): (usize, &str)| json!({ "SpecialToken": { "id": text, "type_id": 0 } });
     let text = |id: &str| json!({ "Sequence": { "id": id, "type_id": 0 } });
@@ -214,16 +262,4 @@ fn ends(
         "pair": around(vec![text("A"), text("B")]),
         "special_tokens": named,
     }))
-}
-
-fn one_each(key: &str, found: usize, tokens: usize) -> Result<(), GgufError> {
-    if found == tokens {
-        return Ok(());
-    }
-    let found = format!("a list of {found} values");
-    Err(GgufError::Value {
-        key: key.to_owned(),
-        found,
-        expected: format!("one for each of the {tokens} tokens"),
-    })
 }

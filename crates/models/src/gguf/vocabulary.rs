@@ -1,13 +1,14 @@
 //! From a `tokenizer.json` to `tokenizer.ggml.*`, as llama.cpp's converter writes them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use candle_core::quantized::gguf_file::Value as Entry;
 use serde_json::Value;
-use tokenizers::Tokenizer;
+use tokenizers::{AddedToken, Tokenizer};
 
 use super::pre_tokenizer::PreTokenizer;
-use super::tokenizer::{SPACE, kind, merges};
+use super::tokenizer::{SPACE, merges};
+use super::tokens::{Names, kind};
 
 pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
 pub(super) const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
@@ -35,7 +36,11 @@ struct Tokens {
 
 /// The keys for the tokenizer of a model of `vocab_size` tokens; the reason if it is of a kind that
 /// GGUF has no keys for.
-pub(super) fn vocabulary(tokenizer: &Tokenizer, vocab_size: usize) -> Result<Vocabulary, String> {
+pub(super) fn vocabulary(
+    tokenizer: &Tokenizer,
+    vocab_size: usize,
+    model_name: &str,
+) -> Result<Vocabulary, String> {
     // As the library writes it, which is always in the same form.
     let json = tokenizer.to_string(false).map_err(|error| error.to_string())?;
     let json: Value = serde_json::from_str(&json).map_err(|error| error.to_string())?;
@@ -43,13 +48,21 @@ pub(super) fn vocabulary(tokenizer: &Tokenizer, vocab_size: usize) -> Result<Voc
     if model["type"] != "BPE" {
         return Err(format!("its model is {}; expected \"BPE\"", model["type"]));
     }
+    for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
+        if model[key].as_str().is_some_and(|mark| !mark.is_empty()) {
+            return Err(format!("its {key} is {}, for which GGUF has no key", model[key]));
+        }
+    }
     let mut tokens = tokens(&json, tokenizer, vocab_size);
     let listed = listed_merges(model)?;
     let mut notes = Vec::new();
-    let mut entries = match PreTokenizer::of(&json) {
+    let pre = PreTokenizer::of(&json);
+    let mut entries = match pre {
         Some(pre) => by_merges(pre, model, &listed, &mut notes),
         None => by_scores(&json, &mut tokens, &listed, &mut notes)?,
     };
+    let names = Names::new(model_name, pre.map_or("default", |pre| pre.name()));
+    notes.extend(matched_otherwise(tokenizer, &names));
     entries.extend(ends(tokenizer)?);
     let texts = tokens.texts.into_iter().map(Entry::String);
     let kinds = tokens.kinds.into_iter().map(|kind| Entry::I32(kind as i32));
@@ -120,6 +133,50 @@ fn by_merges(
         ));
     }
     entries
+}
+
+/// What can be said of an added token that is looked for otherwise than llama.cpp will.
+const DIFFERENCES: [&str; 6] = [
+    "takes the white space before it away (`lstrip`)",
+    "takes the white space after it away (`rstrip`)",
+    "leaves the white space before it, which by the model's name llama.cpp takes away",
+    "leaves the white space after it, which by the model's name llama.cpp takes away",
+    "is found as a whole word alone (`single_word`)",
+    "is looked for in the normalised text (`normalized`)",
+];
+
+/// Which of the [`DIFFERENCES`] hold of a token.
+fn differences(token: &AddedToken, names: &Names<'_>, normalizes: bool) -> [bool; 6] {
+    let (before, after) = names.strips(&token.content);
+    [
+        token.lstrip && !before,
+        token.rstrip && !after,
+        !token.lstrip && before,
+        !token.rstrip && after,
+        token.single_word,
+        token.normalized && normalizes,
+    ]
+}
+
+/// Says which added tokens llama.cpp will look for otherwise: GGUF has no keys for that.
+fn matched_otherwise(tokenizer: &Tokenizer, names: &Names<'_>) -> Vec<String> {
+    let added: BTreeMap<_, _> = tokenizer.get_added_tokens_decoder().into_iter().collect();
+    let normalizes = tokenizer.get_normalizer().is_some();
+    let mut notes = Vec::new();
+    for (number, what) in DIFFERENCES.iter().enumerate() {
+        let differs = |token: &&AddedToken| differences(token, names, normalizes)[number];
+        let mut tokens = added.values().filter(differs);
+        let Some(first) = tokens.next() else { continue };
+        let more = match tokens.count() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        notes.push(format!(
+            "the token {:?}{more}: {what}; GGUF has no key for it, so texts may be cut otherwise",
+            first.content
+        ));
+    }
+    notes
 }
 
 /// The scores of `SentencePiece`, which are no more in a `tokenizer.json`: the order of its merges

@@ -1,17 +1,17 @@
 //! The weights of a folder: one safetensors file, or several that an index names.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use safetensors::SafeTensors;
+use safetensors::{SafeTensorError, SafeTensors};
 use serde::Deserialize;
 
+use super::LoadError;
 use super::experts::{Part, parts};
-use super::{LoadError, read};
 use crate::cpu::Format;
 use crate::error::cause;
+use crate::files::{FileError, FileKind};
 use crate::weights::{Bytes, Stored, TensorSource};
 
 /// Mapped files and where in them the tensors are.
@@ -41,7 +41,7 @@ impl Checkpoint {
         let index = folder.join("model.safetensors.index.json");
         let paths = if single.exists() {
             vec![single]
-        } else if let Some(bytes) = read(&index)? {
+        } else if let Some(bytes) = FileKind::SETTINGS.read_if_there(&index)? {
             shards(&bytes, &index)?
         } else {
             return Err(LoadError::NoWeights(folder.to_owned()));
@@ -72,8 +72,8 @@ impl Checkpoint {
     }
 
     fn add(&mut self, path: &Path) -> Result<(), LoadError> {
-        let bytes = File::open(path).and_then(|file| Bytes::of_file(&file));
-        let bytes = bytes.map_err(|error| corrupt(path, error.into()))?;
+        let file = FileKind::WEIGHTS.open(path)?;
+        let bytes = Bytes::of_file(&file).map_err(|source| FileError::of_system(path, source))?;
         if !bytes.is_borrowed() {
             self.read.push(path.to_owned());
         }
@@ -81,10 +81,8 @@ impl Checkpoint {
     }
 
     fn add_tensors(&mut self, bytes: &Bytes, path: &Path) -> Result<(), LoadError> {
-        let wrong = |error: safetensors::SafeTensorError| corrupt(path, error.into());
-        let outside = || wrong(safetensors::SafeTensorError::MetadataIncompleteBuffer);
-        // The tensors that are read are views of the bytes, behind their header.
-        SafeTensors::deserialize(bytes).map_err(wrong)?;
+        let wrong = |error: SafeTensorError| corrupt(path, error.into());
+        let outside = || wrong(SafeTensorError::MetadataIncompleteBuffer);
         let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
         let start = size_of::<u64>() + header;
         for (name, tensor) in metadata.tensors() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::device::DeviceError;
+use crate::files::FileError;
 use crate::gguf::GgufError;
 use crate::weights::WeightsError;
 
@@ -13,7 +14,11 @@ use crate::weights::WeightsError;
 #[non_exhaustive]
 pub enum LoadError {
     /// Nothing is at the path.
-    #[error("{}: no such folder", .0.display())]
+    #[error(
+        "{}: no such file or folder; expected a folder that holds config.json and \
+         model.safetensors, a GGUF file, or the name of a model in Hugging Face's cache",
+        .0.display()
+    )]
     NotFound(PathBuf),
     /// Neither a folder nor a model in the cache of `huggingface_hub` has the name.
     #[error(
@@ -125,6 +130,18 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A setting of the tokenizer is not what its key takes.
+    #[error("{}: `{key}` is {found}; expected {expected}", path.display())]
+    TokenizerSetting {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The value.
+        found: String,
+        /// What would be right.
+        expected: &'static str,
+    },
     /// A file of settings is not JSON.
     #[error("{}: not valid JSON: {reason}", path.display())]
     Json {
@@ -141,17 +158,12 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file is there and cannot be read.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// The threads cannot be had.
     #[error("cannot start the threads: {0}")]
     Threads(std::io::Error),
+    /// A file or folder cannot be read, or is not what a model has in its place.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The device cannot be had.
     #[error(transparent)]
     Device(#[from] DeviceError),

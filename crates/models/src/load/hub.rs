@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::LoadError;
+use crate::files::FileKind;
 
 /// The branch that is meant where none is named.
 const MAIN: &str = "main";
@@ -67,9 +68,12 @@ fn locate_in(cache: &Path, model: &str, name: &str, revision: &str) -> Result<Pa
     if revision.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
         return Err(unknown());
     }
-    let commit = match fs::read_to_string(folder.join("refs").join(revision)) {
+    let branch = folder.join("refs").join(revision);
+    let commit = match FileKind::REVISION.read_text(&branch) {
         Ok(commit) => commit.trim().to_owned(),
-        Err(_) => revision.to_owned(),
+        // The name of a commit, or of a folder of branches.
+        Err(error) if error.is_missing() || branch.is_dir() => revision.to_owned(),
+        Err(error) => return Err(error.into()),
     };
     let snapshot = folder.join("snapshots").join(&commit);
     let plain = commit.chars().all(|c| c.is_ascii_alphanumeric());
@@ -125,5 +129,22 @@ mod tests {
         let missing = locate_in(cache.path(), "org/other", "models--org--other", MAIN).unwrap_err();
         let start = "org/other: no such folder, and no such model in the cache ";
         assert!(missing.to_string().starts_with(start), "{missing}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_branch_that_is_no_file_is_refused() {
+        let cache = cache();
+        let branch = cache.path().join("models--org--name/refs/main");
+        fs::remove_file(&branch).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &branch).unwrap();
+        let find = || locate_in(cache.path(), "org/name", "models--org--name", MAIN).unwrap_err();
+        let want = "refs/main: it is a device; expected a regular file with a commit";
+        assert!(find().to_string().ends_with(want), "{}", find());
+        fs::remove_file(&branch).unwrap();
+        fs::write(&branch, [b'a'; 5000]).unwrap();
+        let want = "refs/main: it has more than 4 KiB, the most that is accepted; expected a regular \
+                    file with a commit";
+        assert!(find().to_string().ends_with(want), "{}", find());
     }
 }

@@ -15,6 +15,9 @@ pub struct RopeSpec {
     pub theta: f64,
     /// What was done to the wavelengths to lengthen the context.
     pub scaling: RopeScaling,
+    /// What cosines and sines are multiplied by besides the [amplitude](Yarn::amplitude) of `YaRN`:
+    /// 1, but in some GGUF files.
+    pub gain: f64,
 }
 
 /// How the frequencies of a [`RopeSpec`] depart from the plain series.
@@ -57,19 +60,34 @@ impl RopeSpec {
     /// When there are [`Factors`](RopeScaling::Factors) and fewer than pairs.
     pub fn frequencies(&self) -> Vec<f32> {
         (0..self.dim / 2)
-            .map(|pair| {
-                let exponent = 2.0 * pair as f64 / self.dim as f64;
-                self.rescale(pair, self.theta.powf(-exponent)) as f32
-            })
+            .map(|pair| self.rescale(pair, self.plain_frequency(pair)) as f32)
             .collect()
+    }
+
+    fn plain_frequency(&self, pair: usize) -> f64 {
+        self.theta.powf(-2.0 * pair as f64 / self.dim as f64)
     }
 
     /// What the cosines and sines are multiplied by, so that scores grow by its square.
     pub fn amplitude(&self) -> f32 {
         match &self.scaling {
-            RopeScaling::Yarn(yarn) => yarn.amplitude as f32,
-            _ => 1.0,
+            RopeScaling::Yarn(yarn) => (yarn.amplitude * self.gain) as f32,
+            _ => self.gain as f32,
         }
+    }
+
+    /// Divides the frequency of each pair by a factor of its own, besides what is done to it
+    /// already.
+    pub(crate) fn slow(&mut self, factors: &[f32]) {
+        let slowed = |(pair, factor): (usize, &f32)| {
+            let plain = self.plain_frequency(pair);
+            (f64::from(*factor) * plain / self.rescale(pair, plain)) as f32
+        };
+        let factors = factors.iter().enumerate().map(slowed).collect();
+        if let RopeScaling::Yarn(yarn) = &self.scaling {
+            self.gain *= yarn.amplitude;
+        }
+        self.scaling = RopeScaling::Factors(factors);
     }
 
     fn rescale(&self, pair: usize, frequency: f64) -> f64 {
@@ -93,7 +111,7 @@ mod tests {
     use super::*;
 
     fn spec(scaling: RopeScaling) -> RopeSpec {
-        RopeSpec { dim: 8, theta: 10_000.0, scaling }
+        RopeSpec { dim: 8, theta: 10_000.0, scaling, gain: 1.0 }
     }
 
     #[test]

@@ -110,9 +110,10 @@ def run(name, program, folder):
     return {"name": name, "model": model, "args": args, "cases": cases, "texts": texts}
 
 
-with tempfile.TemporaryDirectory() as folder:
-    names = sys.argv[2:] or list(FILES)
-    made = [run(name, sys.argv[1], Path(folder)) for name in names]
-engine = f"llama.cpp as built into xllamacpp {version('xllamacpp')}"
-lines = ",\n".join(json.dumps(file, ensure_ascii=False) for file in made)
-(HERE / "llama_cpp.json").write_text(f'{{"engine": {json.dumps(engine)}, "files": [\n{lines}\n]}}\n')
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        names = sys.argv[2:] or list(FILES)
+        made = [run(name, sys.argv[1], Path(folder)) for name in names]
+    engine = f"llama.cpp as built into xllamacpp {version('xllamacpp')}"
+    lines = ",\n".join(json.dumps(file, ensure_ascii=False) for file in made)
+    (HERE / "llama_cpp.json").write_text(f'{{"engine": {json.dumps(engine)}, "files": [\n{lines}\n]}}\n')

@@ -75,7 +75,8 @@ macro_rules! refusals {
 fn folders_and_files() {
     refusals! {
         |folder| fs::remove_dir_all(folder).unwrap(), LoadError::NotFound(_),
-            "FOLDER: no such folder";
+            "FOLDER: no such file or folder; expected a folder that holds config.json and \
+             model.safetensors, a GGUF file, or the name of a model in Hugging Face's cache";
         remove("config.json"), LoadError::NoConfig(_),
             "FOLDER: no config.json in this folder";
         remove("model.safetensors"), LoadError::NoWeights(_),

@@ -89,9 +89,10 @@ fn spoilt_gguf_files_break_nothing() {
         ("gemma3_text", GgufType::F32),
         ("phi3", GgufType::Q4K),
     ];
-    let seeds: Vec<Vec<u8>> = models.into_iter().map(write).collect();
+    let mut seeds: Vec<Vec<u8>> = models.into_iter().map(write).collect();
+    seeds.push(crate::gguf_keys::with_every_kind_of_key());
     let mut spoiler = Spoiler(bits());
-    for _ in 0..400 {
+    for _ in 0..500 {
         gguf::run(&spoiler.spoil(&seeds));
     }
 }

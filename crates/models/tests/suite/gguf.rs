@@ -73,7 +73,7 @@ fn log_probability(row: &[f32], token: u32) -> f64 {
 }
 
 /// `count` tokens, each the likeliest, with their log-probabilities.
-fn greedy(loaded: &LoadedModel, prompt: &[u32], count: usize) -> (Vec<u32>, Vec<f64>) {
+pub(crate) fn greedy(loaded: &LoadedModel, prompt: &[u32], count: usize) -> (Vec<u32>, Vec<f64>) {
     let mut state = loaded.model.new_state();
     let (row, mut outputs) = (state.new_row(), Outputs::new());
     let (mut next, mut tokens, mut logprobs) = (prompt.to_vec(), Vec::new(), Vec::new());
@@ -201,7 +201,7 @@ fn written_as(file: &Value) -> Written {
     )
 }
 
-fn ids(value: &Value) -> Vec<u32> {
+pub(crate) fn ids(value: &Value) -> Vec<u32> {
     value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
 }
 
@@ -266,7 +266,8 @@ fn the_file_brings_special_tokens_and_the_template() {
     assert_eq!(loaded.name, "model.gguf");
     assert_eq!(loaded.model.family(), "qwen3");
     assert_eq!(loaded.config["bos_token_id"], 1);
-    assert_eq!(loaded.config["eos_token_id"], serde_json::json!([2, 7]));
+    // The last by its name, `<end_of_turn>`.
+    assert_eq!(loaded.config["eos_token_id"], serde_json::json!([2, 7, 5]));
     let config = loaded.tokenizer_config.unwrap();
     assert_eq!(config["eos_token"], "<eos>");
     let folder = load(folder("qwen3"), &options()).unwrap();

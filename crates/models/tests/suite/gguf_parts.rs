@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use taper_models::candle_core::Device;
 use taper_models::candle_core::quantized::gguf_file::{self, Content, Value};
 use taper_models::candle_core::quantized::{GgmlDType, QTensor};
-use taper_models::{GgufType, LoadedModel, Outputs, Want, Work, load};
+use taper_models::{GgufType, LoadError, LoadedModel, Outputs, Want, Work, load};
 use tempfile::TempDir;
 
 use crate::gguf::{Written, options};
@@ -38,10 +38,7 @@ impl Parts {
     }
 
     pub(crate) fn load(&self) -> LoadedModel {
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("good.gguf");
-        fs::write(&path, self.bytes()).unwrap();
-        load(&path, &options()).unwrap()
+        load_bytes(&self.bytes()).unwrap()
     }
 
     pub(crate) fn set(&mut self, key: &str, value: Value) {
@@ -52,6 +49,13 @@ impl Parts {
         let Some(Value::Array(list)) = self.keys.get_mut(key) else { panic!("no list {key}") };
         list.pop();
     }
+}
+
+pub(crate) fn load_bytes(bytes: &[u8]) -> Result<LoadedModel, LoadError> {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("good.gguf");
+    fs::write(&path, bytes).unwrap();
+    load(&path, &options())
 }
 
 /// Of some types candle multiplies pairs of blocks alone, and a build with its checks would end.

@@ -3,9 +3,13 @@
 mod bad_folders;
 mod executors;
 mod families;
+// It writes to /dev/full and reads /proc.
+#[cfg(target_os = "linux")]
+mod files;
 mod fuzz_regressions;
 mod gguf;
 mod gguf_bad;
+mod gguf_keys;
 mod gguf_parts;
 mod golden;
 mod loading;
@@ -13,3 +17,4 @@ mod observing;
 mod refusals;
 mod rows;
 mod training;
+mod vocabularies;

@@ -1,8 +1,8 @@
 //! Work that a template may break: on a thread of its own, with a deep stack and a limit on time.
 //!
-//! minijinja counts instructions, and no more. Its parser, and whatever walks over nested values, use
-//! as much stack as a template asks for; one instruction may go through a list of millions. A
-//! template comes with a model from anywhere and may not end the program.
+//! Steps and memory are counted where they are used. What is nested takes stack, and a machine may be
+//! slower than its template is long. A template comes with a model from anywhere and may not end the
+//! program.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::Builder;
@@ -10,20 +10,20 @@ use std::time::Duration;
 
 use super::ChatError;
 
-/// Bytes of stack: enough for what the longest template can nest and for what its fuel can. They are
-/// taken when they are touched.
+/// Bytes of stack: enough for what may nest, lists within lists among it. They are taken when they are
+/// touched.
 const STACK: usize = 1 << 29;
 
 /// A template is rendered in milliseconds.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// What `work` comes to. Work that does not end in time is left alone: a thread can not be stopped.
+/// What `work` comes to. Work that does not end in time is left alone: a thread cannot be stopped.
 pub(super) fn run<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ChatError> + Send + 'static,
 ) -> Result<T, ChatError> {
     let (sender, receiver) = channel();
     let send = move || {
-        // Nobody waits any more if it took too long.
+        // The receiver is gone if it took too long.
         let _ = sender.send(work());
     };
     let broken = |reason: &str| ChatError::Broken(reason.to_owned());

@@ -1,8 +1,11 @@
 //! `strftime_now`: the date, as templates put it into a system prompt.
 
+use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use minijinja::{Error, ErrorKind};
+thread_local! {
+    static NOW: Cell<Option<u64>> = const { Cell::new(None) };
+}
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -21,14 +24,23 @@ const MONTHS: [&str; 12] = [
 const DAYS: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
-/// The present time in UTC. (transformers takes the local time; the standard library knows of no
-/// time zones.)
-pub(super) fn format_now(format: &str) -> Result<String, Error> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format_time(format, since.as_secs())
+/// Sets the clock of this thread, in seconds since 1970; `None` for the machine's.
+pub(super) fn set(now: Option<u64>) {
+    NOW.set(now);
 }
 
-fn format_time(format: &str, seconds: u64) -> Result<String, Error> {
+/// Seconds since 1970, by the machine's clock.
+pub(crate) fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// The present time in UTC. (transformers takes the local time; the standard library knows of no
+/// time zones.)
+pub(super) fn format_now(format: &str) -> Result<String, String> {
+    format_time(format, NOW.get().unwrap_or_else(seconds))
+}
+
+fn format_time(format: &str, seconds: u64) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = format.chars();
     while let Some(c) = rest.next() {
@@ -43,8 +55,7 @@ fn format_time(format: &str, seconds: u64) -> Result<String, Error> {
         }
         let text = code.and_then(|code| field(code, plain, seconds)).ok_or_else(|| {
             let code = code.map_or_else(String::new, |c| c.to_string());
-            let what = format!("strftime_now: `%{code}` is not known");
-            Error::new(ErrorKind::InvalidOperation, what)
+            format!("strftime_now: `%{code}` is not supported")
         })?;
         out.push_str(&text);
     }
@@ -69,14 +80,35 @@ fn field(code: char, plain: bool, seconds: u64) -> Option<String> {
         'S' => number(second),
         'p' => if hour < 12 { "AM" } else { "PM" }.to_owned(),
         'B' => month_name.to_owned(),
-        'b' => month_name[..3].to_owned(),
+        'b' | 'h' => month_name[..3].to_owned(),
         'A' => weekday.to_owned(),
         'a' => weekday[..3].to_owned(),
         'F' => format!("{year}-{month:02}-{day:02}"),
-        'T' => format!("{hour:02}:{minute:02}:{second:02}"),
+        'T' | 'X' => format!("{hour:02}:{minute:02}:{second:02}"),
+        'e' => format!("{day:>2}"),
+        'j' => number_of_day(days, year, plain),
+        'C' => number(year / 100),
+        'D' | 'x' => format!("{month:02}/{day:02}/{:02}", year % 100),
+        'R' => format!("{hour:02}:{minute:02}"),
+        'k' => format!("{hour:>2}"),
+        'l' => format!("{:>2}", (hour + 11) % 12 + 1),
+        'P' => if hour < 12 { "am" } else { "pm" }.to_owned(),
+        'w' => ((days + 4) % 7).to_string(),
+        'u' => ((days + 3) % 7 + 1).to_string(),
+        'n' => "\n".to_owned(),
+        't' => "\t".to_owned(),
+        // Python's time of day has no zone here.
+        'z' | 'Z' => String::new(),
         '%' => "%".to_owned(),
         _ => return None,
     })
+}
+
+/// The number of a day in its year.
+fn number_of_day(days: u64, year: u64, plain: bool) -> String {
+    let before = (0..366).take_while(|back| *back <= days && date(days - back).0 == year);
+    let day = before.count();
+    if plain { day.to_string() } else { format!("{day:03}") }
 }
 
 /// Year, month and day of a number of days since 1970, in the Gregorian calendar: within eras of 400
@@ -109,6 +141,11 @@ mod tests {
             assert_eq!(format_time("%A %d %B %Y %H:%M:%S", seconds).unwrap(), want);
         }
         assert_eq!(format_time("%-d %b %y, %-I %p %%", 951_827_696).unwrap(), "29 Feb 00, 12 PM %");
-        assert!(format_time("%Q", 0).unwrap_err().to_string().contains("`%Q` is not known"));
+        let all = "%e|%j|%C|%D|%x|%R|%X|%h|%k|%l|%P|%w|%u|%z|%Z";
+        let want = " 1|001|19|01/01/70|01/01/70|00:00|00:00:00|Jan| 0|12|am|4|4||";
+        assert_eq!(format_time(all, 0).unwrap(), want);
+        let want = "29|060|20|02/29/00|02/29/00|12:34|12:34:56|Feb|12|12|pm|2|2||";
+        assert_eq!(format_time(all, 951_827_696).unwrap(), want);
+        assert!(format_time("%Q", 0).unwrap_err().contains("`%Q` is not supported"));
     }
 }

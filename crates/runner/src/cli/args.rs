@@ -1,6 +1,7 @@
 //! The flags.
 
 mod decoding;
+mod habits;
 mod observing;
 
 use std::path::PathBuf;
@@ -8,12 +9,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use taper_runner::LogitsDtype;
 use taper_runner::experiment::Table;
-use taper_runner::models::{DeviceChoice, Dtype, Threads};
-use taper_runner::sampling::TiePolicy;
+use taper_runner::models::{DeviceChoice, Dtype, LoadOptions, Threads};
+use taper_runner::sampling::{Pipeline, TiePolicy};
 
 pub(super) use self::decoding::{
     DecodingArgs, GrammarArgs, HuggingFaceArgs, LlamaCppArgs, SomeArgs, UNDER, VllmArgs,
 };
+pub(super) use self::habits::plain_words;
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
 use super::export::ExportArgs;
 use super::sweep::SweepArgs;
@@ -59,7 +61,7 @@ pub(super) enum Command {
     },
     /// Run cases that other engines made, and say where this build differs
     Conform {
-        /// Case files (JSON Lines), and model folders with an expected.json
+        /// Case files (JSON Lines), model folders with an expected.json, and folders of such
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
@@ -132,7 +134,8 @@ pub(super) struct InspectArgs {
 
 /// Flags of `generate` that `inspect` does not have: it follows one sequence, and shows more than a
 /// trace.
-pub(super) const UNINSPECTED: [&str; 16] = [
+pub(super) const UNINSPECTED: [&str; 17] = [
+    "print-pipeline",
     "num-beams",
     "num-beam-groups",
     "diversity-penalty",
@@ -211,13 +214,21 @@ pub(super) struct ChatArgs {
     #[arg(long, value_name = "TEXT", requires = "chat")]
     pub(super) system: Option<String>,
 
-    /// The turns so far, ahead of the prompt if there is one: a JSON list of objects with a role and
-    /// a content
+    /// The turns so far, before the prompt if there is one: a JSON list of objects with a role. The
+    /// template sees all of their keys as they are
     #[arg(long, value_name = "FILE.json", requires = "chat")]
     pub(super) messages: Option<PathBuf>,
 
+    /// Tools to offer: a JSON list of objects, as the template expects them
+    #[arg(long, value_name = "FILE.json", requires = "chat")]
+    pub(super) tools: Option<PathBuf>,
+
+    /// Documents to answer from: a JSON list of objects, as the template expects them
+    #[arg(long, value_name = "FILE.json", requires = "chat")]
+    pub(super) documents: Option<PathBuf>,
+
     /// Tell the template whether the model is to think first
-    #[arg(long, value_name = "BOOL", requires = "chat")]
+    #[arg(long, value_name = "BOOL", requires = "chat", value_parser = values::boolean)]
     pub(super) enable_thinking: Option<bool>,
 }
 
@@ -251,6 +262,18 @@ pub(super) struct ModelArgs {
     pub(super) threads: Option<Threads>,
 }
 
+impl ModelArgs {
+    pub(super) fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            device: self.device,
+            dtype: self.dtype,
+            random_weights: self.random_weights,
+            threads: self.threads.unwrap_or_default(),
+            ..LoadOptions::default()
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rules and randomness")]
 pub(super) struct EngineArgs {
@@ -258,6 +281,11 @@ pub(super) struct EngineArgs {
     /// vllm
     #[arg(long, value_name = "ENGINE", default_value = "huggingface", value_parser = values::semantics)]
     pub(super) semantics: Engine,
+
+    /// The stages and the selector from a JSON file, in the place of an engine's: what
+    /// --print-pipeline json prints. Flags then say when to stop, and no more
+    #[arg(long, value_name = "FILE.json", value_parser = values::pipeline, conflicts_with = "semantics")]
+    pub(super) pipeline: Option<Pipeline>,
 
     /// Who stays where equal scores meet a cut, instead of the engine's own rule: keep-all,
     /// lowest-id, highest-id, random or error
@@ -350,6 +378,10 @@ pub(super) struct OutputArgs {
     #[command(flatten)]
     pub(super) dump: DumpArgs,
 
+    /// Print the stages that the settings make, as JSON for --pipeline or as Rust, and run nothing
+    #[arg(long, value_enum, value_name = "json|rust")]
+    pub(super) print_pipeline: Option<PipelineFormat>,
+
     /// Text as it is made, or one JSON object at the end
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
@@ -359,6 +391,12 @@ pub(super) struct OutputArgs {
 pub(super) enum Format {
     Text,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PipelineFormat {
+    Json,
+    Rust,
 }
 
 /// An engine whose rules there are.

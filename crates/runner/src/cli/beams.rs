@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::generate::{run_failure, show_json};
 use super::style::Style;
 use super::text::{prompt_text, sequence_head, show, summary, text_of};
-use super::trace::{pipeline_with_settings, quoted};
+use super::trace::quoted;
 
 /// How to read the tree, for whoever sees it for the first time.
 const LEGEND: &str = "\
@@ -33,9 +33,8 @@ pub(super) fn run(
     let (format, traced) = (args.output.format, args.output.trace);
     let prompt = prompt_text(search.prompt(), args.prompt.as_deref(), loaded);
     if traced && format == Format::Text {
-        let (pipeline, config) = (search.pipeline(), search.config());
-        let stages = pipeline.stages().len();
-        let named = pipeline_with_settings(pipeline, config);
+        let stages = search.pipeline().stages().len();
+        let named = search.pipeline().to_string();
         // The selector has no part in a search.
         let named = named.split(" → ").take(stages);
         let all: Vec<&str> = std::iter::once("log_softmax").chain(named).collect();

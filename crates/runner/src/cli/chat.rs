@@ -1,6 +1,7 @@
 //! From flags to a conversation, and to the tokens of its prompt.
 
-use std::fs;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use taper_runner::models::LoadedModel;
@@ -8,6 +9,7 @@ use taper_runner::{Chat, ChatTemplate};
 
 use super::args::GenerateArgs;
 use super::failure::Failure;
+use super::input::{OBJECTS, read_for};
 
 /// What a chat begins with: its prompt, and the tokens that end the model's turn.
 pub(super) struct Opening {
@@ -22,14 +24,10 @@ pub(super) fn conversation(args: &GenerateArgs) -> Result<Chat, Failure> {
         messages.push(json!({ "role": "system", "content": system }));
     }
     if let Some(path) = &args.chat.messages {
-        let blame = |why: String| Failure::usage(format!("--messages {}: {why}", path.display()));
-        let text = fs::read_to_string(path).map_err(|error| blame(error.to_string()))?;
-        let turns: Vec<Value> =
-            serde_json::from_str(&text).map_err(|error| blame(error.to_string()))?;
-        let is_turn = |turn: &Value| turn["role"].is_string() && turn.get("content").is_some();
-        if let Some(at) = turns.iter().position(|turn| !is_turn(turn)) {
-            let what = "expected an object with a `role`, which is a text, and a `content`";
-            return Err(blame(format!("entry {at}: {what}")));
+        let turns = objects("--messages", path)?;
+        if let Some(at) = turns.iter().position(|turn| !turn["role"].is_string()) {
+            let what = "expected an object with a `role`, which is a text";
+            return Err(blame("--messages", path, &format!("entry {at}: {what}")));
         }
         messages.extend(turns);
     }
@@ -41,7 +39,54 @@ pub(super) fn conversation(args: &GenerateArgs) -> Result<Chat, Failure> {
     }
     let mut chat = Chat::new(Value::Array(messages));
     chat.enable_thinking = args.chat.enable_thinking;
+    let list = |flag, path: &Option<PathBuf>| {
+        path.as_ref().map(|path| objects(flag, path).map(Value::Array)).transpose()
+    };
+    chat.tools = list("--tools", &args.chat.tools)?;
+    chat.documents = list("--documents", &args.chat.documents)?;
     Ok(chat)
+}
+
+fn blame(flag: &str, path: &Path, why: &dyn Display) -> Failure {
+    Failure::usage(format!("{flag} {}: {why}", path.display()))
+}
+
+/// The list of objects that a file holds.
+fn objects(flag: &str, path: &Path) -> Result<Vec<Value>, Failure> {
+    let blame = |why: &dyn Display| blame(flag, path, why);
+    let text = read_for(flag, path, OBJECTS)?;
+    let list: Value = serde_json::from_str(&text).map_err(|error| blame(&error))?;
+    let Value::Array(list) = list else {
+        return Err(blame(&"expected a list of objects"));
+    };
+    if let Some(at) = list.iter().position(|entry| !entry.is_object()) {
+        return Err(blame(&format!("entry {at}: expected an object")));
+    }
+    if let Some(number) = long_integer(&text) {
+        return Err(blame(&format!("{number}: expected an integer of at most 64 bits")));
+    }
+    Ok(list)
+}
+
+/// An integer of JSON that would be read as a float, and be printed as one.
+fn long_integer(text: &str) -> Option<&str> {
+    let mut outside = true;
+    let mut escaped = false;
+    let mut tokens = text.split(|c: char| {
+        let ends = outside && !(c.is_ascii_alphanumeric() || "+-.".contains(c));
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if !outside => escaped = true,
+            '"' => outside = !outside,
+            _ => {}
+        }
+        ends
+    });
+    tokens.find(|token| {
+        let digits = token.strip_prefix('-').unwrap_or(token);
+        let integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        integer && token.parse::<i64>().is_err() && token.parse::<u64>().is_err()
+    })
 }
 
 /// The conversation through the model's own template.

@@ -1,7 +1,8 @@
 //! `--dump` and `--prompt-logprobs`: what is looked at beside a run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use taper_runner::models::files::check_output;
 use taper_runner::models::{LoadedModel, Observe};
 use taper_runner::{Dump, DumpError, Outcome, Request, score_prompt};
 
@@ -32,11 +33,7 @@ impl DumpArgs {
             }
         }
         let path = PathBuf::from(path);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if !folder.unwrap_or(Path::new(".")).is_dir() {
-            let what = format!("--dump: {}: there is no such folder to write to", path.display());
-            return Err(Failure::Usage(what));
-        }
+        check_output(&path).map_err(|error| Failure::of_output("--dump: ", &error))?;
         Ok(Some(DumpTo { what: wanted, path }))
     }
 }
@@ -59,6 +56,7 @@ impl DumpTo {
         dumped.map_err(|error| match error {
             DumpError::Model(error) => run_failure(error.into(), model),
             DumpError::Text(error) => Failure::Usage(format!("--dump: {error}")),
+            DumpError::Write(error) => Failure::of_output("--dump: ", &error),
             error => Failure::Run(format!("--dump: {error}")),
         })
     }

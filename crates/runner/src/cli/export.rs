@@ -1,13 +1,14 @@
 //! `taper export-gguf`.
 
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use taper_runner::models::{ExportError, Exported, GgufType, LoadError, export_gguf, locate};
 
 use super::failure::Failure;
-use super::text::show;
+use super::interrupt::end_at_ctrl_c;
+use super::text::show_beside;
 use super::values;
 
 #[derive(Debug, Args)]
@@ -46,6 +47,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     if let Some((flag, _)) = of_others.iter().find(|(_, given)| own && *given) {
         return Err(Failure::Usage(format!("{flag}: the builtin model has none; name another")));
     }
+    end_at_ctrl_c()?;
     let exported = if own { builtin(args)? } else { folder(args) };
     let exported = exported.map_err(|error| blame(&error, args))?;
     for note in &exported.notes {
@@ -54,7 +56,8 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     let types = exported.types.iter().map(|(name, count)| format!("{count} in {name}"));
     let types = types.collect::<Vec<_>>().join(", ");
     let (out, megabytes) = (args.out.display(), exported.bytes as f64 / 1e6);
-    show(&format!("{out}: {}, {megabytes:.1} MB; tensors: {types}\n", exported.architecture))
+    let said = format!("{out}: {}, {megabytes:.1} MB; tensors: {types}\n", exported.architecture);
+    show_beside(&args.out, &said)
 }
 
 fn folder(args: &ExportArgs) -> Result<Exported, ExportError> {
@@ -79,16 +82,8 @@ fn blame(error: &ExportError, args: &ExportArgs) -> Failure {
     let what = error.to_string();
     let names_tensor = matches!(error, ExportError::Load(LoadError::Weights(_)));
     match error {
-        ExportError::Write { source, .. } if !is_about_the_path(source.kind()) => {
-            Failure::Run(what)
-        }
+        ExportError::Write(error) => Failure::of_output("", error),
         _ if names_tensor => Failure::Usage(format!("{}: {what}", args.model)),
         _ => Failure::Usage(what),
     }
-}
-
-/// Whether another path would have been right.
-fn is_about_the_path(kind: ErrorKind) -> bool {
-    use ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
-    matches!(kind, NotFound | PermissionDenied | IsADirectory | NotADirectory | InvalidInput)
 }

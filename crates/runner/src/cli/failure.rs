@@ -5,6 +5,12 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ErrorKind as ArgumentError};
+use taper_runner::models::files::FileError;
+use taper_runner::{escaped, shortened};
+
+/// Letters of a line, of which a long one shows so many, and so many of its end.
+const MOST: usize = 2000;
+const TAIL: usize = 200;
 
 /// What ended the program early, by exit code.
 #[derive(Debug)]
@@ -26,26 +32,53 @@ impl Failure {
         Self::Usage(what.to_string())
     }
 
+    /// Of a file that could not be written; `flag` names it, with a space at its end.
+    pub(super) fn of_output(flag: &str, error: &FileError) -> Self {
+        let what = format!("{flag}{error}");
+        match error.io().map(std::io::Error::kind) {
+            Some(ErrorKind::BrokenPipe) => Self::NobodyReads,
+            _ if error.is_about_the_path() => Self::Usage(what),
+            _ => Self::Run(what),
+        }
+    }
+
     pub(super) fn report(self) -> ExitCode {
         match self {
             Self::Usage(what) => complain(&what, 2),
             Self::Run(what) => complain(&what, 1),
             Self::Cancelled => ExitCode::from(130),
             Self::NobodyReads => ExitCode::SUCCESS,
-            Self::Help(help) => {
-                // If it can not be printed there is nobody to tell.
-                let _ = help.print();
-                ExitCode::from(help.exit_code() as u8)
-            }
+            Self::Help(help) => match help.print() {
+                Ok(()) => ExitCode::from(help.exit_code() as u8),
+                Err(error) => Self::from(error).report(),
+            },
         }
     }
 }
 
-/// One line on stderr; a message that brings line breaks along is joined.
+/// One line on stderr.
 fn complain(what: &str, code: u8) -> ExitCode {
-    let line = what.split_whitespace().collect::<Vec<_>>().join(" ");
-    let _ = writeln!(std::io::stderr(), "error: {line}");
+    let _ = writeln!(std::io::stderr(), "error: {}", one_line(what));
     ExitCode::from(code)
+}
+
+/// A remark on stderr, in one line.
+pub(super) fn remark(what: &str) {
+    let _ = writeln!(std::io::stderr(), "note: {}", one_line(what));
+}
+
+/// A message that brings line breaks along is joined, and nothing in it acts on the terminal.
+fn one_line(what: &str) -> String {
+    let line = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = escaped(&line);
+    match line.char_indices().nth(MOST) {
+        // What is right comes last.
+        Some((head, _)) => {
+            let tail = line.char_indices().nth_back(TAIL).map_or(head, |(at, _)| at.max(head));
+            format!("{} … {}", &line[..head], &line[tail..])
+        }
+        None => line.into_owned(),
+    }
 }
 
 impl From<std::io::Error> for Failure {
@@ -75,12 +108,17 @@ fn unknown(error: &clap::Error) -> String {
     let given = context(ContextKind::InvalidArg).unwrap_or_default();
     let similar = context(ContextKind::SuggestedArg)
         .map_or_else(String::new, |flag| format!("; there is a similar one: '{flag}'"));
-    format!("unexpected argument '{given}'{similar}; --help lists the flags")
+    format!("unexpected argument '{}'{similar}; --help lists the flags", shortened(&given))
 }
 
 /// What clap says over several lines, without the usage and the pointer to the help.
 fn essence(error: &clap::Error) -> String {
-    let text = error.render().to_string();
+    let mut text = error.render().to_string();
+    if let Some(value) = error.get(ContextKind::InvalidValue).map(ToString::to_string)
+        && !value.is_empty()
+    {
+        text = text.replace(&value, &shortened(&value));
+    }
     let lines = text.lines().map(str::trim);
     let told =
         lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));

@@ -1,28 +1,30 @@
 //! `taper generate`.
 
 use std::io::Write;
-use std::path::Path;
-use std::process;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use serde_json::Map;
 use taper_runner::models::{
     LoadError, LoadOptions, LoadedModel, ModelError, load_with_progress, locate,
 };
-use taper_runner::sampling::{Ask, GenerationConfig, OneOrMany};
+use taper_runner::sampling::{Ask, GenerationConfig, OneOrMany, Pipeline};
 use taper_runner::{
     Chat, Draft, EffectiveConfig, Generation, OnError, Outcome, Request, RequestError, RunError,
-    Search, Step, model_config, tokenize, tokenize_plain,
+    Search, Source, Step, file_of, model_config, tokenize, tokenize_plain, unused_settings,
 };
 
 use super::args::{
-    Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs, SpeculationArgs,
+    Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs, PipelineFormat,
+    SpeculationArgs,
 };
 use super::dump::Look;
-use super::failure::Failure;
+use super::failure::{Failure, remark};
+use super::interrupt::watch_for_ctrl_c;
 use super::progress::LoadProgress;
 use super::settings::Flags;
-use super::text::{Plain, summary};
+use super::text::{Plain, show, summary};
 use super::trace::Traced;
 use super::{beams, chat};
 
@@ -43,20 +45,27 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     look.check(&loaded, &request)?;
     let guessing = guessing(&args.speculation, draft.as_ref());
     if request.config.num_beams.is_some_and(|beams| beams > 1) {
-        if guessing.is_some() {
-            let what = "guesses at tokens do not go with --num-beams; leave one of them out";
-            return Err(Failure::usage(what));
+        if let Some(draft) = guessing {
+            let error = no_beams(&request, draft);
+            return Err(blame(&error, args, flags, Some(&loaded)));
         }
-        let search = Search::new(&loaded, request).map_err(|error| blame(&error, args, flags))?;
-        tell_idle(flags, search.config());
+        let search = Search::new(&loaded, request)
+            .map_err(|error| blame(&error, args, flags, Some(&loaded)))?;
+        tell_settings(args, flags, search.config(), &loaded);
+        if let Some(format) = args.output.print_pipeline {
+            return print_pipeline(search.pipeline(), format);
+        }
         return beams::run(search, args, &look, &loaded, load_s, cancelled);
     }
-    let mut generation =
-        Generation::new(&loaded, request).map_err(|error| blame(&error, args, flags))?;
+    let blamed = |error| blame(&error, args, flags, Some(&loaded));
+    let mut generation = Generation::new(&loaded, request).map_err(blamed)?;
     if let Some(draft) = guessing {
-        generation = generation.speculate(draft).map_err(|error| blame(&error, args, flags))?;
+        generation = generation.speculate(draft).map_err(blamed)?;
     }
-    tell(flags, &generation);
+    tell(args, flags, &generation, &loaded);
+    if let Some(format) = args.output.print_pipeline {
+        return print_pipeline(generation.pipeline(), format);
+    }
 
     let mut output = Output::of(&args.output);
     let ended = drive(&mut generation, &mut output, args, &loaded, cancelled);
@@ -71,6 +80,15 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     ended
 }
 
+/// The pipeline as data or as code, in the place of a run.
+fn print_pipeline(pipeline: &Pipeline, format: PipelineFormat) -> Result<(), Failure> {
+    let printed = match format {
+        PipelineFormat::Json => pipeline.to_json().map(|json| json + "\n"),
+        PipelineFormat::Rust => pipeline.to_rust(),
+    };
+    show(&printed.map_err(|error| Failure::Usage(format!("--print-pipeline: {error}")))?)
+}
+
 /// What the flags describe.
 pub(super) struct Prepared {
     pub(super) loaded: LoadedModel,
@@ -82,7 +100,8 @@ pub(super) struct Prepared {
 /// Loads the models, and makes the request.
 pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Failure> {
     let chat = args.chat.chat.then(|| chat::conversation(args)).transpose()?;
-    if chat.is_none() && args.prompt.is_none() && args.prompt_ids.is_none() {
+    let runs = args.output.print_pipeline.is_none();
+    if runs && chat.is_none() && args.prompt.is_none() && args.prompt_ids.is_none() {
         return Err(Failure::usage(
             "the prompt is missing; give a text, - for standard input, or --prompt-ids 1,2,3",
         ));
@@ -93,9 +112,9 @@ pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Fa
     flags.check(args.engine.semantics)?;
     let user = args.config()?;
     // Before the model is loaded, which may take a while.
-    args.semantics(&GenerationConfig::default())
+    args.semantics(&GenerationConfig::default(), &Map::new())
         .and_then(|semantics| semantics.validate(&user))
-        .map_err(|error| blame(&error, args, flags))?;
+        .map_err(|error| blame(&error, args, flags, None))?;
     let began = Instant::now();
     let loaded = load_model(&args.model, "--model", &args.model.model)?;
     let draft = args.speculation.draft_model.as_ref();
@@ -103,6 +122,19 @@ pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Fa
     let load_s = began.elapsed().as_secs_f64();
     let request = request(args, flags, user, chat.as_ref(), &loaded)?;
     Ok(Prepared { loaded, draft, load_s, request })
+}
+
+/// Guesses do not go with beams.
+fn no_beams(request: &Request, draft: Draft<'_>) -> RequestError {
+    let by = match draft {
+        Draft::Model { .. } => "--draft-model",
+        _ => "--prompt-lookup-num-tokens",
+    };
+    RequestError::Setting {
+        key: "num_beams",
+        value: request.config.num_beams.unwrap_or(1).to_string(),
+        domain: format!("1 with {by}"),
+    }
 }
 
 fn guessing<'m>(args: &SpeculationArgs, draft: Option<&'m LoadedModel>) -> Option<Draft<'m>> {
@@ -115,18 +147,51 @@ fn guessing<'m>(args: &SpeculationArgs, draft: Option<&'m LoadedModel>) -> Optio
     by_model.or(by_text.map(|tokens| Draft::PromptLookup { tokens, max_ngram }))
 }
 
-/// Remarks on flags without effect and on the pipeline.
-pub(super) fn tell(flags: &Flags, generation: &Generation<'_>) {
-    tell_idle(flags, generation.config());
+/// Remarks on settings and on the pipeline.
+pub(super) fn tell(
+    args: &GenerateArgs,
+    flags: &Flags,
+    generation: &Generation<'_>,
+    loaded: &LoadedModel,
+) {
+    tell_settings(args, flags, generation.config(), loaded);
     for lint in generation.pipeline().lints() {
-        let _ = writeln!(std::io::stderr(), "note: {lint}");
+        remark(&lint.to_string());
     }
 }
 
-fn tell_idle(flags: &Flags, config: &EffectiveConfig) {
-    for note in flags.idle(&config.semantics, &config.generation) {
-        let _ = writeln!(std::io::stderr(), "{note}");
+fn tell_settings(
+    args: &GenerateArgs,
+    flags: &Flags,
+    config: &EffectiveConfig,
+    loaded: &LoadedModel,
+) {
+    let (semantics, generation) = (&config.semantics, &config.generation);
+    if semantics.is_cold(generation) {
+        remark(
+            "temperature 0 takes the most likely token each time, as do_sample false does; \
+             transformers itself refuses it",
+        );
     }
+    flags.idle(semantics, generation).iter().for_each(|idle| remark(idle));
+    semantics.remarks(&Source::from(loaded)).iter().for_each(|what| remark(what));
+    let own = model_config(loaded).unwrap_or_default();
+    for unused in unused_settings(&own, semantics) {
+        let key = unused.split(' ').next().unwrap_or_default();
+        let file = file(args, loaded, key).unwrap_or_default();
+        remark(&format!("{}: {unused}", file.display()));
+    }
+}
+
+/// The file that the model's own word on a setting is in, if there is one.
+fn file(args: &GenerateArgs, loaded: &LoadedModel, key: &str) -> Option<PathBuf> {
+    let model = Path::new(&args.model.model);
+    // A GGUF file has all of it; its keys alone have points.
+    if key.contains('.') {
+        return Some(model.to_owned());
+    }
+    let name = file_of(loaded, key)?;
+    Some(if model.is_file() { model.to_owned() } else { model.join(name) })
 }
 
 /// Takes the steps as they come, until there are no more, something fails, or Ctrl-C.
@@ -161,34 +226,12 @@ pub(super) fn run_failure(error: RunError, model: &str) -> Failure {
     }
 }
 
-/// The first Ctrl-C asks the loop to end after the present token, the second ends the program.
-pub(super) fn watch_for_ctrl_c() -> Result<&'static AtomicBool, Failure> {
-    static CANCELLED: AtomicBool = AtomicBool::new(false);
-    ctrlc::set_handler(|| {
-        if CANCELLED.swap(true, Ordering::Relaxed) {
-            process::exit(130);
-        }
-    })
-    .map_err(|error| Failure::Run(format!("Ctrl-C can not be watched for: {error}")))?;
-    Ok(&CANCELLED)
-}
-
-/// How the flags say that a model is to be loaded.
-pub(super) fn load_options(args: &ModelArgs) -> LoadOptions {
-    LoadOptions {
-        device: args.device,
-        dtype: args.dtype,
-        random_weights: args.random_weights,
-        threads: args.threads.unwrap_or_default(),
-    }
-}
-
 pub(super) fn load_model(
     args: &ModelArgs,
     flag: &str,
     model: &str,
 ) -> Result<LoadedModel, Failure> {
-    let options = load_options(args);
+    let options = args.load_options();
     let own = model == "builtin";
     for (only, given) in [
         ("--revision", args.revision.is_some()),
@@ -212,9 +255,9 @@ pub(super) fn load_model(
             Ok(loaded)
         })
     };
-    if let Ok(loaded) = &loaded {
-        for note in &loaded.notes {
-            let _ = writeln!(std::io::stderr(), "note: {model}: {note}");
+    if let Ok(LoadedModel { notes, .. }) = &loaded {
+        for note in notes {
+            let _ = writeln!(std::io::stderr(), "note: {flag} {model}: {note}");
         }
     }
     loaded.map_err(|error| {
@@ -254,16 +297,21 @@ fn request(
     let prompt = match (opening, &args.prompt_ids, &args.prompt) {
         (Some(opening), ..) => opening.prompt,
         (None, Some(ids), _) => ids.0.clone(),
+        // Nothing is run: any token will do.
+        (None, None, None) if args.output.print_pipeline.is_some() => vec![0],
         (None, None, text) => {
             tokenize(loaded.tokenizer.as_ref(), text.as_deref().unwrap_or_default())
                 .map_err(Failure::usage)?
         }
     };
-    let file = model_config(loaded)
+    let mut file = model_config(loaded)
         .map_err(|error| Failure::usage(format!("{}: {error}", args.model.model)))?;
+    // What a flag says goes before it, whatever it is.
+    file.extra.retain(|key, _| flags.for_setting(key).is_none());
     let file = with_eos(file, end_of_turn);
     let mut request = Request::new(prompt);
-    let semantics = args.semantics(&file).map_err(|error| blame(&error, args, flags))?;
+    let semantics = args.semantics(&file, &loaded.sampling);
+    let semantics = semantics.map_err(|error| blame(&error, args, flags, Some(loaded)))?;
     request.config = user.or(semantics.heed(file));
     request.semantics = semantics;
     request.negative_prompt = args.negative_prompt(loaded)?;
@@ -309,13 +357,19 @@ fn ask(output: &OutputArgs) -> Ask {
         entropy: asked,
         probability: asked,
         kept: asked,
+        kept_tokens: false,
         top_logprobs: if asked { output.top_logprobs.unwrap_or(default) } else { 0 },
         trace: output.trace,
     }
 }
 
-/// Says where the setting came from that is to blame.
-pub(super) fn blame(error: &RequestError, args: &GenerateArgs, flags: &Flags) -> Failure {
+/// Says where the setting came from that is to blame: a flag, or the model's own file.
+pub(super) fn blame(
+    error: &RequestError,
+    args: &GenerateArgs,
+    flags: &Flags,
+    loaded: Option<&LoadedModel>,
+) -> Failure {
     let Some(key) = error.key() else {
         let of_prompt =
             matches!(error, RequestError::PromptId { .. } | RequestError::PromptTooLong { .. });
@@ -323,16 +377,18 @@ pub(super) fn blame(error: &RequestError, args: &GenerateArgs, flags: &Flags) ->
         return Failure::Usage(format!("{}{error}", if at_ids { "--prompt-ids: " } else { "" }));
     };
     let engine = args.engine.semantics;
-    Failure::Usage(match flags.for_setting(key) {
-        Some(flag) if (key, engine) == ("temperature", Engine::HuggingFace) => {
-            format!("{flag}: {error}; use --do-sample false for that")
+    let file = |key| loaded.and_then(|loaded| file(args, loaded, key));
+    // Groups ask for a penalty, so that its default is wrong because of them.
+    let unnamed = flags.for_setting(key).is_none() && file(key).is_none();
+    let source = if unnamed && key == "diversity_penalty" { "num_beam_groups" } else { key };
+    Failure::Usage(match (flags.for_setting(source), file(source)) {
+        (Some(flag), _) if (key, engine) == ("temperature", Engine::HuggingFace) => {
+            format!("{flag}: {error}; use --temperature 0 for that")
         }
-        Some(flag) => format!("{flag}: {error}"),
-        None if engine != Engine::LlamaCpp => {
-            let file = Path::new(&args.model.model).join("generation_config.json");
-            format!("{}: {error}", file.display())
-        }
-        None => format!("--semantics {}: {error}", engine.name()),
+        (Some(flag), _) => format!("{flag}: {error}"),
+        (None, Some(file)) => format!("{}: {error}", file.display()),
+        // Nothing but the engine's defaults names it.
+        (None, _) => format!("--semantics {}: {error}", engine.name()),
     })
 }
 

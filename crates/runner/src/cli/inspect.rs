@@ -18,11 +18,12 @@ use taper_runner::{
 use self::table::Table;
 use super::args::{Format, InspectArgs, UNINSPECTED, ViewArgs};
 use super::failure::Failure;
-use super::generate::{Prepared, blame, prepare, run_failure, tell, watch_for_ctrl_c};
+use super::generate::{Prepared, blame, prepare, run_failure, tell};
+use super::interrupt::watch_for_ctrl_c;
 use super::settings::Flags;
 use super::style::Style;
 use super::text::{prompt_text, show};
-use super::trace::{head, stages_with_settings};
+use super::trace::head;
 
 /// Begins a terminal's page anew.
 const CLEAR: &str = "\x1b[2J\x1b[H";
@@ -57,9 +58,9 @@ pub(super) fn run(args: &InspectArgs, flags: &Flags) -> Result<(), Failure> {
     }
     let tokens = view.tokens.iter().map(|token| find(token, &loaded));
     let tokens: Vec<u32> = tokens.collect::<Result<Vec<_>, _>>()?.concat();
-    let mut generation =
-        Generation::new(&loaded, request).map_err(|error| blame(&error, run, flags))?;
-    tell(flags, &generation);
+    let mut generation = Generation::new(&loaded, request)
+        .map_err(|error| blame(&error, run, flags, Some(&loaded)))?;
+    tell(run, flags, &generation, &loaded);
     generation = generation.view(ViewAsk { top: view.top, tokens: tokens.clone() });
     let mut output = Output::begin(args, &generation, &loaded, tokens)?;
     let mut ended = None;
@@ -172,7 +173,8 @@ impl<'o> Output<'o> {
         tokens: Vec<u32>,
     ) -> Result<Self, Failure> {
         let prompt = prompt_text(generation.prompt(), args.run.prompt.as_deref(), loaded);
-        let stages = stages_with_settings(generation.pipeline(), generation.config());
+        let stages = generation.pipeline().to_string();
+        let stages: Vec<String> = stages.split(" → ").map(str::to_owned).collect();
         if args.run.output.format == Format::Text {
             show(&format!("{}\n", head(generation, &prompt, loaded)))?;
         }

@@ -10,6 +10,7 @@ mod failure;
 mod generate;
 mod input;
 mod inspect;
+mod interrupt;
 mod models;
 mod progress;
 mod report;
@@ -37,8 +38,10 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
+    interrupt::outlive_file_limits();
     let mut command = Cli::command().mut_subcommand("inspect", inspect::hide_foreign_flags);
-    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let words = args::plain_words(&command, std::env::args_os());
+    let matches = command.try_get_matches_from_mut(words)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     let flags = matches.subcommand().and_then(|(name, told)| {
         let command = command.find_subcommand(name)?;

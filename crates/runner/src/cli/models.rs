@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use taper_runner::models::{Capabilities, families, gguf_architectures};
-use taper_runner::{ChatTemplate, MemoryUse};
+use taper_runner::models::{Capabilities, LoadedModel, families, gguf_architectures};
+use taper_runner::{ChatTemplate, MemoryUse, escaped, model_config};
 
 use super::args::{ModelArgs, ModelsArgs};
 use super::failure::Failure;
@@ -41,23 +41,48 @@ fn describe(args: &ModelsArgs, model: &str) -> Result<(), Failure> {
     ];
     let abilities = abilities.iter().filter(|(can, _)| *can).map(|(_, name)| *name);
     let mut lines = vec![
-        format!("name            {}", loaded.name),
+        format!("name            {}", escaped(&loaded.name)),
         format!("family          {}", loaded.model.family()),
         format!("vocabulary      {} tokens", loaded.model.vocab_size()),
         format!("context         {} tokens", loaded.model.context_length()),
         format!("can             {}", abilities.collect::<Vec<_>>().join(", ")),
         format!("tokenizer       {}", if loaded.tokenizer.is_some() { "yes" } else { "no" }),
         format!("chat template   {}", if ChatTemplate::of(&loaded).is_ok() { "yes" } else { "no" }),
-        format!("loaded in       {seconds:.2} s"),
     ];
     if loaded.turned_bytes > 0 {
         let megabytes = loaded.turned_bytes as f64 / 1e6;
         lines.push(format!("copied          {megabytes:.1} MB of weights that lie inputs first"));
     }
+    lines.extend(ends(&loaded)?.map(|ends| format!("ends a text     {ends}")));
+    lines.extend(recommended(&loaded).map(|all| format!("sampling        {all} (llama.cpp's)")));
+    lines.push(format!("loaded in       {seconds:.2} s"));
     if let Some(bytes) = MemoryUse::now().peak_rss_bytes {
         lines.push(format!("peak memory     {:.1} MB", bytes as f64 / 1e6));
     }
     show(&(lines.join("\n") + "\n"))
+}
+
+/// The tokens that end a text.
+fn ends(loaded: &LoadedModel) -> Result<Option<String>, Failure> {
+    let config = model_config(loaded);
+    let config =
+        config.map_err(|error| Failure::Usage(format!("model {}: {error}", loaded.name)))?;
+    let text = |id: &u32| match loaded.tokenizer.as_ref().and_then(|t| t.id_to_token(*id)) {
+        Some(text) => format!("{id} {text:?}"),
+        None => id.to_string(),
+    };
+    let ends: Vec<String> = config.eos_ids().iter().map(text).collect();
+    Ok((!ends.is_empty()).then(|| ends.join(", ")))
+}
+
+/// What a GGUF file recommends for sampling.
+fn recommended(loaded: &LoadedModel) -> Option<String> {
+    let all = loaded.sampling.iter().map(|(key, value)| {
+        let name = key.rsplit('.').next().unwrap_or(key);
+        format!("{name} {value}")
+    });
+    let all: Vec<String> = all.collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 fn list() -> Result<(), Failure> {

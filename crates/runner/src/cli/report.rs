@@ -1,36 +1,30 @@
 //! `taper report`.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use taper_runner::experiment::{MANIFEST, RECORDS, Records, Versions};
+use taper_runner::experiment::{MANIFEST, Manifest, RECORDS, Records};
+use taper_runner::models::files::{check_output, write_file};
 use taper_runner::report;
 
 use super::failure::Failure;
-use super::text::show;
-
-/// As much of a manifest as tells who can read it.
-#[derive(Deserialize)]
-struct Made {
-    versions: Versions,
-}
+use super::interrupt::end_at_ctrl_c;
+use super::text::show_beside;
 
 pub(super) fn run(dir: &Path, out: Option<PathBuf>) -> Result<(), Failure> {
-    let refused = |why: &str| Failure::Usage(format!("{}: {why}", dir.display()));
-    match fs::metadata(dir) {
-        Err(error) => return Err(refused(&error.to_string())),
-        Ok(found) if !found.is_dir() => {
-            return Err(refused("it is a file; name the output folder of a sweep"));
-        }
-        Ok(_) => refuse_newer(dir)?,
-    }
-    let read = Records::read(dir).map_err(Failure::usage)?;
-    let page = report::page(&read).map_err(|error| refused(&error.to_string()))?;
+    end_at_ctrl_c()?;
+    refuse_newer(dir)?;
+    let flag = if out.is_some() { "--out " } else { "" };
     let out = out.unwrap_or_else(|| dir.join("report.html"));
-    fs::write(&out, &page)
-        .map_err(|error| Failure::Run(format!("--out {}: {error}", out.display())))?;
+    let unwritten = |error| Failure::of_output(flag, &error);
+    check_output(&out).map_err(unwritten)?;
+    let read = Records::read(dir).map_err(Failure::usage)?;
+    let page = report::page(&read)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", dir.display())))?;
+    write_file(&out, |sink| sink.write_all(page.as_bytes())).map_err(unwritten)?;
+    if read.repeated.records > 0 {
+        let _ = writeln!(std::io::stderr(), "note: {}", read.repeated);
+    }
     if read.cut_off.is_some() {
         let _ = writeln!(
             std::io::stderr(),
@@ -41,20 +35,18 @@ pub(super) fn run(dir: &Path, out: Option<PathBuf>) -> Result<(), Failure> {
     let of = if there < all { format!("{there} of {all}") } else { there.to_string() };
     let runs = if all == 1 { "run" } else { "runs" };
     let megabytes = page.len() as f64 / 1e6;
-    show(&format!("{}: {of} {runs}, {megabytes:.1} MB\n", out.display()))
+    show_beside(&out, &format!("{}: {of} {runs}, {megabytes:.1} MB\n", out.display()))
 }
 
 /// A later version may have written what this one would misread, or not read at all.
 fn refuse_newer(dir: &Path) -> Result<(), Failure> {
-    let path = dir.join(MANIFEST);
     // What is no manifest is told when all of it is read.
-    let made = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Made>(&bytes).ok());
-    let Some(Made { versions }) = made else { return Ok(()) };
+    let Some(versions) = Manifest::made_by(dir).map_err(Failure::usage)? else { return Ok(()) };
     let this = env!("CARGO_PKG_VERSION");
     if line(&versions.taper) > line(this) {
         return Err(Failure::Usage(format!(
             "{}: it was made by taper {}, which is newer than this taper {this}; use that one",
-            path.display(),
+            dir.join(MANIFEST).display(),
             versions.taper
         )));
     }

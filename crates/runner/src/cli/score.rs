@@ -13,16 +13,18 @@ use taper_runner::{
 
 use super::args::{Format, ScoreArgs};
 use super::failure::Failure;
-use super::generate::{load_model, run_failure, watch_for_ctrl_c};
+use super::generate::{load_model, run_failure};
 use super::input::read;
+use super::interrupt::watch_for_ctrl_c;
 use super::style::Style;
 use super::text::show;
 use super::trace::quoted;
 
 pub(super) fn run(args: &ScoreArgs) -> Result<(), Failure> {
-    let cancelled = watch_for_ctrl_c()?;
-    // Before the model is loaded, which may take a while.
+    // Before the model is loaded, which may take a while, and while Ctrl-C still ends the program at
+    // once: a pipe may be silent for long.
     let text = args.file.as_deref().map(read).transpose()?;
+    let cancelled = watch_for_ctrl_c()?;
     if text.is_none() && args.prompt_ids.is_none() {
         let what = "the text is missing; give a file, - for standard input, or --prompt-ids 1,2,3";
         return Err(Failure::usage(what));

@@ -2,12 +2,14 @@
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use serde_json::{Map, Value};
 use taper_runner::models::LoadedModel;
 use taper_runner::sampling::{GenerationConfig, OneOrMany};
-use taper_runner::{LlamaCpp, RequestError, Semantics, TextGrammar, Vllm, tokenize};
+use taper_runner::{LlamaCpp, Recommended, RequestError, Semantics, TextGrammar, Vllm, tokenize};
 
 use super::args::{Engine, GenerateArgs, GrammarArgs, LlamaCppArgs, SomeArgs, UNDER};
 use super::failure::Failure;
+use super::input::{GRAMMAR, SCHEMA, read_for};
 
 /// The flags that were given.
 #[derive(Debug, Default)]
@@ -19,31 +21,11 @@ pub(super) struct Flags {
 struct Flag {
     /// Without the dashes before it.
     name: String,
+    /// Other names that it goes by.
+    others: Vec<String>,
     /// The heading that it has in the help.
     heading: String,
 }
-
-/// Flags that greedy decoding under Hugging Face's rules does not look at.
-const WARPERS: [&str; 8] = [
-    "temperature",
-    "top-k",
-    "top-p",
-    "min-p",
-    "typical-p",
-    "epsilon-cutoff",
-    "eta-cutoff",
-    "top-h",
-];
-
-/// Flags that have no effect without beams.
-const OF_BEAMS: [&str; 4] = ["diversity-penalty", "length-penalty", "early-stopping", "search"];
-
-/// Flags that greedy decoding under vLLM's rules does not look at.
-const CUTS: [&str; 3] = ["top-k", "top-p", "min-p"];
-
-/// Flags that mirostat leaves an effect.
-const BESIDE_MIROSTAT: [&str; 5] =
-    ["temperature", "logit-bias", "mirostat", "mirostat-tau", "mirostat-eta"];
 
 impl Flags {
     pub(super) fn of(command: &clap::Command, matches: &ArgMatches) -> Self {
@@ -54,7 +36,9 @@ impl Flags {
             })
             .filter_map(|arg| {
                 let heading = arg.get_help_heading().unwrap_or_default().to_owned();
-                Some(Flag { name: arg.get_long()?.to_owned(), heading })
+                let others = arg.get_all_aliases().unwrap_or_default();
+                let others = others.into_iter().map(str::to_owned).collect();
+                Some(Flag { name: arg.get_long()?.to_owned(), others, heading })
             });
         Self { given: given.collect() }
     }
@@ -62,7 +46,9 @@ impl Flags {
     /// Whether the flag for a setting was given, by the setting's name in a config.
     pub(super) fn for_setting(&self, key: &str) -> Option<String> {
         let name = key.replace('_', "-");
-        self.given.iter().any(|flag| flag.name == name).then(|| format!("--{name}"))
+        let given =
+            self.given.iter().find(|flag| flag.name == name || flag.others.contains(&name))?;
+        Some(format!("--{}", given.name))
     }
 
     /// Refuses flags that the engine does not have.
@@ -82,40 +68,20 @@ impl Flags {
 
     /// The flags that have no effect beside the settings in force, and why.
     pub(super) fn idle(&self, semantics: &Semantics, config: &GenerationConfig) -> Vec<String> {
-        let alone = config.num_beams.is_none_or(|beams| beams == 1);
-        let of_beams = self.named(|name| alone && OF_BEAMS.contains(&name));
-        let of_beams = note("without --num-beams above 1", &of_beams);
-        of_beams.into_iter().chain(self.idle_stages(semantics, config)).collect()
-    }
-
-    fn idle_stages(&self, semantics: &Semantics, config: &GenerationConfig) -> Option<String> {
-        let (why, idle): (_, Vec<_>) = match semantics {
-            Semantics::HuggingFace if !semantics.draws(config) => {
-                ("without --do-sample true", self.named(|name| WARPERS.contains(&name)))
-            }
-            Semantics::LlamaCpp(settings) if settings.draws_by_mirostat() => {
-                ("with --mirostat", self.decoding(|name| !BESIDE_MIROSTAT.contains(&name)))
-            }
-            Semantics::Vllm(_) if !semantics.draws(config) => {
-                ("at temperature 0", self.named(|name| CUTS.contains(&name)))
-            }
-            _ => return None,
-        };
-        note(why, &idle)
+        let keys: Vec<String> = self.given.iter().map(|flag| flag.name.replace('-', "_")).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let told = semantics.idle(config, &keys).into_iter().map(|idle| {
+            let flags: Vec<String> =
+                idle.names.iter().map(|name| format!("--{}", name.replace('_', "-"))).collect();
+            format!("{} there is no effect of {}", idle.why_by_flag, flags.join(", "))
+        });
+        told.collect()
     }
 
     /// The flags among those given.
     pub(super) fn named(&self, picks: impl Fn(&str) -> bool) -> Vec<String> {
         let picked = self.given.iter().filter(|flag| picks(&flag.name));
         picked.map(|flag| format!("--{}", flag.name)).collect()
-    }
-
-    /// As `named`, of the flags that say how to decode.
-    fn decoding(&self, picks: impl Fn(&str) -> bool) -> Vec<String> {
-        let about_decoding = |name: &str| {
-            self.given.iter().any(|f| f.name == name && f.heading.starts_with("Decoding"))
-        };
-        self.named(|name| about_decoding(name) && picks(name))
     }
 }
 
@@ -205,22 +171,51 @@ impl GenerateArgs {
         tokens.transpose().map_err(refused)
     }
 
-    /// Whose rules, with the settings that they alone know; `file` is the model's own config.
+    /// Whose rules, with the settings that they alone know; `file` is the model's own config, and
+    /// `sampling` what its GGUF file recommends.
     ///
     /// # Errors
     ///
     /// When a setting of the file is not what the engine can read.
-    pub(super) fn semantics(&self, file: &GenerationConfig) -> Result<Semantics, RequestError> {
+    pub(super) fn semantics(
+        &self,
+        file: &GenerationConfig,
+        sampling: &Map<String, Value>,
+    ) -> Result<Semantics, RequestError> {
+        if let Some(pipeline) = &self.engine.pipeline {
+            return Ok(pipeline.clone().into());
+        }
         Ok(match self.engine.semantics {
             Engine::HuggingFace => Semantics::HuggingFace,
-            Engine::LlamaCpp => Semantics::LlamaCpp(self.llama_cpp()),
+            Engine::LlamaCpp => Semantics::LlamaCpp(self.llama_cpp(sampling)?),
             Engine::Vllm => Semantics::Vllm(self.vllm(file)?),
         })
     }
 
-    fn llama_cpp(&self) -> LlamaCpp {
+    /// Whether a flag sets what a GGUF file may recommend, by its name in the config.
+    fn sets(&self, name: &str) -> bool {
+        let (all, own) = (&self.decoding, &self.llama_cpp);
+        match name {
+            "temperature" => all.temperature.is_some(),
+            "top_k" => all.top_k.is_some(),
+            "top_p" => all.top_p.is_some(),
+            "min_p" => all.min_p.is_some(),
+            "samplers" => own.samplers.is_some(),
+            "xtc_probability" => own.xtc_probability.is_some(),
+            "xtc_threshold" => own.xtc_threshold.is_some(),
+            "repeat_last_n" => own.repeat_last_n.is_some(),
+            "repeat_penalty" => own.repeat_penalty.is_some(),
+            "mirostat" => own.mirostat.is_some(),
+            "mirostat_tau" => own.mirostat_tau.is_some(),
+            "mirostat_eta" => own.mirostat_eta.is_some(),
+            _ => false,
+        }
+    }
+
+    fn llama_cpp(&self, sampling: &Map<String, Value>) -> Result<LlamaCpp, RequestError> {
         let (all, some, own) = (&self.decoding, &self.some, self.llama_cpp.clone());
-        let mut settings = LlamaCpp::default();
+        let Recommended { mut settings, mirostat, .. } =
+            LlamaCpp::for_model(sampling, |name| self.sets(name))?;
         let config = &mut settings.config;
         set(&mut config.temperature, all.temperature);
         set(&mut config.top_k, all.top_k);
@@ -246,12 +241,13 @@ impl GenerateArgs {
         set(&mut config.mirostat_eta, own.mirostat_eta);
         set(&mut config.adaptive_target, own.adaptive_target);
         set(&mut config.adaptive_decay, own.adaptive_decay);
-        config.logit_bias = some.biases();
+        config.logit_bias.splice(..0, some.biases());
         set(&mut settings.dry_sequence_breakers, self.llama_cpp.breakers());
-        match own.mirostat.and_then(|mirostat| mirostat.0) {
+        let mirostat = own.mirostat.map_or(mirostat, |mirostat| mirostat.0);
+        Ok(match mirostat {
             Some(version) => settings.mirostat(version),
             None => settings,
-        }
+        })
     }
 
     fn vllm(&self, file: &GenerationConfig) -> Result<Vllm, RequestError> {
@@ -276,16 +272,14 @@ impl GenerateArgs {
 impl GrammarArgs {
     /// What the text is held to; reads the files that were named.
     pub(super) fn read(&self) -> Result<Option<TextGrammar>, Failure> {
-        let file = |flag: &str, path: &str| {
-            let refused = |error| Failure::Usage(format!("--{flag}: {path}: {error}"));
-            std::fs::read_to_string(path).map_err(refused)
-        };
+        let file = |flag, path: &str, kind| read_for(flag, path.as_ref(), kind);
         Ok(if let Some(schema) = &self.json_schema {
             let inline = schema.trim_start().starts_with('{');
-            let schema = if inline { schema.clone() } else { file("json-schema", schema)? };
+            let schema =
+                if inline { schema.clone() } else { file("--json-schema", schema, SCHEMA)? };
             Some(TextGrammar::JsonSchema(schema))
         } else if let Some(path) = &self.grammar {
-            Some(TextGrammar::Lark(file("grammar", path)?))
+            Some(TextGrammar::Lark(file("--grammar", path, GRAMMAR)?))
         } else {
             self.regex.clone().map(TextGrammar::Regex)
         })
@@ -305,11 +299,6 @@ impl LlamaCppArgs {
         let after = texts.iter().rposition(|text| text == "none").map_or(0, |at| at + 1);
         (!texts.is_empty()).then(|| texts[after..].to_vec())
     }
-}
-
-fn note(why: &str, idle: &[String]) -> Option<String> {
-    let flags = idle.join(", ");
-    (!idle.is_empty()).then(|| format!("note: {why} there is no effect of {flags}"))
 }
 
 fn set<T>(field: &mut T, flag: Option<T>) {

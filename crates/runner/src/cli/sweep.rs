@@ -9,16 +9,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use taper_runner::LogitsDtype;
 use taper_runner::experiment::{
     FolderError, Plan, RecordsError, Shipped, Spec, Summary, SweepError, SweepEvent, SweepOptions,
     Swept, Table, digest_of, shipped, sweep,
 };
 use taper_runner::models::locate;
+use taper_runner::{LogitsDtype, escaped};
 
 use super::args::ModelArgs;
-use super::failure::Failure;
-use super::generate::{load_model, load_options, watch_for_ctrl_c};
+use super::failure::{Failure, remark};
+use super::generate::load_model;
+use super::input::SPEC;
+use super::interrupt::{end_at_ctrl_c, watch_for_ctrl_c};
 use super::text::show;
 use super::values;
 
@@ -87,6 +89,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
     let digest = model_digest(&args.model)?;
     let plan = Plan::new(&spec, &loaded, Some(digest))
         .map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    plan.remarks().iter().for_each(|what| remark(what));
     let options = SweepOptions::default();
     let options = SweepOptions { jobs: args.jobs.unwrap_or(options.jobs), resume: args.resume };
     let swept = drive(&plan, dir, options, cancelled)?;
@@ -111,12 +114,16 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
 
 /// `taper summarize`: the tables again, from what the folder holds.
 pub(super) fn again(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
+    end_at_ctrl_c()?;
     let default = [Table::Summary, Table::Texts];
     summarize(dir, if tables.is_empty() { &default } else { tables })
 }
 
 fn summarize(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
     let summary = Summary::read(dir).map_err(|error| of_records(&error))?;
+    if summary.repeated.records > 0 {
+        let _ = writeln!(std::io::stderr(), "note: {}", summary.repeated);
+    }
     summary.write_csv(dir).map_err(|error| of_folder(&error))?;
     show(&summary.markdown(tables))
 }
@@ -136,12 +143,12 @@ fn list() -> Result<(), Failure> {
 fn read(name: &str) -> Result<String, Failure> {
     let path = Path::new(name);
     let named = Shipped::find(name);
-    let is_file = path.extension().is_some() || path.components().count() > 1 || path.is_file();
+    let is_there = path.metadata().is_ok_and(|found| !found.is_dir());
+    let is_file = path.extension().is_some() || path.components().count() > 1 || is_there;
     match named {
         Ok(shipped) if !is_file => Ok(shipped.text.to_owned()),
         Err(unknown) if !is_file => Err(Failure::usage(unknown)),
-        _ => std::fs::read_to_string(path)
-            .map_err(|error| Failure::Usage(format!("{name}: {error}"))),
+        _ => SPEC.read_text(path).map_err(Failure::usage),
     }
 }
 
@@ -159,7 +166,7 @@ fn set_logits_dtype(spec: &mut Spec, dtype: Option<LogitsDtype>) -> Result<(), F
 }
 
 fn model_digest(args: &ModelArgs) -> Result<String, Failure> {
-    let options = load_options(args);
+    let options = args.load_options();
     #[cfg(feature = "builtin")]
     if args.model == "builtin" {
         return Ok(taper_runner::experiment::digest_of_builtin(&options));
@@ -186,10 +193,15 @@ fn drive(
     }
     let swept = sweep(plan, dir, options, cancelled, |event| {
         match event {
-            SweepEvent::Begun { done, cut_off, begun_by, .. } => {
+            SweepEvent::Begun { done, cut_off, begun_by, repeated, .. } => {
                 note(&bar, *cut_off, |file| {
                     format!(
                         "the last line of the records was cut off; it is in {file}, and its run is made again"
+                    )
+                });
+                note(&bar, *repeated, |file| {
+                    format!(
+                        "some records are of runs that are there already; they go to {file} in the end"
                     )
                 });
                 note(&bar, *begun_by, |version| {
@@ -201,7 +213,9 @@ fn drive(
                 bar.reset_eta();
             }
             SweepEvent::Ended(record) => {
-                bar.set_message(format!("{}, {}", record.label, record.prompt));
+                bar.set_message(
+                    escaped(&format!("{}, {}", record.label, record.prompt)).into_owned(),
+                );
                 bar.inc(1);
             }
             _ => {}
@@ -221,23 +235,18 @@ fn drive(
 
 fn note(bar: &ProgressBar, what: Option<&str>, text: impl Fn(&str) -> String) {
     if let Some(what) = what {
-        bar.suspend(|| {
-            let _ = writeln!(std::io::stderr(), "note: {}", text(what));
-        });
+        bar.suspend(|| remark(&text(what)));
     }
 }
 
 fn of_folder(error: &FolderError) -> Failure {
     match error {
         FolderError::Records(error) => of_records(error),
-        FolderError::Write { .. } => Failure::Run(error.to_string()),
+        FolderError::Write(error) => Failure::of_output("", error),
         error => Failure::Usage(format!("--out: {error}")),
     }
 }
 
 fn of_records(error: &RecordsError) -> Failure {
-    match error {
-        RecordsError::Io { .. } => Failure::Run(error.to_string()),
-        error => Failure::usage(error),
-    }
+    Failure::usage(error)
 }

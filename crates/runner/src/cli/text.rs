@@ -1,8 +1,10 @@
 //! The text itself, as it is made, and the line of numbers after it.
 
 use std::io::Write;
+use std::path::Path;
 
 use taper_runner::models::LoadedModel;
+use taper_runner::models::files::is_stdout;
 use taper_runner::{FinishReason, Generation, Outcome, SequenceOutcome, Step};
 
 use super::failure::Failure;
@@ -97,6 +99,15 @@ pub(super) fn show(text: &str) -> Result<(), Failure> {
     stdout.write_all(text.as_bytes())?;
     stdout.flush()?;
     Ok(())
+}
+
+/// A word of success on a file that was written: not into that file, if it is standard output.
+pub(super) fn show_beside(file: &Path, text: &str) -> Result<(), Failure> {
+    if is_stdout(file) {
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        return Ok(());
+    }
+    show(text)
 }
 
 /// Token counts, how it ended, speed and memory in one line.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use taper_runner::models::LoadedModel;
 use taper_runner::sampling::{Pipeline, Selector};
-use taper_runner::{EffectiveConfig, Generation, Outcome, StageReport, Step, StepReport, TopToken};
+use taper_runner::{Generation, Outcome, StageReport, Step, StepReport, TopToken, escaped};
 
 use super::failure::Failure;
 use super::style::Style;
@@ -79,8 +79,8 @@ impl Traced {
 /// What is run: model, prompt, rules, stages, seed.
 pub(super) fn head(generation: &Generation<'_>, prompt: &str, loaded: &LoadedModel) -> String {
     let config = generation.config();
-    let pipeline = pipeline_with_settings(generation.pipeline(), config);
-    let mut head = format!("model    {}\n", loaded.name);
+    let pipeline = generation.pipeline();
+    let mut head = format!("model    {}\n", escaped(&loaded.name));
     // A write to a string does not fail.
     let _ = writeln!(head, "prompt   {prompt:?}, {} tokens", generation.prompt().len());
     let _ = writeln!(head, "rules    {}", config.semantics.name());
@@ -89,41 +89,6 @@ pub(super) fn head(generation: &Generation<'_>, prompt: &str, loaded: &LoadedMod
         let _ = writeln!(head, "seed     {}", config.seed);
     }
     head
-}
-
-/// `temperature 0.8 → top_k 50 → draw`.
-pub(super) fn pipeline_with_settings(pipeline: &Pipeline, config: &EffectiveConfig) -> String {
-    stages_with_settings(pipeline, config).join(" → ")
-}
-
-/// The stages, and the selector last, each with its settings.
-pub(super) fn stages_with_settings(pipeline: &Pipeline, config: &EffectiveConfig) -> Vec<String> {
-    let config = serde_json::to_value(config).unwrap_or_default();
-    let with_settings = |name: &str| {
-        let values = settings(name).into_iter().filter_map(|key| config[key].as_number());
-        let parts = values.map(ToString::to_string);
-        std::iter::once(name.to_owned()).chain(parts).collect::<Vec<_>>().join(" ")
-    };
-    let stages = pipeline.stages().iter().map(|stage| stage.name());
-    stages.chain([pipeline.selector().name()]).map(with_settings).collect()
-}
-
-/// The settings that a stage is known by, under the names that the engines have for them.
-fn settings(stage: &str) -> Vec<&str> {
-    match stage {
-        "dynamic_temperature" => vec!["temperature", "dynatemp_range", "dynatemp_exponent"],
-        "typical_p" => vec!["typical_p", "typ_p"],
-        "xtc" => vec!["xtc_probability", "xtc_threshold"],
-        "repetition_penalty" => vec!["repetition_penalty", "repeat_penalty"],
-        "frequency_presence_penalty" => vec!["frequency_penalty", "presence_penalty"],
-        "dry" => vec!["dry_multiplier", "dry_base", "dry_allowed_length"],
-        "no_repeat_ngram" => vec!["no_repeat_ngram_size"],
-        "min_new_tokens" => vec!["min_new_tokens", "min_tokens"],
-        "classifier_free_guidance" => vec!["guidance_scale"],
-        "mirostat" | "mirostat_v2" => vec!["mirostat_tau", "mirostat_eta"],
-        "adaptive_p" => vec!["adaptive_target", "adaptive_decay"],
-        _ => vec![stage],
-    }
 }
 
 /// The layout: a column for each stage, as wide as the vocabulary asks for.

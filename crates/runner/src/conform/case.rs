@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use taper_sampling::History;
+use taper_sampling::{DrawKey, Pipeline, Sequence};
 
 /// The member `key`, as the type it must have.
 pub(super) fn member<T: DeserializeOwned>(case: &Value, key: &str) -> Result<T, String> {
@@ -10,13 +10,14 @@ pub(super) fn member<T: DeserializeOwned>(case: &Value, key: &str) -> Result<T, 
     serde_json::from_value(value).map_err(|error| format!("`{key}` of the case: {error}"))
 }
 
-/// The text so far: `prompt`, then `generated`.
-pub(super) fn history(case: &Value) -> Result<History, String> {
-    let mut history = History::new(&member::<Vec<u32>>(case, "prompt")?);
+/// The sequence so far: `prompt`, then `generated`.
+pub(super) fn sequence(case: &Value, pipeline: &Pipeline) -> Result<Sequence, String> {
+    let prompt: Vec<u32> = member(case, "prompt")?;
+    let mut sequence = pipeline.sequence(DrawKey::new(0)).prompt(&prompt);
     for id in member::<Vec<u32>>(case, "generated")? {
-        history.accept(id);
+        sequence.accept(id).map_err(|error| error.to_string())?;
     }
-    Ok(history)
+    Ok(sequence)
 }
 
 /// A row of logits, where the strings `nan`, `inf` and `-inf` stand for themselves.

@@ -6,9 +6,9 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use taper_sampling::presets::PresetError;
-use taper_sampling::{DrawKey, Pipeline, Step, TiePolicy, Workspace};
+use taper_sampling::{Pipeline, TiePolicy, Workspace};
 
-use super::case::{history, member, row};
+use super::case::{member, row, sequence};
 use super::processors::{check, scores};
 
 /// Makes the pipeline that a config asks for, for a vocabulary of that size.
@@ -18,10 +18,8 @@ pub(super) fn run<C: DeserializeOwned>(case: &Value, preset: Preset<C>) -> Resul
     let config: C = member(case, "config")?;
     let row = row(&case["logits"])?;
     let pipeline = preset(&config, row.len(), None).map_err(|error| error.to_string())?;
-    let (history, memory) = (history(case)?, pipeline.new_memory());
-    let step = Step::new(DrawKey::new(0)).history(&history).memory(&memory);
     let mut workspace = Workspace::new(row.len());
-    let mut selection =
-        pipeline.select(&row, &step, &mut workspace).map_err(|error| error.to_string())?;
+    let selected = sequence(case, &pipeline)?.select(&row, &mut workspace);
+    let mut selection = selected.map_err(|error| error.to_string())?;
     check(case, &scores(selection.candidates()))
 }

@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 use taper_sampling::presets::huggingface;
-use taper_sampling::{Candidates, DrawKey, GenerationConfig, Step, Workspace};
+use taper_sampling::{Ask, Candidates, GenerationConfig, Workspace};
 
-use super::case::{Tolerance, history, member, row};
+use super::case::{Tolerance, member, row, sequence};
 
 /// A score, or `None` for a token that was removed or banned.
 pub(super) type Score = Option<f64>;
@@ -15,12 +15,10 @@ pub(super) type Score = Option<f64>;
 pub(super) fn run(case: &Value) -> Result<(), String> {
     let config: GenerationConfig = member(case, "config")?;
     let pipeline = huggingface(&config, None).map_err(|error| error.to_string())?;
-    let (row, history) = (row(&case["logits"])?, history(case)?);
-    let step = Step::new(DrawKey::new(0)).history(&history);
+    let row = row(&case["logits"])?;
     let mut workspace = Workspace::new(row.len());
-    let candidates =
-        pipeline.process(&row, &step, &mut workspace).map_err(|error| error.to_string())?;
-    check(case, &scores(&candidates))
+    let processed = sequence(case, &pipeline)?.process(&row, Ask::token(), &mut workspace);
+    check(case, &scores(&processed.map_err(|error| error.to_string())?))
 }
 
 /// The scores of all tokens.

@@ -6,13 +6,15 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use taper_models::load_tokenizer;
 use taper_models::tokenizers::Tokenizer;
 
 use super::case::member;
 
 pub(super) fn run(cases: &Path, case: &Value) -> Result<(), String> {
-    let path = beside(cases).ok_or("no tokenizer.json beside the file or in a folder beside it")?;
-    let tokenizer = Tokenizer::from_file(path).map_err(|error| error.to_string())?;
+    let missing = "no tokenizer.json beside the file or in a folder beside it";
+    let folder = beside(cases).ok_or(missing)?;
+    let tokenizer = load_tokenizer(folder).map_err(|error| error.to_string())?.ok_or(missing)?;
     let ids: Vec<u32> = member(case, "ids")?;
     if let Some(text) = case["text"].as_str() {
         expect_encoded(&tokenizer, text, false, &ids)?;
@@ -47,16 +49,16 @@ fn expect_decoded(
     if got == want { Ok(()) } else { Err(format!("{ids:?} is {got:?}, expected {want:?}")) }
 }
 
-/// The `tokenizer.json` in the folder of the case file, or in the first folder beside it that has
+/// The folder of the case file if it has a `tokenizer.json`, or the first folder beside it that has
 /// one.
 fn beside(cases: &Path) -> Option<PathBuf> {
     let folder = cases.parent()?;
-    let own = folder.join("tokenizer.json");
-    if own.is_file() {
-        return Some(own);
+    let has_one = |folder: &Path| folder.join("tokenizer.json").is_file();
+    if has_one(folder) {
+        return Some(folder.to_owned());
     }
     let mut folders: Vec<PathBuf> =
         std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     folders.sort();
-    folders.into_iter().map(|folder| folder.join("tokenizer.json")).find(|file| file.is_file())
+    folders.into_iter().find(|folder| has_one(folder))
 }

@@ -1,5 +1,6 @@
 //! The settings that an experiment can turn: the flags of `taper generate`, under the same names.
 
+mod read;
 mod table;
 
 use std::collections::BTreeMap;
@@ -15,9 +16,11 @@ use crate::error::RequestError;
 use crate::grammar::TextGrammar;
 use crate::logits_dtype::LogitsDtype;
 use crate::outcome::{OnError, tie_policy_name};
-use crate::request::{Request, model_config, tokenize, tokenize_plain};
+use crate::request::{ModelConfigError, Request, domain, model_config, tokenize, tokenize_plain};
 use crate::search::SearchMode;
 use crate::semantics::{LlamaCpp, MirostatVersion, Semantics, Vllm};
+use crate::told::shortened;
+use crate::words;
 
 /// Settings with their values.
 pub type Knobs = Map<String, Value>;
@@ -43,7 +46,7 @@ pub(super) const OF_CONTROL: [&str; 9] = [
 #[non_exhaustive]
 pub enum KnobError {
     /// There is no such knob.
-    #[error("{name}: there is no such knob{}", .similar.map_or_else(String::new, |name| format!("; there is a similar one: '{name}'")))]
+    #[error("{}: there is no such knob{}", shortened(name), .similar.map_or_else(String::new, |name| format!("; there is a similar one: '{name}'")))]
     Unknown {
         /// What was written.
         name: String,
@@ -78,6 +81,9 @@ pub enum KnobError {
         /// What it must be.
         domain: String,
     },
+    /// The model's own settings cannot be read.
+    #[error("the model's {0}")]
+    Model(#[from] ModelConfigError),
     /// The value is out of its range, or does not go with another.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -107,12 +113,10 @@ pub(super) fn find(name: &str) -> Result<Knob, KnobError> {
 /// nothing; without a model that is nothing.
 pub(super) fn request(knobs: &Knobs, loaded: Option<&LoadedModel>) -> Result<Request, KnobError> {
     let file = loaded.map(model_config).transpose();
-    let file = file.map_err(|error| KnobError::Value {
-        name: error.file.to_owned(),
-        value: error.key.clone(),
-        domain: error.reason,
-    })?;
-    let file = file.unwrap_or_default();
+    let file = file?;
+    let mut file = file.unwrap_or_default();
+    // What is turned here goes before it, whatever it is there.
+    file.extra.retain(|name, _| !knobs.contains_key(name));
     let engine = match knobs.get("semantics") {
         None => ALL[0],
         Some(value) => choice("semantics", value, ALL.iter().map(|&name| (name, name)))?,
@@ -126,7 +130,7 @@ pub(super) fn request(knobs: &Knobs, loaded: Option<&LoadedModel>) -> Result<Req
     }
     let mut request = Request::new(Vec::new());
     request.semantics = match engine {
-        "llama.cpp" => Semantics::LlamaCpp(llama_cpp(knobs)?),
+        "llama.cpp" => Semantics::LlamaCpp(llama_cpp(knobs, loaded)?),
         "vllm" => Semantics::Vllm(vllm(knobs, &file)?),
         _ => Semantics::HuggingFace,
     };
@@ -193,18 +197,29 @@ fn generation_config(knobs: &Knobs, hugging_face: bool) -> Result<GenerationConf
         if !shared && !hugging_face {
             continue;
         }
-        // One at a time, because serde does not say which of them it choked on.
-        let alone = Value::Object([(name.clone(), value.clone())].into_iter().collect());
-        let alone: GenerationConfig =
-            serde_json::from_value(alone).map_err(|error| refused(name, value, &error))?;
+        if let ("sequence_bias", Some(text)) = (name.as_str(), value.as_str()) {
+            // JSON has no −∞.
+            let biases = words::sequence_bias(text);
+            let biases = biases.map_err(|domain| refused(name, value, domain))?;
+            config.sequence_bias = Some(biases.0);
+            continue;
+        }
+        // One at a time, to tell which of them is to blame.
+        let alone = crate::request::alone(name, &read(name, value)?);
+        let must = || format!("it must be {}", domain(name, None));
+        let alone = alone.ok_or_else(|| refused(name, value, must()))?;
         // What it has no field for is the runner's.
         config = config.or(GenerationConfig { extra: BTreeMap::new(), ..alone });
     }
     Ok(config)
 }
 
-fn llama_cpp(knobs: &Knobs) -> Result<LlamaCpp, KnobError> {
-    let mut settings = LlamaCpp::default();
+fn llama_cpp(knobs: &Knobs, loaded: Option<&LoadedModel>) -> Result<LlamaCpp, KnobError> {
+    let none = Map::new();
+    let sampling = loaded.map_or(&none, |loaded| &loaded.sampling);
+    let recommended = LlamaCpp::for_model(sampling, |name| knobs.contains_key(name))?;
+    let mut settings = recommended.settings;
+    let mut biases = Vec::new();
     let own = |engines: &[&str]| engines.contains(&"llama.cpp");
     for (name, value) in decoding(knobs, own) {
         let key = match name {
@@ -213,21 +228,24 @@ fn llama_cpp(knobs: &Knobs) -> Result<LlamaCpp, KnobError> {
                 continue;
             }
             "mirostat" => continue,
+            "logit_bias" => {
+                biases = logit_bias(value)?;
+                continue;
+            }
             "typical_p" => "typ_p",
             name => name,
         };
         settings.config = with(&settings.config, key, name, value)?;
     }
-    let versions = [(0, None), (1, Some(MirostatVersion::One)), (2, Some(MirostatVersion::Two))];
-    let mirostat = knobs.get("mirostat").map(|value| {
-        let version = versions.iter().find(|(number, _)| value.as_u64() == Some(*number));
-        version.map(|(_, version)| *version).ok_or_else(|| KnobError::Value {
-            name: "mirostat".to_owned(),
-            value: value.to_string(),
-            domain: "it must be 0 (off), 1 or 2".to_owned(),
-        })
-    });
-    Ok(match mirostat.transpose()?.flatten() {
+    settings.config.logit_bias.extend(biases);
+    let mirostat = knobs.get("mirostat").map(|value| read("mirostat", value)).transpose()?;
+    let version = match mirostat.and_then(|value| value.as_u64()) {
+        Some(1) => Some(MirostatVersion::One),
+        Some(2) => Some(MirostatVersion::Two),
+        Some(_) => None,
+        None => recommended.mirostat,
+    };
+    Ok(match version {
         Some(version) => settings.mirostat(version),
         None => settings,
     })
@@ -235,24 +253,44 @@ fn llama_cpp(knobs: &Knobs) -> Result<LlamaCpp, KnobError> {
 
 fn vllm(knobs: &Knobs, file: &GenerationConfig) -> Result<Vllm, KnobError> {
     let mut settings = Vllm::for_model(file)?;
+    let mut biases = Vec::new();
     for (name, value) in decoding(knobs, |engines| engines.contains(&"vllm")) {
-        if name == "bad_words" {
-            settings.bad_words = typed(name, value)?;
-        } else {
-            let config: VllmConfig = with(&settings.config, name, name, value)?;
-            settings.config = config;
+        match name {
+            "bad_words" => settings.bad_words = typed(name, value)?,
+            "logit_bias" => biases = logit_bias(value)?,
+            name => {
+                let config: VllmConfig = with(&settings.config, name, name, value)?;
+                settings.config = config;
+            }
         }
     }
+    settings.config.logit_bias = biases;
     Ok(settings)
+}
+
+/// JSON has no −∞, and the words of the flag have.
+fn logit_bias(value: &Value) -> Result<Vec<(u32, f64)>, KnobError> {
+    match value.as_str().map(words::logit_bias) {
+        Some(biases) => Ok(biases.map_err(|domain| refused("logit_bias", value, domain))?.0),
+        None => typed("logit_bias", value),
+    }
+}
+
+/// Whether a setting says how to decode, and not when to stop or what to report.
+pub(crate) fn is_decoding(name: &str) -> bool {
+    find(name).is_ok_and(acts)
+}
+
+fn acts(knob: Knob) -> bool {
+    const BY_ALL: [&str; 4] = ["temperature", "top_k", "top_p", "min_p"];
+    knob.engines.len() < 3 || BY_ALL.contains(&knob.name)
 }
 
 /// The knobs that the engine acts on, not the runner.
 fn decoding(knobs: &Knobs, has: impl Fn(&[&str]) -> bool) -> impl Iterator<Item = (&str, &Value)> {
-    const BY_ALL: [&str; 4] = ["temperature", "top_k", "top_p", "min_p"];
     knobs.iter().filter_map(move |(name, value)| {
         let knob = find(name).ok()?;
-        let acts = has(knob.engines) && (knob.engines.len() < 3 || BY_ALL.contains(&knob.name));
-        acts.then_some((knob.name, value))
+        (has(knob.engines) && acts(knob)).then_some((knob.name, value))
     })
 }
 
@@ -263,18 +301,24 @@ fn with<C: serde::Serialize + serde::de::DeserializeOwned>(
     name: &str,
     value: &Value,
 ) -> Result<C, KnobError> {
-    let mut settings =
-        serde_json::to_value(config).map_err(|error| refused(name, value, &error))?;
-    settings[key] = value.clone();
-    serde_json::from_value(settings).map_err(|error| refused(name, value, &error))
+    let told = |_| refused(name, value, format!("it must be {}", domain(name, None)));
+    let mut settings = serde_json::to_value(config).map_err(told)?;
+    settings[key] = read(name, value)?;
+    serde_json::from_value(settings).map_err(told)
 }
 
 fn typed<T: serde::de::DeserializeOwned>(name: &str, value: &Value) -> Result<T, KnobError> {
-    serde_json::from_value(value.clone()).map_err(|error| refused(name, value, &error))
+    let told = |_| refused(name, value, format!("it must be {}", domain(name, None)));
+    serde_json::from_value(read(name, value)?).map_err(told)
 }
 
-fn refused(name: &str, value: &Value, error: &serde_json::Error) -> KnobError {
-    KnobError::Value { name: name.to_owned(), value: value.to_string(), domain: error.to_string() }
+fn read(name: &str, value: &Value) -> Result<Value, KnobError> {
+    read::read(name, value).map_err(|domain| refused(name, value, domain))
+}
+
+fn refused(name: &str, value: &Value, domain: String) -> KnobError {
+    let value = shortened(&value.to_string()).into_owned();
+    KnobError::Value { name: name.to_owned(), value, domain }
 }
 
 fn choice<'n, T: Copy>(
@@ -286,6 +330,6 @@ fn choice<'n, T: Copy>(
     chosen.map(|(_, choice)| choice).ok_or_else(|| {
         let names: Vec<&str> = all.map(|(known, _)| known).collect();
         let domain = format!("it must be one of {}", names.join(", "));
-        KnobError::Value { name: name.to_owned(), value: value.to_string(), domain }
+        refused(name, value, domain)
     })
 }

@@ -18,11 +18,12 @@ pub use self::digest::digest_of;
 #[cfg(feature = "builtin")]
 pub use self::digest::digest_of_builtin;
 pub use self::folder::FolderError;
+pub(crate) use self::knobs::is_decoding;
 pub use self::knobs::{Knob, KnobError, Knobs, knobs};
 pub use self::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
 pub use self::plan::{Plan, PlanError};
 pub use self::record::{Alternative, Record, RunId, StepRecord};
-pub use self::records::{MANIFEST, RECORDS, Records, RecordsError, SUMMARY};
+pub use self::records::{MANIFEST, RECORDS, Records, RecordsError, Repeated, SUMMARY};
 pub use self::shipped::{Shipped, UnknownSpec, shipped};
 pub use self::spec::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
 pub use self::summary::{Between, Estimate, METRICS, Row, Spread, Summary, metrics};

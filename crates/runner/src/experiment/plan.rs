@@ -1,5 +1,6 @@
 //! A spec on a model: which runs there are, and each of them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -7,17 +8,18 @@ use sha2::{Digest, Sha256};
 use taper_models::LoadedModel;
 use taper_sampling::{Ask, DrawKey, Draws, GenerationConfig, OneOrMany, Purpose};
 
-use super::manifest::{Manifest, ModelId, Prompt, Versions};
+use super::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
 use super::record::{Record, RunId, StepRecord};
 use super::score::score;
 use super::settings::{Resolved, settings};
 use super::spec::{PromptText, Spec, SpecError};
 use crate::chat::{Chat, ChatError, ChatTemplate};
 use crate::error::RequestError;
-use crate::generation::Generation;
-use crate::outcome::{FinishReason, Outcome, SequenceOutcome};
-use crate::request::{Request, tokenize};
+use crate::generation::{Generation, Source};
+use crate::outcome::{EffectiveConfig, FinishReason, Outcome, SequenceOutcome};
+use crate::request::{Request, file_of, model_config, tokenize, unused_settings};
 use crate::search::Search;
+use crate::told::shortened;
 
 /// What further seeds are derived from a seed for.
 const FURTHER_RUNS: Purpose = Purpose::Custom(0x7377_6565);
@@ -35,6 +37,7 @@ pub struct Plan<'m> {
     settings: Vec<Resolved>,
     /// For each prompt, the token besides the model's own that ends a turn of a chat.
     ends_of_turn: Vec<Option<u32>>,
+    remarks: Vec<String>,
 }
 
 /// Why a spec can not be run on a model.
@@ -45,7 +48,7 @@ pub enum PlanError {
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// A prompt can not be made tokens of.
-    #[error("prompt {name:?}: {source}")]
+    #[error("prompt {:?}: {source}", shortened(name))]
     Prompt {
         /// Which.
         name: String,
@@ -53,7 +56,7 @@ pub enum PlanError {
         source: RequestError,
     },
     /// A prompt does not go through the chat template.
-    #[error("prompt {name:?}: {source}")]
+    #[error("prompt {:?}: {source}", shortened(name))]
     Chat {
         /// Which.
         name: String,
@@ -61,14 +64,21 @@ pub enum PlanError {
         source: ChatError,
     },
     /// A setting does not go with a prompt on this model.
-    #[error("setting {label:?}, prompt {prompt:?}: {source}")]
+    #[error(
+        "setting {:?}, prompt {:?}: {}{source}",
+        shortened(label),
+        shortened(prompt),
+        .file.map_or_else(String::new, |file| format!("the model's {file}: "))
+    )]
     Setting {
         /// Which setting.
         label: String,
         /// Which prompt.
         prompt: String,
+        /// The model's own file that is to blame, if it is not the spec.
+        file: Option<&'static str>,
         /// Why.
-        source: RequestError,
+        source: Box<RequestError>,
     },
 }
 
@@ -89,14 +99,21 @@ impl<'m> Plan<'m> {
         let (prompts, ends_of_turn) = prompts(spec, loaded)?;
         let model = ModelId { name: loaded.name.clone(), digest };
         let manifest = manifest(spec, model, prompts, &settings);
-        let plan = Self { loaded, spec: spec.clone(), manifest, settings, ends_of_turn };
-        plan.try_all()?;
+        let spec = spec.clone();
+        let mut plan = Self { loaded, spec, manifest, settings, ends_of_turn, remarks: Vec::new() };
+        plan.remarks = plan.try_all()?;
         Ok(plan)
     }
 
     /// What the runs are of.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// What is unlikely to be meant: knobs without effect, pipelines that cannot mean what they say,
+    /// settings of the model that are not what they must be.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// All runs, in canonical order.
@@ -165,6 +182,7 @@ impl<'m> Plan<'m> {
             model: self.manifest.model.clone(),
             versions: self.manifest.versions.clone(),
             config: object(&outcome.config),
+            pipeline: outcome.pipeline,
             tokens: sequence.tokens,
             text: sequence.text,
             finish_reason: sequence.finish_reason,
@@ -206,12 +224,9 @@ impl<'m> Plan<'m> {
         request.prompt.clone_from(&self.manifest.prompts[id.prompt].tokens);
         request.seed = Some(self.manifest.seeds[id.seed]);
         request.ask = Ask {
-            logprob: true,
-            entropy: true,
-            probability: true,
-            kept: true,
             top_logprobs: self.spec.top_logprobs,
             trace: self.spec.trace,
+            ..Ask::everything()
         };
         request.redraws = self.spec.redraws;
         if let Some(token) = self.ends_of_turn[id.prompt] {
@@ -225,27 +240,99 @@ impl<'m> Plan<'m> {
         request
     }
 
-    /// Lets each setting be refused before the first run instead of at its turn.
-    fn try_all(&self) -> Result<(), PlanError> {
+    /// Lets each setting be refused before the first run instead of at its turn, and collects what
+    /// there is to remark on.
+    fn try_all(&self) -> Result<Vec<String>, PlanError> {
         let (prompts, settings) = (self.manifest.prompts.len(), self.settings.len());
         let all = prompts.saturating_mul(settings);
         let few = all <= TRIED;
+        let mut remarks = Remarks::of(settings);
         for pair in 0..if few { all } else { prompts.max(settings) } {
             let setting = if few { pair / prompts } else { pair % settings };
             let prompt = pair % prompts;
             let request = self.request(RunId { prompt, setting, seed: 0 });
-            let tried = if searches(&request) {
-                Search::new(self.loaded, request).map(drop)
+            let told = if searches(&request) {
+                Search::new(self.loaded, request).map(|search| self.about(setting, search.config()))
             } else {
-                Generation::new(self.loaded, request).map(drop)
+                Generation::new(self.loaded, request).map(|generation| {
+                    let lints = generation.pipeline().lints();
+                    let mut told = self.about(setting, generation.config());
+                    told.extend(lints.iter().map(ToString::to_string));
+                    told
+                })
             };
-            tried.map_err(|source| PlanError::Setting {
-                label: self.settings[setting].setting.label.clone(),
-                prompt: self.manifest.prompts[prompt].name.clone(),
-                source,
-            })?;
+            let told = told.map_err(|source| self.blamed(setting, prompt, source))?;
+            remarks.add(setting, &self.settings[setting].setting, told);
         }
-        Ok(())
+        Ok(remarks.told().collect())
+    }
+
+    /// What there is to say on a setting, its pipeline aside.
+    fn about(&self, setting: usize, config: &EffectiveConfig) -> Vec<String> {
+        let Setting { knobs, control, .. } = &self.settings[setting].setting;
+        let knobs = self.spec.base.keys().filter(|_| !control).chain(knobs.keys());
+        let mut given: Vec<&str> = knobs.map(String::as_str).collect();
+        given.sort_unstable();
+        given.dedup();
+        let (semantics, generation) = (&config.semantics, &config.generation);
+        let cold = semantics.is_cold(generation).then(|| {
+            "temperature 0 takes the most likely token each time; transformers itself refuses it"
+                .to_owned()
+        });
+        let idle = semantics.idle(generation, &given).into_iter();
+        let idle = idle
+            .map(|idle| format!("{} there is no effect of {}", idle.why, idle.names.join(", ")));
+        let source = Source::from(self.loaded);
+        let own = model_config(self.loaded).unwrap_or_default();
+        let unused = unused_settings(&own, semantics).into_iter();
+        let unused = unused.map(|what| format!("the model's own {what}"));
+        cold.into_iter().chain(idle).chain(semantics.remarks(&source)).chain(unused).collect()
+    }
+
+    fn blamed(&self, setting: usize, prompt: usize, source: RequestError) -> PlanError {
+        let Setting { label, knobs, .. } = &self.settings[setting].setting;
+        let of_spec = |key: &&str| knobs.contains_key(*key) || self.spec.base.contains_key(*key);
+        let key = source.key().filter(|key| !of_spec(key));
+        PlanError::Setting {
+            file: key.and_then(|key| file_of(self.loaded, key)),
+            label: label.clone(),
+            prompt: self.manifest.prompts[prompt].name.clone(),
+            source: Box::new(source),
+        }
+    }
+}
+
+/// Remarks, each with the settings that it is on.
+struct Remarks {
+    settings: usize,
+    /// In the order in which they came.
+    all: Vec<(String, String, BTreeSet<usize>)>,
+}
+
+impl Remarks {
+    fn of(settings: usize) -> Self {
+        Self { settings, all: Vec::new() }
+    }
+
+    fn add(&mut self, index: usize, setting: &Setting, told: Vec<String>) {
+        for what in told {
+            let known = self.all.iter().position(|(known, ..)| *known == what);
+            let place = known.unwrap_or_else(|| {
+                let first = shortened(&setting.label).into_owned();
+                self.all.push((what, first, BTreeSet::new()));
+                self.all.len() - 1
+            });
+            self.all[place].2.insert(index);
+        }
+    }
+
+    fn told(self) -> impl Iterator<Item = String> {
+        let all = self.settings;
+        self.all.into_iter().map(move |(what, first, settings)| match settings.len() {
+            n if n == all => what,
+            1 => format!("setting {first:?}: {what}"),
+            n => format!("{n} of {all} settings, {first:?} the first: {what}"),
+        })
     }
 }
 

@@ -45,6 +45,9 @@ pub struct Record {
     pub versions: Versions,
     /// All settings in effect, as `taper generate --format json` prints them.
     pub config: Map<String, Value>,
+    /// The stages and the selector with their settings; null in a record of before there were any.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub pipeline: Value,
     /// The tokens after the prompt, the one that ended the text included.
     pub tokens: Vec<u32>,
     /// Their text, special tokens left out; it ends before a stop string.

@@ -1,11 +1,17 @@
 //! The output folder of an experiment, as it is read.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::manifest::Manifest;
-use super::record::Record;
+use serde::Deserialize;
+use taper_models::files::{FileError, FileKind, check_folder};
+
+use super::manifest::{Manifest, Versions};
+use super::record::{Record, RunId};
 
 /// The file of an output folder that says what it holds the runs of.
 pub const MANIFEST: &str = "manifest.json";
@@ -14,6 +20,13 @@ pub const MANIFEST: &str = "manifest.json";
 pub const RECORDS: &str = "records.jsonl";
 /// The file of an output folder with the summary as a table.
 pub const SUMMARY: &str = "summary.csv";
+
+/// The file that says what the folder holds, as it is read.
+const MANIFEST_KIND: FileKind = FileKind::regular("a regular file with a sweep's manifest", 256);
+/// The file of records, which is read line by line.
+pub(super) const RECORDS_KIND: FileKind = FileKind::regular("a regular file of records", 1 << 40);
+/// Bytes of the longest line that is read: the trace of a long text takes some MB.
+const LONGEST_LINE: u64 = 1 << 30;
 
 /// What an output folder holds.
 ///
@@ -36,20 +49,71 @@ pub struct Records {
     /// A last line that a kill cut off, or that is no record for another reason. A sweep that goes on
     /// in the folder moves it aside and makes its run again.
     pub cut_off: Option<String>,
+    /// What was left out because its run is there already.
+    pub repeated: Repeated,
 }
 
-/// Why an output folder can not be read.
+/// Records of runs that are there already, as where two folders were put together. A run counts once, by
+/// its first record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Repeated {
+    /// Records that do not count.
+    pub records: usize,
+    /// How many of them say something other than the first of their run, times aside.
+    pub different: usize,
+}
+
+impl fmt::Display for Repeated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records, different } = self;
+        let (records, are) = match records {
+            1 => ("1 record".to_owned(), "is of a run that is"),
+            _ => (format!("{records} records"), "are of runs that are"),
+        };
+        write!(f, "{records} {are} there already; a run counts once, by its first record")?;
+        if *different > 0 {
+            write!(f, " ({different} of them not the same as that)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells the first record of a run from others.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    first: HashMap<RunId, u64>,
+    pub(super) repeated: Repeated,
+}
+
+impl Seen {
+    /// Whether the record is the first of its run.
+    pub(super) fn is_new(&mut self, record: &Record) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (&record.tokens, &record.text, record.finish_reason.name()).hash(&mut hasher);
+        (&record.error, record.seed, &record.prompt_tokens).hash(&mut hasher);
+        let content = hasher.finish();
+        match self.first.entry(record.id) {
+            Entry::Vacant(place) => {
+                place.insert(content);
+                true
+            }
+            Entry::Occupied(first) => {
+                self.repeated.records += 1;
+                self.repeated.different += usize::from(*first.get() != content);
+                false
+            }
+        }
+    }
+}
+
+/// Why an output folder cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordsError {
-    /// A file can not be read.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// A file or the folder cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The folder has no manifest.
     #[error("{} is not the output of a sweep: it has no {MANIFEST}", .0.display())]
     NoManifest(PathBuf),
@@ -78,18 +142,34 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// When there is none, or when it can not be read.
+    /// When there is none, or when it cannot be read.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self, RecordsError> {
-        let path = dir.as_ref().join(MANIFEST);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(RecordsError::NoManifest(dir.as_ref().to_owned()));
-            }
-            Err(source) => return Err(RecordsError::Io { path, source }),
-        };
-        serde_json::from_slice(&bytes)
-            .map_err(|error| RecordsError::Manifest { path, reason: error.to_string() })
+        let dir = dir.as_ref();
+        serde_json::from_slice(&Self::bytes(dir)?).map_err(|error| RecordsError::Manifest {
+            path: dir.join(MANIFEST),
+            reason: error.to_string(),
+        })
+    }
+
+    /// What made an output folder, which its manifest says also where this version cannot read the rest;
+    /// `None` if it does not say so.
+    ///
+    /// # Errors
+    ///
+    /// When there is no manifest, or when it cannot be read.
+    pub fn made_by(dir: impl AsRef<Path>) -> Result<Option<Versions>, RecordsError> {
+        #[derive(Deserialize)]
+        struct Made {
+            versions: Versions,
+        }
+        let made = serde_json::from_slice(&Self::bytes(dir.as_ref())?);
+        Ok(made.ok().map(|made: Made| made.versions))
+    }
+
+    fn bytes(dir: &Path) -> Result<Vec<u8>, RecordsError> {
+        check_folder(dir, "the output folder of a sweep")?;
+        let bytes = MANIFEST_KIND.read_if_there(&dir.join(MANIFEST))?;
+        bytes.ok_or_else(|| RecordsError::NoManifest(dir.to_owned()))
     }
 }
 
@@ -98,18 +178,21 @@ impl Records {
     ///
     /// # Errors
     ///
-    /// When a file can not be read, and when a line other than the last is no record.
+    /// When a file cannot be read, and when a line other than the last is no record.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self, RecordsError> {
         let dir = dir.as_ref();
         let manifest = Manifest::read(dir)?;
-        let mut records = Vec::new();
+        let (mut records, mut seen) = (Vec::new(), Seen::default());
         let cut_off = each_line(&dir.join(RECORDS), |line| {
-            records.push(serde_json::from_str(line)?);
+            let record = serde_json::from_str(line)?;
+            if seen.is_new(&record) {
+                records.push(record);
+            }
             Ok(())
         })?;
         let cut_off = cut_off.map(|end| end.text);
         records.sort_by_key(|record: &Record| record.id);
-        Ok(Self { manifest, records, cut_off })
+        Ok(Self { manifest, records, cut_off, repeated: seen.repeated })
     }
 }
 
@@ -121,37 +204,49 @@ pub(super) struct CutOff {
 }
 
 /// Gives the lines of a file to `take` one after the other. A last line that has no end or that
-/// `take` can not read is returned. No file is as good as an empty one.
+/// `take` cannot read is returned. No file is as good as an empty one.
 pub(super) fn each_line(
+    path: &Path,
+    take: impl FnMut(&str) -> Result<(), serde_json::Error>,
+) -> Result<Option<CutOff>, RecordsError> {
+    match RECORDS_KIND.open(path) {
+        Ok(file) => each_line_of(file, path, take),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same of an open file, whose path is for messages.
+pub(super) fn each_line_of(
+    file: impl Read,
     path: &Path,
     mut take: impl FnMut(&str) -> Result<(), serde_json::Error>,
 ) -> Result<Option<CutOff>, RecordsError> {
-    let io = |source| RecordsError::Io { path: path.to_owned(), source };
-    let mut reader = match File::open(path) {
-        Ok(file) => BufReader::new(file),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(io(source)),
-    };
+    let io = |error: io::Error| FileError::of_system(path, error);
+    let mut reader = BufReader::new(file);
     let (mut bytes, mut at) = (Vec::new(), 0);
     for line in 1.. {
         bytes.clear();
-        let length = reader.read_until(b'\n', &mut bytes).map_err(io)?;
+        let mut limited = Read::by_ref(&mut reader).take(LONGEST_LINE);
+        let length = limited.read_until(b'\n', &mut bytes).map_err(io)? as u64;
         if length == 0 {
             break;
         }
+        let is_last = |reader: &mut BufReader<_>| reader.fill_buf().map(<[u8]>::is_empty);
         let cut_off = || CutOff { text: String::from_utf8_lossy(&bytes).into(), at };
-        if !bytes.ends_with(b"\n") {
-            return Ok(Some(cut_off()));
-        }
-        let text = std::str::from_utf8(&bytes).map_err(serde::de::Error::custom);
-        if let Err(error) = text.and_then(&mut take) {
-            if reader.fill_buf().map_err(io)?.is_empty() {
+        let read = match std::str::from_utf8(&bytes) {
+            Ok(text) if text.ends_with('\n') => take(text),
+            Ok(_) => Err(serde::de::Error::custom("it has no end")),
+            Err(error) => Err(serde::de::Error::custom(error)),
+        };
+        if let Err(error) = read {
+            if is_last(&mut reader).map_err(io)? {
                 return Ok(Some(cut_off()));
             }
             let (path, reason) = (path.to_owned(), error.to_string());
             return Err(RecordsError::Line { path, line, reason });
         }
-        at += length as u64;
+        at += length;
     }
     Ok(None)
 }

@@ -5,6 +5,7 @@ mod parse;
 use serde::Serialize;
 
 use super::knobs::{KnobError, Knobs};
+use crate::told::shortened;
 
 /// An experiment: each prompt under each setting with each seed.
 ///
@@ -93,7 +94,8 @@ pub enum PromptText {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Seeds {
-    /// These.
+    /// These. One that is there several times has as many runs, each with a number of its own: they
+    /// must come out alike.
     List(Vec<u64>),
     /// So many, one after the other.
     Range {
@@ -155,7 +157,7 @@ pub enum SpecError {
         message: String,
     },
     /// A key that there is not.
-    #[error("{at}: there is no such key{}", .similar.map_or_else(String::new, |key| format!("; there is a similar one: '{key}'")))]
+    #[error("{}: there is no such key{}", shortened(at), .similar.map_or_else(String::new, |key| format!("; there is a similar one: '{key}'")))]
     UnknownKey {
         /// Where, as a dotted path.
         at: String,
@@ -192,7 +194,7 @@ pub enum SpecError {
         source: KnobError,
     },
     /// Two things have one name.
-    #[error("two {what} are called {name:?}; name them apart")]
+    #[error("two {what} are called {:?}; name them apart", shortened(name))]
     Twice {
         /// What they are.
         what: &'static str,

@@ -40,6 +40,8 @@ pub enum SweepEvent<'e> {
         all: usize,
         /// The file that a last line went to which was no record, if there was one.
         cut_off: Option<&'e str>,
+        /// The file that records will go to whose run is there already, if there are any.
+        repeated: Option<&'e str>,
         /// The version of this crate that began the folder, if it is another.
         begun_by: Option<&'e str>,
     },
@@ -104,7 +106,8 @@ pub fn sweep(
     let (cut_off, begun_by) = (folder.cut_off.as_deref(), folder.begun_by.as_deref());
     let (done, all) = (folder.done.len(), plan.manifest().runs);
     let mut swept = Swept { made: 0, missing: missing.len(), failed: 0, first_failure: None };
-    if told(&SweepEvent::Begun { done, all, cut_off, begun_by }).is_break() {
+    let repeated = folder.repeated.as_deref();
+    if told(&SweepEvent::Begun { done, all, cut_off, repeated, begun_by }).is_break() {
         return Ok(swept);
     }
     // This sweep's own end, which leaves the caller's flag alone.

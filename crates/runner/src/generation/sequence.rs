@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use taper_models::tokenizers::Tokenizer;
 use taper_models::{RowId, State, StateError, Want, Work};
 use taper_sampling::{
-    Accepted, Ask, DrawKey, Guess, History, Memory, Pipeline, Selection, Step, Trace, Workspace,
+    Accepted, Ask, Given, Guess, History, Pipeline, Selection, Step, Trace, Workspace,
 };
 
 use crate::detokenizer::{Detokenizer, token_text};
@@ -40,8 +40,7 @@ impl Rows {
 pub(super) struct Sequence<'m> {
     /// `None` if the run never began.
     rows: Option<Rows>,
-    history: History,
-    memory: Memory,
+    sampling: taper_sampling::Sequence,
     detokenizer: Option<Detokenizer<'m>>,
     text: String,
     reports: Vec<StepReport>,
@@ -62,16 +61,15 @@ pub(super) struct Choice {
 impl<'m> Sequence<'m> {
     pub(super) fn new(
         rows: Option<Rows>,
-        prompt: &[u32],
-        memory: Memory,
+        sampling: taper_sampling::Sequence,
         tokenizer: Option<&'m Tokenizer>,
         stops: &[String],
     ) -> Self {
+        let prompt = sampling.history().prompt();
         Self {
             rows,
-            history: History::new(prompt),
-            memory,
             detokenizer: tokenizer.map(|tokenizer| Detokenizer::new(tokenizer, prompt, stops)),
+            sampling,
             text: String::new(),
             reports: Vec::new(),
             sum: None,
@@ -80,11 +78,12 @@ impl<'m> Sequence<'m> {
     }
 
     pub(super) fn history(&self) -> &History {
-        &self.history
+        self.sampling.history()
     }
 
-    pub(super) fn memory(&self) -> &Memory {
-        &self.memory
+    /// What guesses at its next tokens go on from, by the random numbers of another stream.
+    pub(super) fn draft(&self, stream: u64) -> taper_sampling::Sequence {
+        self.sampling.fork(stream)
     }
 
     pub(super) fn row(&self) -> Option<RowId> {
@@ -98,12 +97,12 @@ impl<'m> Sequence<'m> {
 
     /// How many tokens it has after the prompt.
     pub(super) fn made(&self) -> usize {
-        self.history.generated().len()
+        self.history().generated().len()
     }
 
     /// The pass that its last token needs, in each of its rows.
     pub(super) fn next_work(&self) -> impl Iterator<Item = Work<'_>> {
-        let tokens = self.history.tokens();
+        let tokens = self.history().tokens();
         let last = &tokens[tokens.len().saturating_sub(1)..];
         let rows = self.rows.into_iter().flat_map(|rows| [Some(rows.own), rows.guide]);
         rows.flatten().map(move |row| Work { row, tokens: last, want: Want::Last })
@@ -118,8 +117,7 @@ impl<'m> Sequence<'m> {
         limit: Option<FinishReason>,
     ) -> Result<String, RunError> {
         let token = choice.accepted.token;
-        self.history.accept(token);
-        self.memory.accept(&choice.accepted);
+        self.sampling.accept(token)?;
         self.reports.extend(choice.report.clone());
         if let Some(logprob) = choice.logprob {
             *self.sum.get_or_insert(0.0) += logprob;
@@ -149,10 +147,10 @@ impl<'m> Sequence<'m> {
             // A tokenizer that fails here failed before; what it settled until then stands.
             self.text.push_str(&detokenizer.finish().unwrap_or_default());
         }
-        let made = self.history.generated().len() as f64;
+        let made = self.history().generated().len() as f64;
         let score = self.sum.map(|sum| sum / made).filter(|mean| mean.is_finite());
         SequenceOutcome {
-            tokens: self.history.generated().to_vec(),
+            tokens: self.history().generated().to_vec(),
             text: self.text,
             finish_reason: self.finish.unwrap_or(ended),
             score,
@@ -165,7 +163,6 @@ impl<'m> Sequence<'m> {
 /// What it takes to choose a token for one sequence.
 #[derive(Debug)]
 pub(super) struct Chooser<'c> {
-    pub(super) pipeline: &'c Pipeline,
     pub(super) config: &'c EffectiveConfig,
     /// The logits of the row that guidance leads away from.
     pub(super) unconditional: Option<&'c [f32]>,
@@ -181,23 +178,24 @@ impl Chooser<'_> {
     pub(super) fn choose(
         &self,
         logits: &[f32],
-        sequence: &Sequence<'_>,
+        sequence: &mut Sequence<'_>,
         guess: Option<&Guess>,
         workspace: &mut Workspace,
     ) -> (Result<Choice, RunError>, Duration) {
         let made = sequence.made();
         let ranked = self.config.best_of.is_some();
         let ask = Ask { logprob: self.ask.logprob || ranked, ..self.ask };
-        let key = self.key(made);
-        let step = self.step(key, sequence).ask(ask);
+        let given = self.given().ask(ask);
         let began = Instant::now();
+        let sampling = &mut sequence.sampling;
         let selected = match guess {
-            Some(guess) => self.pipeline.select_with_guess(logits, &step, guess, workspace),
-            None => self.pipeline.select(logits, &step, workspace),
+            Some(guess) => sampling.select_with_guess(logits, given, guess, workspace),
+            None => sampling.select_given(logits, given, workspace),
         };
         let took = began.elapsed();
+        let pipeline = sampling.pipeline();
         let mut choice = match selected {
-            Ok(mut selection) => self.report(&mut selection).map(|report| {
+            Ok(mut selection) => self.report(&mut selection, pipeline).map(|report| {
                 let logprob = ranked.then(|| selection.logprob.unwrap_or(f64::NAN));
                 Choice { accepted: selection.accepted(), report, logprob }
             }),
@@ -210,7 +208,7 @@ impl Chooser<'_> {
             && self.redraws > 0
             && report.passed_over.is_none()
         {
-            match self.redraw(logits, sequence, key, workspace) {
+            match self.redraw(logits, sequence, workspace) {
                 Ok(redrawn) => report.redraws = Some(redrawn),
                 Err(error) => return (Err(error), took),
             }
@@ -218,15 +216,15 @@ impl Chooser<'_> {
         (choice, took)
     }
 
-    /// The randomness of the token after so many.
-    fn key(&self, made: usize) -> DrawKey {
-        DrawKey::new(self.config.seed).stream(self.sequence as u64).step(made as u64)
+    /// What comes with a step.
+    fn given(&self) -> Given<'_> {
+        let given = Given::default();
+        self.unconditional.map_or(given, |row| given.unconditional(row))
     }
 
-    /// Where the next token of a sequence is wanted.
-    fn step<'s>(&'s self, key: DrawKey, sequence: &'s Sequence<'_>) -> Step<'s> {
-        let step = Step::new(key).history(&sequence.history).memory(&sequence.memory);
-        self.unconditional.map_or(step, |row| step.unconditional(row))
+    /// The step that a token was just chosen at, to be looked at once more.
+    fn step<'s>(&'s self, sequence: &'s Sequence<'_>) -> Step<'s> {
+        sequence.sampling.step().given(self.given())
     }
 
     /// The distributions that a token just chosen went through; `None` if there were none because
@@ -242,9 +240,8 @@ impl Chooser<'_> {
         if choice.report.as_ref().is_some_and(|report| report.passed_over.is_some()) {
             return Ok(None);
         }
-        let key = self.key(sequence.made());
-        let (step, chosen) = (self.step(key, sequence), choice.accepted.token);
-        let row = Row { pipeline: self.pipeline, logits, step };
+        let (step, chosen) = (self.step(sequence), choice.accepted.token);
+        let row = Row { pipeline: sequence.sampling.pipeline(), logits, step };
         let failed =
             |source| RunError::Select { sequence: self.sequence, step: sequence.made(), source };
         let snapshots = row.snapshots(workspace).map_err(failed)?;
@@ -256,18 +253,17 @@ impl Chooser<'_> {
         &self,
         logits: &[f32],
         sequence: &Sequence<'_>,
-        key: DrawKey,
         workspace: &mut Workspace,
     ) -> Result<Vec<Redraw>, RunError> {
         let mut counts = BTreeMap::new();
         for again in 0..self.redraws as u64 {
             // Streams that no sequence has: those of sequences count from 0.
             let stream = REDRAWN | self.sequence as u64 | again << 24;
-            let step = self.step(key.stream(stream), sequence);
-            let selected = self.pipeline.select(logits, &step, workspace);
+            let mut other = sequence.draft(stream);
+            let selected = other.select_given(logits, self.given(), workspace);
             let selection = selected.map_err(|source| RunError::Select {
                 sequence: self.sequence,
-                step: key.step as usize,
+                step: sequence.made(),
                 source,
             })?;
             *counts.entry(selection.token).or_insert(0) += 1;
@@ -303,14 +299,18 @@ impl Chooser<'_> {
         };
         let report = (self.ask != Ask::token()).then_some(report);
         let logprob = self.config.best_of.map(|_| f64::NAN);
-        Ok(Choice { accepted: Accepted { token, probability: f64::NAN }, report, logprob })
+        Ok(Choice { accepted: Accepted { token, probability: None }, report, logprob })
     }
 
-    fn report(&self, selection: &mut Selection<'_>) -> Result<Option<StepReport>, RunError> {
+    fn report(
+        &self,
+        selection: &mut Selection<'_>,
+        pipeline: &Pipeline,
+    ) -> Result<Option<StepReport>, RunError> {
         if self.ask == Ask::token() {
             return Ok(None);
         }
-        let top = (self.ask.top_logprobs > 0).then(|| self.top(selection)).transpose()?;
+        let top = (self.ask.top_logprobs > 0).then(|| self.top(selection, pipeline)).transpose()?;
         Ok(Some(StepReport {
             token: selection.token,
             text: self.text(selection.token)?,
@@ -326,19 +326,17 @@ impl Chooser<'_> {
         }))
     }
 
-    fn top(&self, selection: &mut Selection<'_>) -> Result<Vec<TopToken>, RunError> {
+    fn top(
+        &self,
+        selection: &mut Selection<'_>,
+        pipeline: &Pipeline,
+    ) -> Result<Vec<TopToken>, RunError> {
         let listed = selection.top;
         let one = |&(token, logprob): &(u32, f64)| {
-            let removed_by = selection.removed_by(token).map(|stage| self.stage_name(stage));
+            let removed_by = selection.removed_by(token).map(|stage| stage_name(pipeline, stage));
             Ok(TopToken { token, text: self.text(token)?, logprob, removed_by })
         };
         listed.iter().map(one).collect()
-    }
-
-    /// After the stages comes the selector, which may cut too.
-    fn stage_name(&self, index: usize) -> String {
-        let stage = self.pipeline.stages().get(index);
-        stage.map_or_else(|| self.pipeline.selector().name(), |stage| stage.name()).to_owned()
     }
 
     fn text(&self, token: u32) -> Result<String, RunError> {
@@ -346,12 +344,18 @@ impl Chooser<'_> {
     }
 }
 
+/// After the stages comes the selector, which may cut too.
+fn stage_name(pipeline: &Pipeline, index: usize) -> String {
+    let stage = pipeline.stages().get(index);
+    stage.map_or_else(|| pipeline.selector().name(), |stage| stage.name()).to_owned()
+}
+
 fn stage_reports(trace: &Trace) -> Vec<StageReport> {
     let of_stage = |stage: &taper_sampling::StageTrace| StageReport {
         stage: stage.stage.clone(),
         before: stage.before,
         after: stage.after,
-        removed_mass: Some(stage.removed_mass).filter(|mass| mass.is_finite()),
+        removed_mass: stage.removed_mass,
         ties: stage.ties,
     };
     trace.stages().iter().map(of_stage).collect()

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use taper_models::{Outputs, RowId, State, Want, Work};
-use taper_sampling::{Accepted, DrawKey, Draws, Guess, History, Memory, Pipeline, Step, Workspace};
+use taper_sampling::{Guess, Workspace};
 
 use super::sequence::Sequence;
 use super::{Generation, Source};
@@ -72,13 +72,21 @@ impl<'m> Generation<'m> {
     /// can not return the logits of all positions or its state can go back neither by truncation nor
     /// by a fork, and when the draft model has other tokens or a state that can not be truncated.
     pub fn speculate(mut self, draft: Draft<'m>) -> Result<Self, RequestError> {
+        let by = match draft {
+            Draft::PromptLookup { .. } => "prompt_lookup_num_tokens",
+            Draft::Model { .. } => "a draft model",
+        };
         let sequences = self.config.streams();
         if sequences != 1 {
-            return refuse("num_return_sequences", sequences, "1 with guesses at tokens");
+            // Their number has one of two names.
+            return match self.config.best_of {
+                Some(all) => refuse("best_of", all, format!("1 with {by}")),
+                None => refuse("num_return_sequences", sequences, format!("1 with {by}")),
+            };
         }
         if self.config.guide.is_some() {
             let scale = self.config.generation.guidance_scale.unwrap_or(1.0);
-            return refuse("guidance_scale", scale, "1 with guesses at tokens");
+            return refuse("guidance_scale", scale, format!("1 with {by}"));
         }
         let can = self.source.model.capabilities();
         let able = can.all_positions && (can.truncate || can.fork);
@@ -119,7 +127,7 @@ impl<'m> Generation<'m> {
         let wanted = self.config.generation.max_new_tokens.unwrap_or(usize::MAX) - made;
         let most = (wanted - 1).min(self.source.model.context_length() - held);
         let began = Instant::now();
-        let guesses = speculation.propose(sequence, &self.pipeline, self.config.seed, most)?;
+        let guesses = speculation.propose(sequence, most)?;
         let can = self.source.model.capabilities();
         let spare = if can.truncate { None } else { Some(self.state.fork(row)?) };
         let last = sequence.history().tokens()[held - 1];
@@ -187,8 +195,6 @@ impl Speculation<'_> {
     pub(super) fn propose(
         &mut self,
         sequence: &Sequence<'_>,
-        pipeline: &Pipeline,
-        seed: u64,
         most: usize,
     ) -> Result<Vec<Guess>, RunError> {
         let guesses = match (self.draft, &mut self.drafting) {
@@ -198,7 +204,7 @@ impl Speculation<'_> {
                 found.iter().map(|&token| Guess::certain(token)).collect()
             }
             (Draft::Model { source, tokens }, Some(drafting)) => {
-                drafting.guess(source, sequence, pipeline, seed, tokens.min(most))?
+                drafting.guess(source, sequence, tokens.min(most))?
             }
             (Draft::Model { .. }, None) => Vec::new(),
         };
@@ -243,22 +249,18 @@ impl Drafting {
         &mut self,
         source: Source<'_>,
         sequence: &Sequence<'_>,
-        pipeline: &Pipeline,
-        seed: u64,
         count: usize,
     ) -> Result<Vec<Guess>, RunError> {
-        let (mut history, mut memory) = (sequence.history().clone(), sequence.memory().fork());
+        // A stream of its own: the sequence's is what verifies.
+        let mut draft = sequence.draft(u64::MAX);
         let mut guesses = Vec::with_capacity(count);
         // The draft may hold less than the target.
-        let room = source.model.context_length().saturating_sub(history.tokens().len());
+        let room = source.model.context_length().saturating_sub(draft.history().tokens().len());
         for _ in 0..count.min(room) {
-            self.catch_up(source, history.tokens())?;
+            self.catch_up(source, draft.history().tokens())?;
             // A row that the draft can make nothing of ends the guessing, not the run.
-            let Some((guess, accepted)) = self.one(pipeline, &history, &memory, seed) else {
-                break;
-            };
-            history.accept(guess.token());
-            memory.accept(&accepted);
+            let Ok(guess) = draft.guess(self.outputs.last(0), &mut self.workspace) else { break };
+            draft.accept(guess.token())?;
             guesses.push(guess);
         }
         Ok(guesses)
@@ -275,29 +277,6 @@ impl Drafting {
         source.model.forward(&mut *self.state, &work, &mut self.outputs)?;
         self.held = tokens.to_vec();
         Ok(())
-    }
-
-    fn one(
-        &mut self,
-        pipeline: &Pipeline,
-        history: &History,
-        memory: &Memory,
-        seed: u64,
-    ) -> Option<(Guess, Accepted)> {
-        let made = history.generated().len() as u64;
-        // A stream of its own: the sequence's is what verifies.
-        let key = DrawKey::new(seed).stream(u64::MAX).step(made);
-        let step = Step::new(key).history(history).memory(memory);
-        let logits = self.outputs.last(0);
-        if pipeline.selector().name() == "draw" {
-            let mut left = pipeline.process(logits, &step, &mut self.workspace).ok()?;
-            let guess = Guess::draw(&mut left, Draws::new(key)).ok()?;
-            let probability = left.probability(guess.token()).ok()?;
-            let accepted = Accepted { token: guess.token(), probability };
-            return Some((guess, accepted));
-        }
-        let chosen = pipeline.select(logits, &step, &mut self.workspace).ok()?;
-        Some((Guess::certain(chosen.token), chosen.accepted()))
     }
 }
 

@@ -124,7 +124,7 @@ impl<'r> Overview<'r> {
             prompts: prompts.collect(),
             settings: &manifest.settings,
             // As text: a script's numbers do not hold 64 bits.
-            seeds: manifest.seeds.iter().map(u64::to_string).collect(),
+            seeds: numbered(&manifest.seeds),
             swept: &manifest.swept,
             measures: measures(),
             rows: rows(read),
@@ -169,6 +169,9 @@ fn facts(manifest: &Manifest, read: &Records) -> Vec<(&'static str, String)> {
         "made of",
         format!("{prompts} prompts × {settings} settings × {} seeds", manifest.seeds.len()),
     ));
+    if read.repeated.records > 0 {
+        facts.push(("records left out", read.repeated.to_string()));
+    }
     let failed = read.records.iter().filter(|record| record.error.is_some()).count();
     if failed > 0 {
         facts.push(("failed runs", failed.to_string()));
@@ -232,4 +235,19 @@ fn node_data<'r>(node: &'r BeamTreeNode, texts: &mut Texts) -> Node<'r> {
 pub(super) fn short(value: f64) -> f64 {
     // What this writes can be read.
     format!("{value:.4e}").parse().unwrap_or(value)
+}
+
+/// The seeds, those that are there several times with the number of the run.
+fn numbered(seeds: &[u64]) -> Vec<String> {
+    let mut seen: HashMap<u64, usize> = HashMap::new();
+    let mut counts: HashMap<u64, usize> = HashMap::new();
+    for &seed in seeds {
+        *counts.entry(seed).or_default() += 1;
+    }
+    let one = |&seed: &u64| {
+        let run = seen.entry(seed).or_default();
+        *run += 1;
+        if counts[&seed] == 1 { seed.to_string() } else { format!("{seed}, run {run}") }
+    };
+    seeds.iter().map(one).collect()
 }

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::experiment::{Manifest, Record};
+use crate::experiment::{Manifest, Record, Repeated};
 
 /// What would be markup, end a script element, or end a line of script.
 const HOSTILE: [&str; 8] = [
@@ -57,7 +57,12 @@ fn record(setting: usize) -> Record {
 }
 
 fn experiment(title: &str) -> Records {
-    Records { manifest: manifest(title), records: vec![record(0), record(1)], cut_off: None }
+    Records {
+        manifest: manifest(title),
+        records: vec![record(0), record(1)],
+        cut_off: None,
+        repeated: Repeated::default(),
+    }
 }
 
 /// The contents of the page's elements of a kind, the tags left out.

@@ -7,7 +7,7 @@ mod tree;
 use std::time::Instant;
 
 use taper_models::{Outputs, RowId, State, StateError, Want, Work};
-use taper_sampling::search::{BeamRows, BeamSearch, Hypothesis, Reorder};
+use taper_sampling::search::{BeamEnd, BeamRows, BeamSearch, Hypothesis, Reorder};
 use taper_sampling::{DrawKey, Pipeline, Workspace};
 
 use self::ends::Ends;
@@ -19,7 +19,9 @@ use crate::clock::Clock;
 use crate::error::{RequestError, RunError};
 use crate::generation::Source;
 use crate::grammar::constrain;
-use crate::outcome::{EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, Usage};
+use crate::outcome::{
+    EffectiveConfig, FinishReason, MemoryUse, Outcome, SequenceOutcome, Usage, pipeline_as_data,
+};
 use crate::request::{Request, check_prompt, complete, draw_seed, refuse};
 
 /// A beam search, one step at a time.
@@ -108,7 +110,9 @@ impl<'m> Search<'m> {
         // A token follows even a prompt that fills the context.
         let room = source.model.context_length().saturating_sub(prompt.len()).max(1);
         let longest = config.generation.max_new_tokens.unwrap_or(room).min(room);
-        let beams = BeamSearch::new(beam_settings(&config, longest)?, source.model.vocab_size())?;
+        let settings = beam_settings(&config, longest)?;
+        let beams = BeamSearch::with_reasons(settings, source.model.vocab_size())?;
+        let first = pipeline.sequence(DrawKey::new(config.seed)).prompt(&prompt);
         let stops = config.generation.stops();
         Ok(Self {
             state: source.model.new_state(),
@@ -116,7 +120,7 @@ impl<'m> Search<'m> {
             workspace: Workspace::new(source.model.vocab_size()),
             states: Vec::new(),
             last: Vec::new(),
-            rows: BeamRows::new(&prompt, &pipeline),
+            rows: BeamRows::new(first),
             ends: Ends::new(source.tokenizer, &prompt, stops),
             clock: Clock::default(),
             traced: ask.trace,
@@ -176,7 +180,12 @@ impl<'m> Search<'m> {
         self.forward()?;
         let began = Instant::now();
         let next = self.choose()?;
-        self.rows.reorder(&next);
+        let step = self.beams.length();
+        self.rows.reorder(&next).map_err(|error| RunError::Beam {
+            beam: 0,
+            step,
+            source: error.into(),
+        })?;
         self.ends.reorder(&next)?;
         self.clock.sampler += began.elapsed();
         if !self.beams.is_done() {
@@ -222,11 +231,11 @@ impl<'m> Search<'m> {
 
     fn score(&mut self, beams: std::ops::Range<usize>) -> Result<(), RunError> {
         let began = Instant::now();
-        let (key, step) = (DrawKey::new(self.config.seed), self.beams.length());
+        let step = self.beams.length();
         for (slot, beam) in beams.enumerate() {
             let logits = self.outputs.last(slot);
-            let Self { rows, pipeline, workspace, .. } = self;
-            rows.push(beam, logits, pipeline, key, workspace).map_err(|source| RunError::Beam {
+            let Self { rows, workspace, .. } = self;
+            rows.push(beam, logits, workspace).map_err(|source| RunError::Beam {
                 beam,
                 step,
                 source,
@@ -238,19 +247,13 @@ impl<'m> Search<'m> {
 
     fn choose(&mut self) -> Result<Reorder, RunError> {
         let (step, config) = (self.beams.length(), &self.config.generation);
-        let late = config.max_time.is_some_and(|seconds| self.clock.is_over(seconds));
-        let limit = if step + 1 >= self.longest {
-            let by_length = config.max_new_tokens.is_some_and(|most| step + 1 >= most);
-            Some(if by_length { FinishReason::Length } else { FinishReason::ContextFull })
-        } else {
-            late.then_some(FinishReason::MaxTime)
-        };
-        let eos = config.eos_ids();
+        let over = config.max_time.is_some_and(|seconds| self.clock.is_over(seconds));
+        // The length comes first, where the two meet.
+        let late = (over && step + 1 < self.longest).then_some(FinishReason::MaxTime);
         let ends = &mut self.ends;
-        let advanced = self.beams.advance(&self.rows, |beam, token| {
-            let by_id = eos.contains(&token).then_some(FinishReason::Eos);
-            by_id.or_else(|| ends.stops(beam.row, token)).or(limit)
-        });
+        let advanced = self
+            .beams
+            .advance_or_stop(&self.rows, |beam, token| ends.stops(beam.row, token).or(late));
         self.ends.check()?;
         advanced.map_err(|source| RunError::Search { step, source })
     }
@@ -286,13 +289,18 @@ impl<'m> Search<'m> {
         let tokenizer = self.source.tokenizer;
         // A tokenizer that fails on a token's name has nothing more to tell; the tree is left out.
         let tree = self.traced.then(|| {
-            let nodes = self.beams.tree().iter().map(|node| BeamTreeNode::of(node, tokenizer));
+            let nodes = self
+                .beams
+                .tree()
+                .iter()
+                .map(|node| BeamTreeNode::of(node, tokenizer, |end| self.reason(end)));
             nodes.collect::<Result<Vec<_>, _>>().ok()
         });
         let completion_tokens = sequences.iter().map(|sequence| sequence.tokens.len()).sum();
         Outcome {
             model: self.source.name.to_owned(),
             config: self.config,
+            pipeline: pipeline_as_data(&self.pipeline),
             usage: Usage { prompt_tokens: self.prompt.len(), completion_tokens },
             prompt_tokens: self.prompt,
             prompt_logprobs: None,
@@ -304,11 +312,23 @@ impl<'m> Search<'m> {
         }
     }
 
-    fn finished(&self, found: &Hypothesis<FinishReason>) -> SequenceOutcome {
+    fn reason(&self, end: BeamEnd<FinishReason>) -> FinishReason {
+        match end {
+            BeamEnd::Eos => FinishReason::Eos,
+            BeamEnd::Stopped(reason) => reason,
+            // The model's context may have room for less than was asked for.
+            _ if self.config.generation.max_new_tokens.is_some_and(|most| self.longest >= most) => {
+                FinishReason::Length
+            }
+            _ => FinishReason::ContextFull,
+        }
+    }
+
+    fn finished(&self, found: &Hypothesis<BeamEnd<FinishReason>>) -> SequenceOutcome {
         SequenceOutcome {
             score: Some(f64::from(found.score)),
             inclusion_probability: found.inclusion_probability,
-            ..self.sequence(found.tokens.clone(), found.reason)
+            ..self.sequence(found.tokens.clone(), self.reason(found.reason))
         }
     }
 

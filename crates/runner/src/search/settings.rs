@@ -88,6 +88,9 @@ fn rule(config: &EffectiveConfig) -> Result<SearchRule, RequestError> {
         SearchMode::Canonical if sampled => {
             refuse("search", mode.name(), "huggingface or stochastic with do_sample")
         }
+        SearchMode::Stochastic if config.semantics.is_cold(&config.generation) => {
+            refuse("search", mode.name(), "huggingface or canonical at temperature 0")
+        }
         SearchMode::Stochastic if !sampled => {
             refuse("search", mode.name(), "huggingface or canonical without do_sample")
         }

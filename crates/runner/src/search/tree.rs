@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use taper_models::tokenizers::Tokenizer;
-use taper_sampling::search::{Fate, TreeNode};
+use taper_sampling::search::{BeamEnd, Fate, TreeNode};
 
 use crate::detokenizer::token_text;
 use crate::error::RunError;
@@ -53,10 +53,11 @@ pub enum BeamFate {
 
 impl BeamTreeNode {
     pub(super) fn of(
-        node: &TreeNode<FinishReason>,
+        node: &TreeNode<BeamEnd<FinishReason>>,
         tokenizer: Option<&Tokenizer>,
+        reason_of: impl Fn(BeamEnd<FinishReason>) -> FinishReason,
     ) -> Result<Self, RunError> {
-        let (fate, score, finish_reason) = match node.fate {
+        let (fate, score, end) = match node.fate {
             Fate::Finished { reason, score } => (BeamFate::Finished, Some(score), Some(reason)),
             Fate::Displaced { reason, score } => (BeamFate::Displaced, Some(score), Some(reason)),
             Fate::EndedTooLow { reason } => (BeamFate::EndedTooLow, None, Some(reason)),
@@ -73,7 +74,7 @@ impl BeamTreeNode {
             sum: Some(f64::from(node.sum)).filter(|sum| sum.is_finite()),
             fate,
             score: score.map(f64::from),
-            finish_reason,
+            finish_reason: end.map(reason_of),
         })
     }
 }

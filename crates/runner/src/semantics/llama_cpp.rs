@@ -1,11 +1,12 @@
 //! llama.cpp's settings.
 
 use serde::{Serialize, Serializer};
-use taper_sampling::presets::{LlamaCppConfig, LlamaCppSampler, PresetError};
+use taper_sampling::presets::{LlamaCppConfig, LlamaCppSampler};
 
 use super::{breakers, with_texts};
 use crate::error::RequestError;
 use crate::generation::Source;
+use crate::told::shortened;
 
 /// llama.cpp's settings as a person writes them.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,35 +55,6 @@ impl LlamaCpp {
         matches!(last, Some(LlamaCppSampler::Mirostat | LlamaCppSampler::MirostatV2))
     }
 
-    /// The first number that is none in single precision, which llama.cpp computes in.
-    pub(super) fn check_finite(&self) -> Result<(), PresetError> {
-        let config = &self.config;
-        let numbers = [
-            ("temperature", config.temperature),
-            ("dynatemp_range", config.dynatemp_range),
-            ("dynatemp_exponent", config.dynatemp_exponent),
-            ("top_p", config.top_p),
-            ("min_p", config.min_p),
-            ("typical_p", config.typ_p),
-            ("top_n_sigma", config.top_n_sigma),
-            ("repeat_penalty", config.repeat_penalty),
-            ("frequency_penalty", config.frequency_penalty),
-            ("presence_penalty", config.presence_penalty),
-            ("dry_multiplier", config.dry_multiplier),
-            ("dry_base", config.dry_base),
-            ("xtc_probability", config.xtc_probability),
-            ("xtc_threshold", config.xtc_threshold),
-            ("mirostat_tau", config.mirostat_tau),
-            ("mirostat_eta", config.mirostat_eta),
-            ("adaptive_target", config.adaptive_target),
-            ("adaptive_decay", config.adaptive_decay),
-        ];
-        match numbers.into_iter().find(|(_, value)| !(*value as f32).is_finite()) {
-            None => Ok(()),
-            Some((key, value)) => Err(PresetError::OutOfRange { key, value, domain: "finite" }),
-        }
-    }
-
     /// The config with the breakers as tokens, if DRY has a part in the chain.
     pub(super) fn by_token(&self, source: &Source<'_>) -> Result<LlamaCppConfig, RequestError> {
         let mut config = self.config.clone();
@@ -94,7 +66,7 @@ impl LlamaCpp {
         }
         let tokenizer = source.tokenizer.ok_or_else(|| RequestError::Setting {
             key: "dry_sequence_breakers",
-            value: format!("{:?}", self.dry_sequence_breakers),
+            value: shortened(&format!("{:?}", self.dry_sequence_breakers)).into_owned(),
             domain: "none: the model has no tokenizer.json".to_owned(),
         })?;
         let vocab_size = source.model.vocab_size();

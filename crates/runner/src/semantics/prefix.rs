@@ -66,7 +66,7 @@ mod tests {
         let allowed = |prefix: &ForcedPrefix| prefix.allowed().map(<[u32]>::to_vec);
         assert_eq!(allowed(&prefix), Ok(vec![0, 2]));
         for token in [33, 2, 7] {
-            prefix.accept(&Accepted { token, probability: 1.0 });
+            prefix.accept(&Accepted { token, probability: None });
         }
         assert_eq!(allowed(&prefix), Ok(vec![u32::MAX; 2]));
         prefix.rollback(2);

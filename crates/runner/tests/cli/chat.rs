@@ -38,6 +38,29 @@ fn the_template_of_the_model_makes_the_prompt() {
 }
 
 #[test]
+fn conversations_pass_through_untouched() {
+    let folder = Folder::new();
+    let write = |file: &str, text: &str| fs::write(folder.file(file), text).unwrap();
+    let turns = r#"[{"role": "assistant", "z": 1.0, "tool_calls": [{"id": "é", "n": null}]}, "#;
+    let turns = format!(r#"{turns}{{"content": null, "role": "x", "a": [1e-07]}}]"#);
+    let (tools, documents) = (r#"[{"b": 1, "a": {}}]"#, r#"[{"title": "t", "text": ""}]"#);
+    write("turns.json", &turns);
+    write("tools.json", tools);
+    write("documents.json", documents);
+    // The template tells what it sees.
+    let shown = "messages | tojson ~ (tools | tojson) ~ (documents | tojson)";
+    write("chat_template.jinja", &format!("{{{{ raise_exception({shown}) }}}}"));
+    let path = |file: &str| folder.file(file).to_str().unwrap().to_owned();
+    let (messages, offered) = (path("turns.json"), path("tools.json"));
+    let told = path("documents.json");
+    let ran =
+        folder.run(&["--chat", "--messages", &messages, "--tools", &offered, "--documents", &told]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    let want = format!("{turns}{tools}{documents}");
+    assert!(ran.stderr.contains(&want), "{}\n{want}", ran.stderr);
+}
+
+#[test]
 fn the_end_of_a_turn_ends_the_text() {
     // The model's own settings name <eos> (2) and <|im_end|> (7); a chat adds the second by itself.
     let folder = Folder::new();
@@ -70,14 +93,29 @@ fn chats_that_can_not_be_held_are_refused() {
         "error: --chat: the chat template refuses the conversation: no system",
     );
     write("chat_template.jinja", "\n{% if %}");
-    refused(&["x", "--chat"], "error: --chat: the chat template, line 2: syntax error");
+    refused(&["x", "--chat"], "error: --chat: the chat template, line 2: Expected an expression");
     refused(&["--chat"], "error: --chat: nothing was said; give a prompt, or --messages FILE");
     refused(&["x", "--system", "y"], "--chat");
     write("turns.json", r#"[{"role": "user", "content": "x"}, {"role": 1}]"#);
     let turns = folder.file("turns.json");
     let turns = turns.to_str().unwrap();
     refused(&["--chat", "--messages", turns], "entry 1: expected an object with a `role`");
-    refused(&["--chat", "--messages", "no/such.json"], "--messages no/such.json: No such file");
+    write("tools.json", r#"[{"n": "123456789012345678901", "m": 1.5e30}, 3]"#);
+    let tools = folder.file("tools.json");
+    let tools = tools.to_str().unwrap();
+    refused(&["x", "--chat", "--tools", tools], "tools.json: entry 1: expected an object");
+    write(
+        "tools.json",
+        r#"[{"n": "123456789012345678901", "m": 1.5e30, "o": [-123456789012345678901]}]"#,
+    );
+    let what = "-123456789012345678901: expected an integer of at most 64 bits";
+    refused(&["x", "--chat", "--documents", tools], what);
+    write("tools.json", "{}");
+    refused(&["x", "--chat", "--tools", tools], "expected a list of objects");
+    refused(
+        &["--chat", "--messages", "no/such.json"],
+        "--messages no/such.json: no such file or folder; expected a JSON list",
+    );
     let builtin = taper(["generate", "x", "--chat"]);
     assert!(builtin.stderr.contains("the model has no chat template"), "{}", builtin.stderr);
 }

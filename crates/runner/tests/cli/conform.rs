@@ -54,6 +54,18 @@ fn transformers_beams_agree_on_a_model() {
 #[test]
 fn transformers_chat_templates_agree() {
     assert_conforms(&of_runner("chat.jsonl"), 26);
+    assert_conforms(&of_runner("chat_micro.jsonl"), 197);
+    assert_conforms(&of_runner("chat/chats.jsonl"), 80);
+}
+
+/// Templates at random: what is not done here is an error that says so, and never another prompt.
+#[test]
+fn templates_of_a_grammar_agree_or_are_refused() {
+    let found = conform(&of_runner("chat/grammar.jsonl")).expect("the cases can be read");
+    let wrong: Vec<_> = found.failed.iter().map(ToString::to_string).collect();
+    let wrong: Vec<_> = wrong.iter().filter(|of| !of.contains("not supported")).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(found.failed.len() < 10 && found.passed > 550, "{}", found.passed);
 }
 
 /// Runs the program on these cases.
@@ -139,5 +151,49 @@ fn a_path_that_can_not_be_read_is_bad_input() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("cases.jsonl line 2: "), "{}", ran.stderr);
     let ran = taper(["conform", folder.path().to_str().unwrap()]);
-    assert!(ran.stderr.contains("a folder of cases has an expected.json"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cases.jsonl line 2: "), "a folder of one file: {}", ran.stderr);
+    fs::remove_file(file).unwrap();
+    let ran = taper(["conform", folder.path().to_str().unwrap()]);
+    assert!(
+        ran.stderr.contains(": it holds no cases; expected files of JSON Lines"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(ran.code, Some(2));
+}
+
+#[test]
+fn cases_without_a_suite_are_told_what_they_lack() {
+    let file = of_runner("guidance.jsonl");
+    let ran = taper(["conform", file.to_str().unwrap()]);
+    let want = format!(
+        "error: {}: its cases name no `suite`, without which they cannot be run; the suites are \
+         chat-template, hf-generate, hf-processors, llamacpp-samplers, tokenizer, vllm-sampler\n",
+        file.display()
+    );
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr), (Some(2), "", want));
+    let ran = run(&[json!({"suite": "astrology", "name": "a"}), json!({"name": "b"})]);
+    assert!(
+        ran.stdout.contains("\nb: the case names no `suite`; there are chat-template, "),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_folder_stands_for_what_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let good = case(&of_sampling("vllm.jsonl"), "", |_| {});
+    fs::write(at("b.jsonl"), good.to_string()).unwrap();
+    fs::write(at("a.jsonl"), "{\"name\": \"x\"}\n").unwrap();
+    fs::write(at("notes.txt"), "no cases").unwrap();
+    let llama = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/testdata/llama");
+    fs::create_dir(at("llama")).unwrap();
+    for file in ["config.json", "model.safetensors", "expected.json"] {
+        fs::copy(llama.join(file), at("llama").join(file)).unwrap();
+    }
+    let ran = taper(["conform", folder.path().to_str().unwrap()]);
+    let lines: Vec<_> = ran.stdout.lines().collect();
+    assert!(lines[0].contains("a.jsonl: ") && lines[0].contains("name no `suite`"), "{lines:?}");
+    assert_eq!(lines[1..], ["14 passed, 1 failed"]);
 }

@@ -80,7 +80,7 @@ fn a_decay_of_the_length_needs_an_eos_token_from_anywhere() {
     assert_eq!(generate(&decay).code, Some(0), "the model's file names some");
     let ran = generate(&[&decay[..], &["--eos-token-id", "none"]].concat());
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("has no eos tokens to raise"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is without EOS tokens"), "{}", ran.stderr);
 }
 
 #[test]

@@ -54,6 +54,25 @@ fn chats() -> Vec<Vec<u8>> {
         '%d %b') }}{% generation %}z{% endgeneration %}{{ 1.5 | round(1) | int }}{{ messages[::-1] |
         map(attribute='role') | list }}{{ raise_exception('no') }}";
     chats.push(others.as_bytes().to_vec());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/chat");
+    let templates = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let mut templates: Vec<_> =
+        templates.filter(|path| path.extension().is_some_and(|of| of == "jinja")).collect();
+    templates.sort();
+    assert_eq!(templates.len(), 5);
+    let turns = br#"[{"role": "user", "content": [{"type": "text", "text": "a"}]}, {"role":
+        "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": {"x":
+        [1.5, null]}}}]}, {"role": "tool", "content": "b\n"}]"#;
+    for path in templates {
+        chats.push([&std::fs::read(path).unwrap()[..], b"\0", turns].concat());
+    }
+    let values = r"{{ '%5.1f|%-4s|%(a)r' % {'a': 1} }}{{ '{0:>5}{x!r:^9}'.format(1, x=[2]) }}{{ 'a b'.title(
+        ).partition(' ') }}{{ ('<b>' | safe) + '&' }}{{ {'b': 1, 'a': [2]} | dictsort }}{{ [1, 2][::-1] }}{{
+        messages | groupby('role') }}{{ 2 ** 9 // -3 % 5.0 }}{% call(x) m(1) %}{{ x }}{% endcall %}{% set a, b =
+        'xy' %}{% for k, v in {'a': 1}.items() recursive %}{{ loop.cycle(k, v) }}{{ loop.nextitem }}{% endfor %}{%
+        filter upper %}{{ varargs }}{% endfilter %}{{ cycler(1, 2).next() }}{{ 'a-b c' | wordwrap(2) | urlencode }}
+        {{ 'x' | truncate(3, true, '') | center(9) }}{{ '12' | int(0, 16) | round(-1) }}{{ [3, 1] | sort | sum }}";
+    chats.push(values.as_bytes().to_vec());
     chats
 }
 

@@ -22,7 +22,7 @@ fn there_is_one_grammar_at_most_and_its_file_must_be_there() {
     for flag in ["--json-schema", "--grammar"] {
         let ran = generate(&["x", flag, "no/such/file"]);
         assert_eq!(ran.code, Some(2));
-        let line = format!("error: {flag}: no/such/file: ");
+        let line = format!("error: {flag} no/such/file: no such file or folder; expected ");
         assert!(ran.stderr.starts_with(&line), "{}", ran.stderr);
     }
 }

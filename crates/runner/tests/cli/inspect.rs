@@ -202,7 +202,7 @@ fn bad_input_is_refused() {
         ),
         (
             &["x", "--temperature", "-1"],
-            "--temperature: temperature is -1; it must be above 0 and finite (for the most likely token, decode greedily); use --do-sample false for that",
+            "--temperature: temperature is -1; it must be above 0 and finite (for the most likely token, decode greedily); use --temperature 0 for that",
         ),
         (
             &["x", "--xtc-threshold", "0.1"],

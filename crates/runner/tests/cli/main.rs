@@ -7,17 +7,23 @@ mod conform;
 mod detokenizer;
 mod dump;
 mod engines;
+// It writes to /dev/full and reads /proc.
+#[cfg(target_os = "linux")]
+mod files;
 mod fuzz_regressions;
 mod gguf;
 mod grammar;
 mod guidance;
+mod habits;
 mod inspect;
 mod json;
 mod loading;
+mod pipeline;
 mod properties;
 mod report;
 mod runs;
 mod score;
+mod settings;
 mod speculation;
 mod support;
 mod sweep;

@@ -159,13 +159,18 @@ fn folders_that_are_none_are_refused() {
     let output = Output::new();
     let ran = taper(["report", output.file("nothing").to_str().unwrap()]);
     let said = ran.stderr.replace(output.dir.path().to_str().unwrap(), "DIR");
-    assert!(said.starts_with("error: DIR/nothing: "), "{said}");
+    let want =
+        "error: DIR/nothing: no such file or folder; expected the output folder of a sweep\n";
+    assert_eq!(said, want);
     assert_eq!(ran.code, Some(2));
     let ran = taper(["report", output.file("manifest.json").to_str().unwrap()]);
     let said = ran.stderr.replace(output.dir.path().to_str().unwrap(), "DIR");
-    assert_eq!(said, "error: DIR/manifest.json: it is a file; name the output folder of a sweep\n");
+    assert_eq!(
+        said,
+        "error: DIR/manifest.json: it is a file; expected the output folder of a sweep\n"
+    );
     assert_eq!(ran.code, Some(2));
     let ran = output.report(&["--out", output.file("no/such/folder.html").to_str().unwrap()]);
-    assert!(ran.stderr.starts_with("error: --out DIR/no/such/folder.html: "), "{}", ran.stderr);
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    let want = "error: --out DIR/no/such/folder.html: there is no such folder to write to\n";
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(2), "", want));
 }

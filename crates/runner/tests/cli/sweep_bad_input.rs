@@ -51,7 +51,6 @@ fn a_knob_that_can_not_be_turned_so_is_said_with_its_place() {
         ),
         ("runs = 0", "runs is 0; it must be a whole number, at least 1"),
         ("seeds = []", "seeds is empty, so that there is nothing to run; give at least one seed"),
-        ("seeds = [1, 1]", "two seeds are called \"1\"; name them apart"),
         (
             "seeds = { first = 1 }",
             "seeds is {\"first\":1}; it must be a list of whole numbers, or { first = 1, count = 20 }",
@@ -83,11 +82,8 @@ fn a_knob_that_can_not_be_turned_so_is_said_with_its_place() {
         ),
         ("[base]\nmax_time = 2", "base: max_time: a run must not depend on the clock"),
         ("[base]\ntemperature = inf", "base.temperature is inf or nan; it must be finite"),
-        (
-            "[base]\ntemperature = 'hot'",
-            "base: temperature is \"hot\"; invalid type: string \"hot\", expected f64",
-        ),
-        ("[base]\ntemperature = 0.0\ndo_sample = true", "base: temperature is 0"),
+        ("[base]\ntemperature = 'hot'", "base: temperature is \"hot\"; it must be a number"),
+        ("[base]\ntemperature = -1.0\ndo_sample = true", "base: temperature is -1"),
         ("[grid]\ntop_p = [0.5, 1.5]", "grid: top_p is 1.5; it must be"),
         (
             "[base]\nmirostat = 2",

@@ -1,139 +1,91 @@
-//! Who is still in the running for the next token, and at what score.
+//! The candidates for the next token, and the verbs that stages are made of.
+//!
+//! # A token has one of three states
+//!
+//! ```text
+//!            edit, mask            cut
+//!   scored ───────────► banned ─────────► removed
+//!     ▲  ▲      edit,     │                 ▲
+//!     │  └── restore ─────┘                 │
+//!     └──────────────── cut ────────────────┘
+//! ```
+//!
+//! *Scored*: listed with a finite score. *Banned*: listed at −∞; a later edit may revive it. *Removed* by a cut:
+//! no longer listed, and that is final within the step.
+//!
+//! # The scores have one of four forms (`scores.rs`)
+//!
+//! ```text
+//!             few edits               many edits
+//!   Row ─────────────────► Overlaid ──────────────► Copy
+//!    │   borrowed from         │   row + sparse       │   slot = token id
+//!    │   the caller            │   edits              │
+//!    └────────────┬────────────┴──────────────────────┘
+//!                 │ a cut: decided at once, carried out when a verb needs the survivors one by one
+//!                 ▼
+//!              List: the survivors, ids ascending
+//! ```
+//!
+//! A temperature changes no form. It is a divisor that is noted, and every verb reads `value / divisor`.
+//!
+//! # A step: temperature → top-k → top-p → draw
+//!
+//! 1. `Candidates::of` borrows the row ([`Form::Row`]); nothing is copied.
+//! 2. `divide(0.8)` (`verbs/edit.rs`) notes the divisor. All that is known of masses is forgotten
+//!    ([`Known::at_new_weights`]); the order of the values stays.
+//! 3. `keep_top(50)` (`verbs/cut.rs`) scans the row once, for the best value and the block maxima, and refuses NaN
+//!    and +∞ there. The 50th largest block maximum bounds the 50th value from below. What reaches the bound is
+//!    collected as the *fringe*, the 50th value is found on it ([`Kth`](carry::Kth)), and a list of 50 is made,
+//!    equals by the tie policy (`carry.rs`).
+//! 4. `keep_mass(0.9)` sums the masses of the 50 as integers, finds the class of equal scores in which the sum
+//!    reaches 0.9 (`locate.rs`), and drops what comes after it.
+//! 5. `pick(u)` (`verbs/pick.rs`) walks the masses, ids ascending, to the share `u` of their sum.
+//!
+//! Without step 3, top-p sees the whole row. Then `locate.rs` guesses from a sample where the cut falls, weighs
+//! everything in one pass, and searches the fringe around the guess alone; and the cut stays pending
+//! (`pending.rs`), because `pick` needs no list.
+//!
+//! # Glossary
+//!
+//! | word | what it is |
+//! |---|---|
+//! | value | a number in the row, before the divisor |
+//! | score | `fl(value / divisor)`: what stages see |
+//! | slot | a place among the values: the token id, or the place on a list |
+//! | order | score descending, then value descending, then the tie policy on ids |
+//! | mass | `exp(score − best)` in fixed point; sums are exact, so they depend on no order |
+//! | block, chunk | 64 values that share a maximum; 16 such blocks, whose masses are summed together |
+//! | fringe | the values near a boundary, collected to find it exactly |
+//! | class | all candidates of one value at a boundary; the tie policy divides it |
+//! | frontier | where a cut falls: a class, and how many of it stay |
+//! | split | a frontier as a test of slot and value |
+//!
+//! # Files
+//!
+//! `scores` forms and divisor · `overlay` sparse edits · `known` what a verb leaves for the next · `pending` cuts that
+//! are decided only · `verbs/` what stages call · `locate` where a cut falls · `carry` how it is carried out ·
+//! `account` what a trace is told · `buffers` the memory. The passes over rows are in [`crate::kernels`].
 
-mod boundary;
-mod cut;
-mod decided;
-mod edit;
-mod frontier;
-mod measure;
-mod nearest;
+mod account;
+mod buffers;
+mod carry;
+mod known;
+mod locate;
 mod overlay;
-mod pick;
-mod probe;
-mod read;
+mod pending;
+mod scores;
+mod verbs;
 
-use alloc::vec::Vec;
+pub(crate) use account::{Between, Recorder};
+pub(crate) use buffers::Buffers;
+pub(crate) use known::Best;
+pub use verbs::{Edge, MassRule, Normaliser};
 
-pub use cut::{Edge, MassRule};
-pub(crate) use probe::{Census, Probe};
-pub use read::Normaliser;
-
-use self::decided::Decided;
-use self::frontier::Split;
-use crate::draws::Draws;
-use crate::kernels::Mass;
-use crate::kernels::estimate::Histogram;
-use crate::kernels::gather::Taken;
-use crate::kernels::passes::{Gaps, blocks_for, chunks_for};
-use crate::kernels::selection::{SelectionScratch, first_value};
-use crate::kernels::tally::Tally;
+use self::known::Known;
+use self::pending::Pending;
+use self::scores::Form;
 use crate::logits::Logits;
-
-/// The buffers a [`Candidates`] works in, sized for a vocabulary once.
-#[derive(Debug)]
-pub(crate) struct Buffers {
-    /// Scores before the pending temperature: the edited row, or the list's values.
-    values: Vec<f32>,
-    /// The list's token ids, ascending.
-    ids: Vec<u32>,
-    block_max: Vec<f32>,
-    /// The mass of the candidates in each chunk, see [`Chunks`].
-    chunk_mass: Vec<u64>,
-    histogram: Histogram,
-    /// The part of the candidates in which a cut by mass falls.
-    edge: Taken,
-    edge_masses: Vec<u64>,
-    weights: Vec<f32>,
-    /// The next `values` while a cut reads the present ones.
-    spare: Vec<f32>,
-    /// Priorities among equals, or the masses of those at one distance.
-    numbers: Vec<u64>,
-    /// Edits over the caller's row, slots ascending.
-    overlay: Vec<(u32, f32)>,
-    /// Lent to stages that keep account of something, see [`Candidates::with_words`].
-    words: Vec<u64>,
-    selection: SelectionScratch,
-    decided: Decided,
-    pub(crate) probe: Probe,
-}
-
-impl Buffers {
-    pub(crate) fn for_vocabulary(size: usize) -> Self {
-        Self {
-            values: Vec::with_capacity(size),
-            ids: Vec::with_capacity(size),
-            block_max: Vec::with_capacity(blocks_for(size)),
-            chunk_mass: Vec::with_capacity(chunks_for(size)),
-            histogram: Histogram::new(),
-            edge: Taken::for_vocabulary(size),
-            edge_masses: Vec::with_capacity(size),
-            weights: alloc::vec![0.0; size],
-            spare: Vec::with_capacity(size),
-            numbers: Vec::with_capacity(size),
-            overlay: Vec::with_capacity(overlay::room_for(size)),
-            // A window of the text may be longer than a small vocabulary.
-            words: Vec::with_capacity(size.max(4096)),
-            selection: SelectionScratch::for_vocabulary(size),
-            decided: Decided::default(),
-            probe: Probe::for_vocabulary(size),
-        }
-    }
-}
-
-/// How the candidates are held. No verb shows which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    /// The caller's row, untouched: slot = token id.
-    Row,
-    /// The caller's row, and edits that lie over it.
-    Overlaid,
-    /// An edited copy of the row: slot = token id.
-    Dense,
-    /// The survivors of a cut, ids ascending.
-    List,
-}
-
-/// The best candidate's value, and its score after the pending temperature.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Best {
-    value: f32,
-    score: f32,
-}
-
-/// Statistics that one verb computed and the next may use.
-#[derive(Debug, Clone, Copy, Default)]
-struct Cache {
-    best: Option<Best>,
-    /// Whether `block_max` describes the values as they are.
-    blocks: bool,
-    mass: Option<Mass>,
-    /// What `chunk_mass` is of; it does not outlast `mass`.
-    chunks: Chunks,
-    /// Whether `weights` are those of the candidates as they are; they do not outlast `mass` either.
-    weights: bool,
-    /// For a trace.
-    tally: Option<Tally>,
-}
-
-/// What the masses of chunks are of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Chunks {
-    #[default]
-    Unknown,
-    /// Of the candidates among so many consecutive token ids.
-    OfTokens,
-    /// Of so many consecutive candidates on a list.
-    OfSlots,
-}
-
-/// A cut that has been decided and not carried out: the next verb that needs the survivors one by
-/// one does that, and a draw needs none of them.
-#[derive(Debug, Clone, Copy)]
-struct Pending {
-    split: Split,
-    /// How many it leaves, if that is known.
-    kept: Option<usize>,
-}
+use crate::sequence::Draws;
 
 /// The candidates of one step: token ids with scores, offered as verbs.
 ///
@@ -143,9 +95,10 @@ struct Pending {
 ///
 /// # Scores
 ///
-/// The score of a token whose value is `x` under the temperature `T` is `fl(x / T)`, always. The
-/// division is not stored until an edit needs it, but no verb can tell: reading, cutting and
-/// drawing see the divided score, bit for bit.
+/// The score of a token whose value is `x` under the temperature `T` is `fl(x / T)`, but where that
+/// would leave no finite best score ([`Candidates::divide`]). The division is not stored until an
+/// edit needs it, but no verb can tell: reading, cutting and drawing see the divided score, bit for
+/// bit.
 ///
 /// # Order
 ///
@@ -169,11 +122,11 @@ pub struct Candidates<'w> {
     row_max: Option<f32>,
     vocab_size: usize,
     buffers: &'w mut Buffers,
-    shape: Shape,
+    form: Form,
     divisor: f32,
     pending: Option<Pending>,
     draws: Draws,
-    cache: Cache,
+    known: Known,
 }
 
 impl<'w> Candidates<'w> {
@@ -187,55 +140,54 @@ impl<'w> Candidates<'w> {
         buffers: &'w mut Buffers,
     ) -> Self {
         let row = if let Logits::F32(row) = source { row } else { &[] };
-        let (shape, cache) = (Shape::Row, Cache::default());
+        let (form, known) = (Form::Row, Known::default());
         let mut candidates = Self {
             source,
             row,
             row_max: None,
             vocab_size,
             buffers,
-            shape,
+            form,
             divisor: 1.0,
             pending: None,
             draws,
-            cache,
+            known,
         };
-        candidates.buffers.decided.forget();
+        candidates.buffers.cut_memo.forget();
         candidates.start_again();
         candidates
     }
 
     /// Lists all tokens again, for a run that repeats the one before.
     pub(crate) fn run_again(&mut self) {
-        self.buffers.decided.rewind();
+        self.buffers.cut_memo.rewind();
         self.start_again();
     }
 
-    /// That run is over: what comes after it repeats nothing.
+    /// Ends the repetition; later verbs compute from scratch.
     pub(crate) fn has_run_again(&mut self) {
-        self.buffers.decided.forget();
+        self.buffers.cut_memo.forget();
     }
 
     /// Lists all tokens again, untouched.
     pub(crate) fn start_again(&mut self) {
-        (self.divisor, self.cache, self.pending) = (1.0, Cache::default(), None);
+        (self.divisor, self.known, self.pending) = (1.0, Known::default(), None);
         if let Some(max) = self.row_max {
-            let best = Some(Best { value: max, score: max });
-            self.cache = Cache { best, blocks: true, ..Cache::default() };
+            self.known = Known::scanned(Best { value: max, score: max });
         }
         let Buffers { values, ids, words, .. } = &mut *self.buffers;
         values.clear();
-        self.shape = match self.source {
-            Logits::F32(_) => Shape::Row,
+        self.form = match self.source {
+            Logits::F32(_) => Form::Row,
             #[cfg(feature = "half")]
             Logits::F16(row) => {
                 values.extend(row.iter().map(|x| x.to_f32()));
-                Shape::Dense
+                Form::Copy
             }
             #[cfg(feature = "half")]
             Logits::Bf16(row) => {
                 values.extend(row.iter().map(|x| x.to_f32()));
-                Shape::Dense
+                Form::Copy
             }
             Logits::List(list) => {
                 // Sorted by id: the logit rides along in the low half.
@@ -247,14 +199,14 @@ impl<'w> Candidates<'w> {
                 ids.clear();
                 ids.extend(words.iter().map(|word| (word >> 32) as u32));
                 values.extend(words.iter().map(|&word| f32::from_bits(word as u32)));
-                Shape::List
+                Form::List
             }
         };
     }
 
     /// A token that is listed more than once, if there is one.
     pub(crate) fn listed_twice(&self) -> Option<u32> {
-        let ids = if self.shape == Shape::List { &self.buffers.ids[..] } else { &[] };
+        let ids = if self.form == Form::List { &self.buffers.ids[..] } else { &[] };
         ids.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
     }
 
@@ -279,66 +231,7 @@ impl<'w> Candidates<'w> {
         self.row_max.map(|_| self.buffers.block_max.as_slice())
     }
 
-    pub(crate) fn probe(&mut self) -> &mut Probe {
-        &mut self.buffers.probe
-    }
-
-    /// The values by slot: those that a pending cut takes away are among them, and edits over a row
-    /// are not.
-    fn values(&self) -> &[f32] {
-        match self.shape {
-            Shape::Row | Shape::Overlaid => self.row,
-            Shape::Dense | Shape::List => &self.buffers.values,
-        }
-    }
-
-    /// The block maxima of the values, if they are known.
-    fn blocks(&self) -> Option<&[f32]> {
-        self.cache.blocks.then_some(self.buffers.block_max.as_slice())
-    }
-
-    fn id_at(&self, slot: usize) -> u32 {
-        match self.shape {
-            Shape::Row | Shape::Overlaid | Shape::Dense => slot as u32,
-            Shape::List => self.buffers.ids[slot],
-        }
-    }
-
-    /// Where a token is listed; `None` when it was removed or is no token.
-    fn slot_of(&self, id: u32) -> Option<usize> {
-        let slot = match self.shape {
-            Shape::Row | Shape::Overlaid | Shape::Dense => {
-                ((id as usize) < self.vocab_size).then_some(id as usize)
-            }
-            Shape::List => self.buffers.ids.binary_search(&id).ok(),
-        };
-        slot.filter(|&slot| self.stays(slot, self.values()[slot]))
-    }
-
-    /// Whether a pending cut, if there is one, leaves the candidate in this slot.
-    #[inline(always)]
-    fn stays(&self, slot: usize, value: f32) -> bool {
-        self.pending.is_none_or(|pending| pending.split.holds(slot, value))
-    }
-
-    #[inline(always)]
-    fn score_of(&self, value: f32) -> f32 {
-        // x / 1 is x, bit for bit: no branch is needed.
-        value / self.divisor
-    }
-
-    /// The lowest value whose score passes `test`, a test that holds from some score upwards.
-    ///
-    /// Division is monotone, so a comparison of scores becomes one of stored values, and a pass
-    /// over the row needs no division. −∞ when everything passes; NaN when nothing does.
-    fn lowest_value(&self, test: impl Fn(f32) -> bool) -> f32 {
-        if !test(self.score_of(f32::INFINITY)) {
-            return f32::NAN;
-        }
-        first_value(|value| test(self.score_of(value)))
-    }
-
-    fn gaps(&self, best: Best) -> Gaps {
-        Gaps { best: best.score, divisor: self.divisor }
+    pub(crate) fn recorder(&mut self) -> &mut Recorder {
+        &mut self.buffers.recorder
     }
 }

@@ -5,11 +5,16 @@
 //! are mended for them. The best candidate and the first `k` are found from that; whatever else is asked
 //! for has the row copied and the edits laid down in it.
 
-use super::{Best, Cache, Candidates, Shape};
-use crate::kernels::account::Band;
-use crate::kernels::passes::{self, CHUNK, LANES};
-use crate::kernels::{bands, visits};
-use crate::stage::StageError;
+use super::Candidates;
+use super::buffers::Buffers;
+use super::carry::Bound;
+use super::known::{Best, Known};
+use super::scores::Form;
+use crate::error::StageError;
+use crate::kernels::bands;
+use crate::kernels::rows::{self, CHUNK, LANES, visits};
+use crate::kernels::select::nth::Nth;
+use crate::kernels::zones::Band;
 use crate::ties::TiePolicy;
 
 /// With more edits than one for so many tokens a copy of the row is as quick.
@@ -26,7 +31,7 @@ pub(super) const fn room_for(vocab_size: usize) -> usize {
 impl Candidates<'_> {
     /// The edits over the row, slots ascending.
     pub(super) fn over(&self) -> &[(u32, f32)] {
-        if self.shape == Shape::Overlaid { &self.buffers.overlay } else { &[] }
+        if self.form == Form::Overlaid { &self.buffers.overlay } else { &[] }
     }
 
     /// The value in a slot.
@@ -36,8 +41,8 @@ impl Candidates<'_> {
 
     /// Whether nothing but edits has changed the row, and nobody watches.
     pub(super) fn takes_edits_beside(&self) -> bool {
-        let of_row = matches!(self.shape, Shape::Row | Shape::Overlaid) && self.pending.is_none();
-        of_row && self.divisor == 1.0 && !self.buffers.probe.is_on()
+        let of_row = matches!(self.form, Form::Row | Form::Overlaid) && self.pending.is_none();
+        of_row && self.divisor == 1.0 && !self.buffers.recorder.is_on()
     }
 
     /// [`Candidates::edit_with`] beside the row, as long as there is room; whether there was for all.
@@ -48,7 +53,7 @@ impl Candidates<'_> {
     ) -> Result<bool, StageError> {
         let (row, vocab_size) = (self.row, self.vocab_size);
         let overlay = &mut self.buffers.overlay;
-        if self.shape == Shape::Row {
+        if self.form == Form::Row {
             overlay.clear();
         }
         let (mut edited, mut moved) = (false, 0);
@@ -74,30 +79,30 @@ impl Candidates<'_> {
             }
         };
         if edited {
-            (self.shape, self.cache) = (Shape::Overlaid, Cache::default());
+            (self.form, self.known) = (Form::Overlaid, Known::default());
         }
         outcome
     }
 
     /// Copies the row and lays the edits down in it, if there are any.
     pub(super) fn lay_down(&mut self) {
-        if self.shape != Shape::Overlaid {
+        if self.form != Form::Overlaid {
             return;
         }
-        let super::Buffers { values, overlay, .. } = &mut *self.buffers;
+        let Buffers { values, overlay, .. } = &mut *self.buffers;
         values.clear();
         values.extend_from_slice(self.row);
         for &(slot, value) in &*overlay {
             values[slot as usize] = value;
         }
-        self.shape = Shape::Dense;
+        self.form = Form::Copy;
     }
 
     /// The best candidate of a row with edits over it; `None` if something is not in order, for which
     /// the ordinary way has the words.
     pub(super) fn top_overlaid(&mut self) -> Option<Best> {
-        let super::Buffers { block_max, overlay, .. } = &mut *self.buffers;
-        if self.row_max.take().is_none() && passes::scan(self.row, block_max).nan {
+        let Buffers { block_max, overlay, .. } = &mut *self.buffers;
+        if self.row_max.take().is_none() && rows::scan(self.row, block_max).nan {
             return None;
         }
         // No early exit: they are compared side by side.
@@ -110,7 +115,7 @@ impl Candidates<'_> {
         if !best.score.is_finite() {
             return None;
         }
-        self.cache = Cache { best: Some(best), blocks: true, ..Cache::default() };
+        self.known = Known::scanned(best);
         Some(best)
     }
 
@@ -118,30 +123,31 @@ impl Candidates<'_> {
     /// way, and then nothing has changed.
     pub(super) fn keep_top_overlaid(&mut self, k: usize, ties: TiePolicy) -> bool {
         let slot_decides = matches!(ties, TiePolicy::LowestId | TiePolicy::KeepAll);
-        let Some((bound, true)) = self.sure_bound(k).filter(|_| slot_decides) else { return false };
-        let super::Buffers { block_max, overlay, edge, .. } = &mut *self.buffers;
-        edge.clear();
+        let bound = self.sure_bound(k).filter(|bound| bound.few && slot_decides);
+        let Some(Bound { value: bound, .. }) = bound else { return false };
+        let Buffers { block_max, overlay, fringe, .. } = &mut *self.buffers;
+        fringe.clear();
         let mut edits = overlay.iter().filter(|(_, value)| *value >= bound).peekable();
         visits::visit_from(self.row, Some(block_max), bound, |slot, value| {
             while let Some(&(slot, value)) = edits.next_if(|(other, _)| (*other as usize) < slot) {
-                edge.push(slot as usize, value);
+                fringe.push(slot as usize, value);
             }
             if value_over(overlay, slot).is_none() {
-                edge.push(slot, value);
+                fringe.push(slot, value);
             }
         });
         for &(slot, value) in edits {
-            edge.push(slot as usize, value);
+            fringe.push(slot as usize, value);
         }
-        let (value, above) = self.kth_on_edge(k);
+        let Nth { value, above } = self.kth_on_fringe(k);
         if ties == TiePolicy::LowestId {
-            self.list_edge(value, k - above);
+            self.list_fringe(value, k - above);
             return true;
         }
         let score = self.score_of(value);
         let lowest = self.lowest_value(|other| other >= score);
         if lowest >= bound {
-            self.list_edge(lowest, usize::MAX);
+            self.list_fringe(lowest, usize::MAX);
         }
         lowest >= bound
     }
@@ -185,7 +191,7 @@ fn mend(row: &[f32], overlay: &[(u32, f32)], block_max: &mut [f32]) {
             for (place, value) in places {
                 edited[place] = value;
             }
-            *maxima = passes::chunk_maxima(&edited);
+            *maxima = rows::chunk_maxima(&edited);
         } else {
             for (place, value) in places {
                 let max = &mut maxima[place % LANES];
@@ -202,8 +208,8 @@ mod tests {
 
     use super::*;
     use crate::candidates::Buffers;
-    use crate::draws::{DrawKey, Draws, Purpose};
     use crate::logits::Logits;
+    use crate::sequence::{DrawKey, Draws, Purpose};
     use crate::stages::RepetitionPenalty;
     use crate::ties::ArgmaxTies;
     use crate::{Ask, History, Pipeline, Step, Workspace};
@@ -294,7 +300,7 @@ mod tests {
             let mut buffers = Buffers::for_vocabulary(len);
             let mut copied = Candidates::of(Logits::F32(&row), len, draws, &mut buffers);
             copied.map(|_, score| score);
-            prop_assert_eq!(copied.shape, Shape::Dense);
+            prop_assert_eq!(copied.form, Form::Copy);
             prop_assert!(over == account(copied, &edits, (divisor, k, ties)));
         }
     }
@@ -304,13 +310,13 @@ mod tests {
         let row = row(20_000, 3, 1e-6);
         let mut buffers = Buffers::for_vocabulary(row.len());
         let draws = Draws::new(DrawKey::new(0));
-        for (edits, shape) in [(500, Shape::Overlaid), (5_000, Shape::Dense)] {
+        for (edits, form) in [(500, Form::Overlaid), (5_000, Form::Copy)] {
             let mut candidates = Candidates::of(Logits::F32(&row), row.len(), draws, &mut buffers);
             candidates.edit(0..edits, |_, score| score - 1.0).expect("ids");
             candidates.edit([7], |_, _| f32::NEG_INFINITY).expect("an id");
-            assert_eq!(candidates.shape, shape);
+            assert_eq!(candidates.form, form);
             candidates.keep_top(40, TiePolicy::LowestId).expect("a row");
-            assert_eq!((candidates.shape, candidates.len()), (Shape::List, 40));
+            assert_eq!((candidates.form, candidates.len()), (Form::List, 40));
         }
     }
 

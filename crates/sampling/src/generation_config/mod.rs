@@ -135,12 +135,13 @@ pub struct GenerationConfig {
     /// Tokens that end a sequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eos_token_id: Option<OneOrMany<u32>>,
-    /// The token that fills up batches elsewhere; kept, not used.
+    /// The token that fills up batches elsewhere; not used, so kept whatever it is: files have −1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pad_token_id: Option<OneOrMany<u32>>,
-    /// The token that begins a sequence; kept, not used: the tokenizer adds it where it belongs.
+    pub pad_token_id: Option<Value>,
+    /// The token that begins a sequence; not used, so kept whatever it is: the tokenizer adds it where
+    /// it belongs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub bos_token_id: Option<OneOrMany<u32>>,
+    pub bos_token_id: Option<Value>,
     /// Texts that end a sequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_strings: Option<OneOrMany<String>>,
@@ -293,6 +294,19 @@ mod tests {
         assert!(config.extra.is_empty(), "{:?}", config.extra);
         let back = serde_json::to_string(&config).expect("JSON");
         assert_eq!(parse(&back), config);
+    }
+
+    #[test]
+    fn what_is_not_used_may_be_anything() {
+        for value in ["-1", "2.0", "[[7]]", r#""<pad>""#, "true", "1e300"] {
+            let json = alloc::format!(r#"{{"pad_token_id":{value},"bos_token_id":{value}}}"#);
+            let config = parse(&json);
+            config.validate().expect(value);
+            let back = serde_json::to_string(&config).expect("JSON");
+            assert_eq!(parse(&back), config, "{value}");
+            assert!(config.pad_token_id.is_some(), "{value}");
+        }
+        assert_eq!(parse(r#"{"pad_token_id": null}"#).pad_token_id, None);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use llguidance::toktrie::SimpleVob;
 use serde_json::Value;
 
 pub use self::vocabulary::GrammarVocabulary;
-use crate::memory::{Accepted, StageMemory};
-use crate::stage::StageError;
+use crate::error::StageError;
+use crate::sequence::{Accepted, StageMemory};
 use crate::stages::Mask;
 
 /// Where a text is in a grammar: which tokens may come next so that it can still become a sentence
@@ -40,14 +40,16 @@ use crate::stages::Mask;
 ///
 /// # Complexity
 ///
-/// Accepting a token works out the next mask: typically some ten microseconds to a millisecond.
-/// A fork copies the parser's state, and a rollback over an EOS or a refused token reads the text
+/// Working out a mask takes typically some ten microseconds to a millisecond:
+/// [`prepare`](StageMemory::prepare) does it, which a caller may have it do while the model computes, and a
+/// step does it otherwise. After the last token no mask is worked out. A fork copies the parser's state, and a rollback over an EOS or a refused token reads the text
 /// again.
 ///
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// // One token a byte, and one to end with.
 /// let mut bytes: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
 /// bytes.push(b"<eos>".to_vec());
@@ -55,18 +57,12 @@ use crate::stages::Mask;
 ///
 /// let grammar = Grammar::regex("(yes|no)!", &vocabulary)?;
 /// let pipeline = Pipeline::greedy().then(Constraint::new(grammar));
-/// let (mut memory, mut workspace) = (pipeline.new_memory(), Workspace::new(257));
-/// let mut text = Vec::new();
-/// loop {
-///     let step = Step::new(DrawKey::new(0)).memory(&memory);
-///     let chosen = pipeline.select(&[0.0; 257], &step, &mut workspace)?.accepted();
-///     if chosen.token == 256 {
-///         break;
-///     }
-///     text.push(chosen.token as u8);
-///     memory.accept(&chosen);
+/// let mut sampler = Sampler::new(pipeline, 257);
+/// while sampler.next(&[0.0; 257])? != 256 {
+///     sampler.prepare(); // while the model computes
 /// }
-/// assert_eq!(text, b"no!");
+/// let text: Vec<u8> = sampler.history().generated().iter().map(|&id| id as u8).collect();
+/// assert_eq!(text, b"no!\0");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -74,7 +70,8 @@ pub struct Grammar {
     vocabulary: GrammarVocabulary,
     start: Arc<Matcher>,
     now: Matcher,
-    mask: Result<SimpleVob, String>,
+    /// What the last token left, until it is asked for; or why it was refused.
+    mask: Result<Option<SimpleVob>, String>,
     tokens: Vec<u32>,
 }
 
@@ -149,7 +146,7 @@ impl Grammar {
             vocabulary: vocabulary.clone(),
             now: start.clone(),
             start: Arc::new(start),
-            mask: Ok(mask),
+            mask: Ok(Some(mask)),
             tokens: Vec::new(),
         })
     }
@@ -157,7 +154,11 @@ impl Grammar {
     /// Whether the text is a sentence of the grammar, so that EOS may come.
     pub fn is_complete(&self) -> bool {
         let may_end = |mask: &SimpleVob| self.vocabulary.eos().any(|token| mask.is_allowed(token));
-        self.mask.as_ref().is_ok_and(may_end)
+        match &self.mask {
+            Ok(Some(mask)) => may_end(mask),
+            Ok(None) => mask(&mut self.now.clone()).is_ok_and(|mask| may_end(&mask)),
+            Err(_) => false,
+        }
     }
 
     fn read(&mut self, token: u32) -> Result<(), String> {
@@ -184,7 +185,7 @@ impl Grammar {
 impl StageMemory for Grammar {
     fn accept(&mut self, accepted: &Accepted) {
         self.tokens.push(accepted.token);
-        self.mask = self.read(accepted.token).and_then(|()| mask(&mut self.now));
+        self.mask = self.read(accepted.token).map(|()| None);
     }
 
     fn rollback(&mut self, tokens: usize) {
@@ -201,7 +202,13 @@ impl StageMemory for Grammar {
             read = again.iter().try_for_each(|&token| self.read(token));
             self.tokens = again;
         }
-        self.mask = read.and_then(|()| mask(&mut self.now));
+        self.mask = read.map(|()| None);
+    }
+
+    fn prepare(&mut self) {
+        if matches!(self.mask, Ok(None)) {
+            self.mask = mask(&mut self.now).map(Some);
+        }
     }
 
     fn fork(&self) -> Box<dyn StageMemory> {
@@ -212,7 +219,8 @@ impl StageMemory for Grammar {
 impl Mask for Grammar {
     fn allowed(&self) -> Result<&[u32], StageError> {
         match &self.mask {
-            Ok(mask) => Ok(mask.as_slice()),
+            Ok(Some(mask)) => Ok(mask.as_slice()),
+            Ok(None) => Err(StageError::NotPrepared),
             Err(what) => Err(StageError::Other(Cow::Owned(what.clone()))),
         }
     }

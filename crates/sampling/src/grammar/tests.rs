@@ -18,13 +18,15 @@ const PAD: u32 = 262;
 const EOS: [u32; 2] = [263, 264];
 
 fn allowed(grammar: &Grammar) -> Vec<u32> {
+    let mut grammar = grammar.clone();
+    grammar.prepare();
     let words = grammar.allowed().expect("there is a mask");
     let bit = |id: &u32| words.get(*id as usize / 32).is_some_and(|w| w >> (id % 32) & 1 == 1);
     (0..265).filter(bit).collect()
 }
 
 fn accept(grammar: &mut Grammar, token: u32) {
-    grammar.accept(&Accepted { token, probability: 1.0 });
+    grammar.accept(&Accepted { token, probability: Some(1.0) });
 }
 
 const SCHEMA: &str = r#"{"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "boolean"}},
@@ -171,7 +173,8 @@ fn the_stage_names_itself_and_needs_its_memory() {
     let pipeline = Pipeline::greedy().then(Constraint::new(schema).named("grammar"));
     assert_eq!(pipeline.to_string(), "grammar → greedy");
     let mut memory = pipeline.new_memory();
-    memory.accept(&Accepted { token: u32::from(b'x'), probability: 1.0 });
+    memory.accept(&Accepted { token: u32::from(b'x'), probability: Some(1.0) });
+    memory.prepare();
     let step = Step::new(DrawKey::new(0)).memory(&memory);
     let error = pipeline.select(&[0.0; 265], &step, &mut Workspace::new(265)).expect_err("an x");
     assert!(error.to_string().contains("grammar"), "{error}");
@@ -226,4 +229,15 @@ fn the_name_of_a_special_token_is_not_the_token() {
     let (_, vocabulary) = vocabulary();
     let grammar = Grammar::regex("<pad>|<eos>", &vocabulary).expect("a pattern");
     assert_eq!(allowed(&grammar), [u32::from(b'<')]);
+}
+
+/// A caller may have it worked out while the model computes, and after the last token it is not.
+#[test]
+fn a_mask_is_worked_out_when_it_is_prepared() {
+    let [mut grammar, ..] = grammars();
+    grammar.accept(&Accepted { token: u32::from(b'{'), probability: None });
+    assert_eq!(grammar.allowed(), Err(StageError::NotPrepared));
+    grammar.prepare();
+    let prepared = allowed(&grammar);
+    assert!(grammar.allowed().is_ok() && prepared.contains(&u32::from(b'"')));
 }

@@ -1,5 +1,8 @@
-//! Three short chapters: what happens among equals, in which order engines do things, and what it
-//! takes to get the same token twice.
+//! Five short chapters: a loop with all that belongs to it, what happens among equals, in which order
+//! engines do things, what it takes to get the same token twice, and the logits of other crates.
+
+#[doc = include_str!("loop.md")]
+pub mod a_loop {}
 
 #[doc = include_str!("ties.md")]
 pub mod ties {}
@@ -9,3 +12,6 @@ pub mod order {}
 
 #[doc = include_str!("reproducibility.md")]
 pub mod reproducibility {}
+
+#[doc = include_str!("adapters.md")]
+pub mod adapters {}

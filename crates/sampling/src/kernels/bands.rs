@@ -1,12 +1,12 @@
 //! What lies in a band of values, without a list of it.
 
-use super::account::{Band, Zone};
 use super::gather::packed;
-use super::passes::{CHUNK, Gaps, LANES, each_of, mass};
+use super::rows::{CHUNK, Gaps, LANES, each_of, mass};
+use super::zones::{Band, Zone};
 use super::{Mass, vectorised};
 
 /// The mass of what lies in one band up to slot `at`, and in another from there on, as
-/// [`super::passes::chunk_masses`]. Only that is weighed.
+/// [`super::rows::chunk_masses`]. Only that is weighed.
 pub(crate) fn chunk_masses_in(
     values: &[f32],
     gaps: Gaps,

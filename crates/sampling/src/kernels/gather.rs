@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 
 use super::pack::pack;
-use super::passes::{CHUNK, LANES, chunks_for};
+use super::rows::{CHUNK, LANES, chunks_for};
 
 /// What was taken, in the order of the slots.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct Fringe {
     /// Of those that were pushed one by one; a chunk is taken without.
     pub(crate) slots: Vec<u32>,
     pub(crate) values: Vec<f32>,
@@ -33,7 +33,7 @@ impl Part {
     pub(super) const EMPTY: Self = Self { slots: [0; _], values: [0.0; _], len: 0 };
 }
 
-impl Taken {
+impl Fringe {
     pub(crate) fn for_vocabulary(size: usize) -> Self {
         Self {
             slots: Vec::with_capacity(size),

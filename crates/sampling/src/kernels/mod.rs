@@ -5,19 +5,16 @@
 //! scalar, an SSE2, an AVX2, an AVX-512 or a NEON build, and sums are exact integers, so every
 //! build of this crate returns the same token for the same logits and key.
 
-pub(crate) mod account;
 pub(crate) mod bands;
-pub(crate) mod estimate;
 pub(crate) mod gather;
 pub(crate) mod math;
-pub(crate) mod moments;
-pub(crate) mod nth;
 mod pack;
-pub(crate) mod passes;
-pub(crate) mod selection;
+pub(crate) mod rows;
+pub(crate) mod select;
 pub(crate) mod special;
 pub(crate) mod tally;
-pub(crate) mod visits;
+pub(crate) mod weigh;
+pub(crate) mod zones;
 
 pub use math::{Mass, exp, ln, weight};
 

@@ -2,7 +2,7 @@
 //! vector code by itself are many times slower than what a vector unit can do.
 
 use super::gather::Part;
-use super::passes::{CHUNK, LANES};
+use super::rows::{CHUNK, LANES};
 
 /// Appends to `part` the values of whole rows whose key passes `test`, with their slots or without; `base`
 /// is the slot of the first.
@@ -69,7 +69,7 @@ mod x86 {
     use core::arch::x86_64::{__m256, __m256i, __m512i};
 
     use super::{LANES, Part};
-    use crate::kernels::passes::CHUNK;
+    use crate::kernels::rows::CHUNK;
 
     pub(super) struct Pack<'a, S, T, const SLOTS: bool> {
         pub(super) simd: S,
@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
     use crate::kernels::gather::gather;
-    use crate::kernels::passes::CHUNK;
+    use crate::kernels::rows::CHUNK;
 
     fn key(value: f32) -> f32 {
         -(value - 1000.0).abs()

@@ -9,11 +9,11 @@
 //! removed, it is not less than nothing nor more than all. But they are sums of other weights than those that
 //! tokens are drawn by, and not to be compared with them.
 
-use super::account::{Band, Zone};
 use super::gather::packed;
 use super::math::Fixed;
-use super::passes::{CHUNK, Room, Sum};
-use super::visits::count_if;
+use super::rows::visits::count_if;
+use super::rows::{CHUNK, Room, Sum};
+use super::zones::{Band, Zone};
 use super::{Mass, ln, vectorised};
 
 /// How far below the best a weight is followed, in halvings. It is nothing in fixed point long before, and

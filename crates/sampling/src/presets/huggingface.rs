@@ -67,7 +67,7 @@ use crate::ties::TiePolicy;
 /// let config: GenerationConfig =
 ///     serde_json::from_str(r#"{"do_sample": true, "temperature": 0.7, "repetition_penalty": 1.1}"#)?;
 /// let pipeline = presets::huggingface(&config, None)?;
-/// assert_eq!(pipeline.to_string(), "repetition_penalty → temperature → top_k → draw");
+/// assert_eq!(pipeline.to_string(), "repetition_penalty 1.1 → temperature 0.7 → top_k 50 → draw");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn huggingface(
@@ -112,7 +112,9 @@ fn with_penalties(
         pipeline = pipeline.then(NoRepeatNgram::new(size)?);
     }
     if let Some(words) = config.bad_words_ids.as_ref().filter(|list| !list.is_empty()) {
-        pipeline = pipeline.then(BadWords::new(words.iter().cloned())?.except(config.eos_ids()));
+        let words = BadWords::new(words.iter().cloned());
+        let words = words.map_err(|refused| refused.called("bad_words_ids"))?;
+        pipeline = pipeline.then(words.except(config.eos_ids()));
     }
     Ok(pipeline)
 }
@@ -238,6 +240,21 @@ impl GenerationConfig {
         with_late_edits(Pipeline::draw(), &every)?;
         with_shape(Pipeline::draw(), &every, None)?;
         with_cutoffs(Pipeline::draw(), &every, None)?;
+        self.check_numbers()
+    }
+
+    /// The numbers that no stage looks at.
+    fn check_numbers(&self) -> Result<(), PresetError> {
+        let diversity = ("diversity_penalty", self.diversity_penalty, 0.0, "at least 0 and finite");
+        let length = ("length_penalty", self.length_penalty, f64::MIN, "finite");
+        let least = f64::MIN_POSITIVE;
+        let time = ("max_time", self.max_time, least, "above 0 and finite (in seconds)");
+        for (key, value, least, domain) in [diversity, length, time] {
+            let refused = |&x: &f64| !(x >= least && (x as f32).is_finite());
+            if let Some(value) = value.filter(refused) {
+                return Err(PresetError::OutOfRange { key, value, domain });
+            }
+        }
         Ok(())
     }
 
@@ -268,16 +285,16 @@ mod tests {
             (r#"{"temperature": 0.5, "top_k": 3, "top_p": 0.5, "min_p": 0.1}"#, "greedy"),
             (
                 r#"{"repetition_penalty": 1.2, "no_repeat_ngram_size": 2}"#,
-                "repetition_penalty → no_repeat_ngram → greedy",
+                "repetition_penalty 1.2 → no_repeat_ngram 2 → greedy",
             ),
-            (r#"{"do_sample": true}"#, "top_k → draw"),
+            (r#"{"do_sample": true}"#, "top_k 50 → draw"),
             (
                 r#"{"do_sample": true, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}"#,
                 "draw",
             ),
             (
                 r#"{"do_sample": true, "min_p": 0.1, "top_p": 0.5, "top_k": 3, "temperature": 2, "repetition_penalty": 0.9}"#,
-                "repetition_penalty → temperature → top_k → top_p → min_p → draw",
+                "repetition_penalty 0.9 → temperature 2.0 → top_k 3 → top_p 0.5 → min_p 0.1 → draw",
             ),
         ];
         for (json, stages) in cases {
@@ -310,6 +327,40 @@ mod tests {
             let error = pipeline(json, None).expect_err(json);
             assert_eq!(error.key(), key);
             assert!(error.to_string().starts_with(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_number_may_be_none() {
+        type Set = fn(&mut GenerationConfig, f64);
+        let fields: [(&str, Set); 16] = [
+            ("temperature", |c, x| c.temperature = Some(x)),
+            ("top_p", |c, x| c.top_p = Some(x)),
+            ("min_p", |c, x| c.min_p = Some(x)),
+            ("typical_p", |c, x| c.typical_p = Some(x)),
+            ("epsilon_cutoff", |c, x| c.epsilon_cutoff = Some(x)),
+            ("eta_cutoff", |c, x| c.eta_cutoff = Some(x)),
+            ("top_h", |c, x| c.top_h = Some(x)),
+            ("repetition_penalty", |c, x| c.repetition_penalty = Some(x)),
+            ("guidance_scale", |c, x| c.guidance_scale = Some(x)),
+            ("diversity_penalty", |c, x| c.diversity_penalty = Some(x)),
+            ("length_penalty", |c, x| c.length_penalty = Some(x)),
+            ("max_time", |c, x| c.max_time = Some(x)),
+            ("sequence_bias", |c, x| c.sequence_bias = Some([([1].to_vec(), x)].to_vec())),
+            ("exponential_decay_length_penalty", |c, x| {
+                c.exponential_decay_length_penalty = Some((3, x));
+                c.eos_token_id = Some(crate::OneOrMany::One(2));
+            }),
+            ("max_time", |c, x| c.max_time = Some(-x.abs())),
+            ("diversity_penalty", |c, x| c.diversity_penalty = Some(-x.abs())),
+        ];
+        for (key, set) in fields {
+            for x in [f64::NAN, f64::INFINITY] {
+                let mut config = GenerationConfig::default();
+                set(&mut config, x);
+                let error = config.validate().expect_err(key);
+                assert_eq!(error.key(), key, "{x}: {error}");
+            }
         }
     }
 

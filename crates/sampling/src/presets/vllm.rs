@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use super::PresetError;
 use crate::candidates::MassRule;
-use crate::history::Window;
 use crate::pipeline::Pipeline;
 use crate::selectors::{Draw, Greedy};
+use crate::sequence::Window;
 use crate::stages::{
     AllowedTokens, BadWords, LogitBias, MinNewTokens, MinP, OccurrencePenalty, RepetitionPenalty,
     Temperature, TopK, TopP,
@@ -103,7 +103,7 @@ impl Default for VllmConfig {
 ///
 /// let config = VllmConfig { temperature: 0.7, top_p: 0.9, min_p: 0.05, ..VllmConfig::default() };
 /// let pipeline = vllm(&config, 32_000, None)?;
-/// assert_eq!(pipeline.to_string(), "temperature → min_p → top_p → draw");
+/// assert_eq!(pipeline.to_string(), "temperature 0.7 → min_p 0.05 → top_p 0.9 → draw");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn vllm(
@@ -126,7 +126,8 @@ fn with_edits(
     vocab_size: usize,
 ) -> Result<Pipeline, PresetError> {
     if let Some(ids) = &config.allowed_token_ids {
-        pipeline = pipeline.then(AllowedTokens::new(ids, vocab_size)?);
+        let allowed = AllowedTokens::new(ids, vocab_size);
+        pipeline = pipeline.then(allowed.map_err(|refused| refused.called("allowed_token_ids"))?);
     }
     if !config.bad_words.is_empty() {
         let words = BadWords::new(config.bad_words.iter().cloned())?;
@@ -248,10 +249,13 @@ mod tests {
 
     #[test]
     fn stages_are_there_where_vllm_has_them() {
-        let edits = "allowed_tokens → bad_words → min_new_tokens → logit_bias → repetition_penalty \
-                     → frequency_penalty → presence_penalty → ";
+        let edits = "allowed_tokens 8 → bad_words → min_new_tokens 2 → logit_bias → \
+                     repetition_penalty 1.1 → frequency_penalty 0.5 → presence_penalty -0.5 → ";
         let full = vllm(&everything(), 8, None).expect("valid").to_string();
-        assert_eq!(full, [edits, "temperature → min_p → top_k → top_p → draw"].concat());
+        assert_eq!(
+            full,
+            [edits, "temperature 0.5 → min_p 0.1 → top_k 3 → top_p 0.9 → draw"].concat()
+        );
         let greedy = VllmConfig { temperature: 0.0, ..everything() };
         let greedy = vllm(&greedy, 8, None).expect("valid").to_string();
         assert_eq!(greedy, [edits, "greedy"].concat());
@@ -298,6 +302,30 @@ mod tests {
     }
 
     #[test]
+    fn no_number_may_be_none() {
+        type Set = fn(&mut VllmConfig, f64);
+        let fields: [(&str, Set); 7] = [
+            ("temperature", |c, x| c.temperature = x),
+            ("top_p", |c, x| c.top_p = x),
+            ("min_p", |c, x| c.min_p = x),
+            ("repetition_penalty", |c, x| c.repetition_penalty = x),
+            ("frequency_penalty", |c, x| c.frequency_penalty = x),
+            ("presence_penalty", |c, x| c.presence_penalty = x),
+            ("logit_bias", |c, x| c.logit_bias = vec![(1, x)]),
+        ];
+        for (key, set) in fields {
+            // vLLM limits a bias to 100, an infinite one too.
+            let infinite = (key != "logit_bias").then_some(f64::INFINITY);
+            for x in [Some(f64::NAN), infinite].into_iter().flatten() {
+                let mut config = VllmConfig::default();
+                set(&mut config, x);
+                let error = vllm(&config, 8, None).expect_err(key);
+                assert_eq!(error.key(), key, "{x}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn values_out_of_its_range_are_refused() {
         let change = |f: fn(&mut VllmConfig)| {
             let mut config = VllmConfig::default();
@@ -318,7 +346,7 @@ mod tests {
             (change(|c| c.presence_penalty = -3.0), "presence_penalty is -3; it must be in -2..=2"),
             (
                 change(|c| c.allowed_token_ids = Some(vec![8])),
-                "allowed_tokens names token 8, which is outside the vocabulary of 8",
+                "allowed_token_ids[0] is 8; it must be below 8, the size of the vocabulary",
             ),
             (
                 change(|c| c.logit_bias = vec![(8, 1.0)]),

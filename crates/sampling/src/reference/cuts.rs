@@ -5,9 +5,9 @@ use core::cmp::Ordering;
 
 use super::{Entry, List, mass_below};
 use crate::candidates::{Edge, MassRule};
-use crate::draws::Purpose;
 use crate::kernels::special::{pow, sqrt};
 use crate::kernels::{exp, ln};
+use crate::sequence::Purpose;
 use crate::ties::TiePolicy;
 
 impl List {

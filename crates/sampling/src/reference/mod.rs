@@ -18,9 +18,9 @@ mod edits;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use crate::draws::{Draws, Purpose};
 use crate::kernels::special::gumbel;
 use crate::kernels::{Mass, exp, ln, weight};
+use crate::sequence::{Draws, Purpose};
 use crate::ties::TiePolicy;
 
 /// A listed token.
@@ -90,9 +90,15 @@ impl List {
         ln(self.mass().as_f64()) + self.mean_gap()
     }
 
-    /// `score / temperature`, for each. 1 leaves everything as it is, what was remembered too.
+    /// `score / temperature`, for each; but if the best score were not finite then, the best stay as
+    /// they are and all others are banned. 1 leaves everything as it is, what was remembered too.
     pub fn divide(&mut self, temperature: f32) {
         if temperature == 1.0 {
+            return;
+        }
+        let best = self.max();
+        if best.is_finite() && !(best / temperature).is_finite() {
+            self.map(|_, score| if score < best { f32::NEG_INFINITY } else { score });
             return;
         }
         for entry in &mut self.entries {

@@ -9,9 +9,8 @@ use super::settings::{BeamSettings, BeamSettingsError};
 use super::tree::{Nodes, TreeNode};
 
 /// A beam search over rows of scores. It knows no model: it says which rows it needs, takes them,
-/// and answers with how the beams are to be reordered.
-///
-/// `R` is the caller's reason why a hypothesis ends.
+/// and answers with how the beams are to be reordered. A hypothesis ends by one of the settings' EOS
+/// tokens and by their length; a caller may have reasons of its own, of type `R`.
 ///
 /// Each step takes one row for each of the present beams, `[beams, vocab_size]` in one slice: the
 /// *processed* log-probabilities of the tokens that may follow, −∞ for those that may not
@@ -19,7 +18,7 @@ use super::tree::{Nodes, TreeNode};
 /// step there is one beam, the prompt.
 ///
 /// ```
-/// use taper_sampling::search::{BeamSearch, BeamSettings};
+/// use taper_sampling::search::{BeamEnd, BeamSearch, BeamSettings};
 ///
 /// // What follows a token hangs on that token alone, and 2 ends the text.
 /// let table = [[0.1_f32, 0.6, 0.3], [0.5, 0.4, 0.1], [0.2, 0.2, 0.6]].map(|row| row.map(f32::ln));
@@ -27,23 +26,33 @@ use super::tree::{Nodes, TreeNode};
 /// let mut last = vec![0];
 /// while !search.is_done() {
 ///     let rows: Vec<f32> = last.iter().flat_map(|&token| table[token as usize]).collect();
-///     let made = search.length() + 1;
-///     let next = search.advance(&rows, |_, token| (token == 2 || made == 4).then_some(()))?;
-///     last = next.tokens;
+///     last = search.advance(&rows)?.tokens;
 /// }
 /// let best = &search.hypotheses()[0];
-/// assert_eq!(best.tokens, [1, 0, 1, 0]);
+/// assert_eq!((&best.tokens[..], best.reason), (&[1, 0, 1, 0][..], BeamEnd::Length));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct BeamSearch<R> {
+pub struct BeamSearch<R = ()> {
     pub(super) settings: BeamSettings,
     pub(super) divisors: LengthPenalty,
     vocab_size: usize,
     length: usize,
     beams: usize,
-    nodes: Nodes<R>,
-    groups: Vec<Group<R>>,
+    nodes: Nodes<BeamEnd<R>>,
+    groups: Vec<Group<BeamEnd<R>>>,
+}
+
+/// Why a hypothesis ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BeamEnd<R = ()> {
+    /// By an EOS token.
+    Eos,
+    /// The caller's reason: a stop string, say.
+    Stopped(R),
+    /// It has as many tokens as it may.
+    Length,
 }
 
 /// A candidate's beam, as the caller knows it.
@@ -120,13 +129,40 @@ pub enum SearchError {
     Over,
 }
 
-impl<R: Copy> BeamSearch<R> {
-    /// A search over `vocab_size` tokens that has made none yet.
+impl BeamSearch {
+    /// A search over `vocab_size` tokens that has made none yet, whose hypotheses end by EOS and length.
     ///
     /// # Errors
     ///
     /// As [`BeamSettings::validate`].
     pub fn new(settings: BeamSettings, vocab_size: usize) -> Result<Self, BeamSettingsError> {
+        Self::with_reasons(settings, vocab_size)
+    }
+
+    /// Takes a row for each beam and finds the next beams. The rows are [`BeamRows`], or
+    /// `[beams, vocab_size]` scores.
+    ///
+    /// # Errors
+    ///
+    /// When the rows do not fit, hold NaN or +∞, or leave nothing to go on with while nothing has
+    /// finished; the search is then as it was.
+    ///
+    /// [`BeamRows`]: super::BeamRows
+    pub fn advance<'r>(&mut self, rows: impl Into<ScoreRows<'r>>) -> Result<Reorder, SearchError> {
+        self.advance_or_stop(rows, |_, _| None)
+    }
+}
+
+impl<R: Copy> BeamSearch<R> {
+    /// As [`BeamSearch::new`], for a caller with reasons of its own why a hypothesis ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`BeamSettings::validate`].
+    pub fn with_reasons(
+        settings: BeamSettings,
+        vocab_size: usize,
+    ) -> Result<Self, BeamSettingsError> {
         settings.validate()?;
         let width = settings.num_beams / settings.num_beam_groups;
         let group = || Group::new(&settings, width);
@@ -158,27 +194,28 @@ impl<R: Copy> BeamSearch<R> {
         self.groups.iter().all(Group::is_done)
     }
 
-    /// Takes a row for each beam and finds the next beams. The rows are [`BeamRows`], or
-    /// `[beams, vocab_size]` scores.
-    ///
-    /// `finish` is asked once for each candidate that is looked at and says why the hypothesis ends
-    /// with this token, if it does. It must do so at
-    /// [`max_new_tokens`](BeamSettings::max_new_tokens).
+    /// As [`BeamSearch::advance`]; `stop` is asked once for each candidate that is looked at and is no
+    /// EOS token, and says why the hypothesis ends with this token, if it does.
     ///
     /// # Errors
     ///
-    /// When the rows do not fit, hold NaN or +∞, or leave nothing to go on with while nothing has
-    /// finished; the search is then as it was.
-    ///
-    /// [`BeamRows`]: super::BeamRows
-    pub fn advance<'r>(
+    /// As [`BeamSearch::advance`].
+    pub fn advance_or_stop<'r>(
         &mut self,
         rows: impl Into<ScoreRows<'r>>,
-        mut finish: impl FnMut(BeamRef, u32) -> Option<R>,
+        mut stop: impl FnMut(BeamRef, u32) -> Option<R>,
     ) -> Result<Reorder, SearchError> {
         let scores = rows.into();
         self.check(scores)?;
         let length = self.length + 1;
+        let (eos, longest) = (&self.settings.eos_token_ids, self.settings.max_new_tokens);
+        let mut finish = |beam: BeamRef, token: u32| {
+            if eos.contains(&token) {
+                return Some(BeamEnd::Eos);
+            }
+            let full = (length >= longest).then_some(BeamEnd::Length);
+            stop(beam, token).map(BeamEnd::Stopped).or(full)
+        };
         let mut taken = Vec::new();
         let mut next = Reorder::default();
         for group in self.groups.iter_mut().filter(|group| !group.is_done()) {
@@ -205,7 +242,7 @@ impl<R: Copy> BeamSearch<R> {
 
     /// The best finished hypotheses, best first: as many as are wanted, or fewer if fewer ended.
     /// A stochastic search has them in the order drawn.
-    pub fn hypotheses(&self) -> Vec<Hypothesis<R>> {
+    pub fn hypotheses(&self) -> Vec<Hypothesis<BeamEnd<R>>> {
         let mut all: Vec<_> =
             self.groups.iter().flat_map(|group| group.hypotheses(&self.nodes)).collect();
         if self.groups.len() > 1 {
@@ -223,7 +260,7 @@ impl<R: Copy> BeamSearch<R> {
     }
 
     /// Every candidate that was looked at, parents before their children.
-    pub fn tree(&self) -> &[TreeNode<R>] {
+    pub fn tree(&self) -> &[TreeNode<BeamEnd<R>>] {
         self.nodes.all()
     }
 
@@ -240,7 +277,7 @@ impl<R: Copy> BeamSearch<R> {
         if self.groups.len() > 1 || !self.settings.rule.takes_the_best() {
             self.check_finite(rows)?;
         }
-        let possible = |group: &Group<R>| {
+        let possible = |group: &Group<BeamEnd<R>>| {
             group.is_done() || group.has_finished() || group.can_go_on(rows, vocab_size)
         };
         if self.groups.iter().all(possible) {

@@ -81,7 +81,7 @@ fn best_first(a: &Candidate, b: &Candidate) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draws::{DrawKey, Draws, Purpose};
+    use crate::sequence::{DrawKey, Draws, Purpose};
 
     #[test]
     fn the_best_are_kept_and_the_first_of_equals() {

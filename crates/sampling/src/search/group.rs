@@ -9,7 +9,7 @@ use super::rows::ScoreRows;
 use super::settings::{BeamSettings, SearchRule};
 use super::tree::{Fate, Nodes, TreeNode};
 use super::{canonical, huggingface, stochastic};
-use crate::kernels::visits;
+use crate::kernels::rows::visits;
 
 /// The score of what is no hypothesis: Hugging Face's stand-in for −∞, which leaves its f32 sums
 /// no digits below 64.

@@ -12,8 +12,8 @@ use super::frontier::{Candidate, Frontier};
 use super::group::{Ended, Group, NEVER, Offer, by_score};
 use super::settings::EarlyStopping;
 use super::tree::Fate;
-use crate::draws::{Draws, Purpose};
 use crate::kernels::special::gumbel;
+use crate::sequence::{Draws, Purpose};
 
 pub(super) fn advance<R: Copy>(
     group: &mut Group<R>,

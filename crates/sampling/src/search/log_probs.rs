@@ -3,12 +3,11 @@
 use alloc::vec::Vec;
 
 use crate::candidates::{Buffers, Candidates};
-use crate::draws::{DrawKey, Draws};
-use crate::kernels::{ln, passes};
+use crate::error::StageError;
+use crate::kernels::{ln, rows};
 use crate::logits::Logits;
-use crate::select_error::SelectError;
-use crate::stage::StageError;
-use crate::workspace::Workspace;
+use crate::pipeline::{SelectError, Workspace};
+use crate::sequence::{DrawKey, Draws};
 
 /// The log-softmax of a row, in single precision, into `out`.
 ///
@@ -21,16 +20,21 @@ use crate::workspace::Workspace;
 ///
 /// # Errors
 ///
-/// [`SelectError::RowLength`].
-pub fn log_softmax(
-    logits: &[f32],
+/// [`SelectError::RowLength`], and of a list as [`Pipeline::select`](crate::Pipeline::select).
+pub fn log_softmax<'r>(
+    logits: impl Into<Logits<'r>>,
     workspace: &mut Workspace,
     out: &mut Vec<f32>,
 ) -> Result<(), SelectError> {
-    if logits.len() != workspace.vocab_size() {
-        let (row, workspace) = (logits.len(), workspace.vocab_size());
-        return Err(SelectError::RowLength { row, workspace });
-    }
+    let (logits, vocab_size) = (logits.into(), workspace.vocab_size());
+    let mut wide = Vec::new();
+    let logits = if let Logits::F32(row) = logits {
+        Logits::F32(row).check(vocab_size)?;
+        row
+    } else {
+        logits.widen(vocab_size, &mut wide)?;
+        wide.as_slice()
+    };
     out.clear();
     match Normaliser::of(&mut whole(logits, &mut workspace.buffers)) {
         Ok(normaliser) => normaliser.map_onto(logits, out),
@@ -63,7 +67,7 @@ impl Normaliser {
     /// The log-softmax of `logits`, behind what `out` has.
     pub(super) fn map_onto(self, logits: &[f32], out: &mut Vec<f32>) {
         let Self { best, log_mass } = self;
-        passes::map_onto(
+        rows::map_onto(
             logits,
             #[inline(always)]
             move |logit| (logit - best) - log_mass,

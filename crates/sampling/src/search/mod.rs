@@ -58,7 +58,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use beam::{BeamRef, BeamSearch, Hypothesis, Reorder, SearchError};
+pub use beam::{BeamEnd, BeamRef, BeamSearch, Hypothesis, Reorder, SearchError};
 pub use log_probs::log_softmax;
 pub use rows::{BeamRows, ScoreRows};
 pub use settings::{BeamSettings, BeamSettingsError, EarlyStopping, SearchRule};

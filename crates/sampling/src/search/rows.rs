@@ -5,51 +5,50 @@ use alloc::vec::Vec;
 
 use super::beam::Reorder;
 use super::log_probs::{self, Normaliser};
-use crate::ask::Step;
 use crate::candidates::Candidates;
-use crate::draws::DrawKey;
-use crate::history::History;
-use crate::kernels::{passes, visits};
-use crate::memory::{Accepted, Memory};
-use crate::pipeline::Pipeline;
-use crate::select_error::SelectError;
-use crate::stage::StageError;
-use crate::workspace::Workspace;
+use crate::error::StageError;
+use crate::kernels::rows::{self, visits};
+use crate::logits::Logits;
+use crate::pipeline::{SelectError, Step, Workspace};
+use crate::sequence::{Sequence, SequenceError};
 
-/// The tokens and memories of the beams of one search, and the rows made of their logits.
+/// The [`Sequence`]s of the beams of one search, and the rows made of their logits.
 ///
-/// Every stage sees its own beam's [`History`] and [`Memory`], which fork where beams part. As in
+/// Every stage sees its own beam's history and memory, which fork where beams part. What a stage
+/// draws, it draws by the key of the sequence that the search began with, beam `i` by stream `i`;
+/// the key of the settings is for the rule of the search. As in
 /// Hugging Face, the stages are given *log-probabilities*, not logits: a stage whose effect depends
 /// on where zero is differs from greedy decoding. The repetition penalty is one: it multiplies
 /// scores below 0 and divides the others, and no log-probability is above 0.
 ///
 /// ```
+/// use taper_sampling::prelude::*;
 /// use taper_sampling::search::{BeamRows, BeamSearch, BeamSettings};
-/// use taper_sampling::*;
 ///
 /// let pipeline = Pipeline::greedy().then(NoRepeatNgram::new(1)?);
 /// let mut search = BeamSearch::new(BeamSettings::new(2, 2, &[]), 3)?;
-/// let mut rows = BeamRows::new(&[0], &pipeline);
+/// let mut rows = BeamRows::new(pipeline.sequence(DrawKey::new(0)).prompt(&[0]));
 /// let mut workspace = Workspace::new(3);
 /// while !search.is_done() {
 ///     rows.clear();
 ///     for beam in 0..search.beams() {
 ///         let logits = [2.0, 1.0, 0.0]; // from your model
-///         rows.push(beam, &logits, &pipeline, DrawKey::new(0), &mut workspace)?;
+///         rows.push(beam, &logits, &mut workspace)?;
 ///     }
-///     let made = search.length() + 1;
-///     let next = search.advance(&rows, |_, _| (made == 2).then_some(()))?;
-///     rows.reorder(&next);
+///     let next = search.advance(&rows)?;
+///     rows.reorder(&next)?;
 /// }
 /// assert_eq!(search.hypotheses()[0].tokens, [1, 2]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct BeamRows {
-    beams: Vec<Beam>,
+    beams: Vec<Sequence>,
     made: Made,
-    /// The log-probabilities of a row ahead of the stages.
+    /// The log-probabilities of a row before the stages.
     row: Vec<f32>,
+    /// Logits that came in another form than a row in `f32`.
+    wide: Vec<f32>,
 }
 
 /// The rows of a step so far, none with NaN or +∞ in it.
@@ -76,22 +75,16 @@ pub struct ScoreRows<'r> {
     row_len: usize,
 }
 
-#[derive(Debug)]
-struct Beam {
-    history: History,
-    memory: Memory,
-}
-
 impl BeamRows {
     /// The one beam that a search begins with.
-    pub fn new(prompt: &[u32], pipeline: &Pipeline) -> Self {
-        let beam = Beam { history: History::new(prompt), memory: pipeline.new_memory() };
-        Self { beams: alloc::vec![beam], made: Made::default(), row: Vec::new() }
+    pub fn new(sequence: Sequence) -> Self {
+        let beams = alloc::vec![sequence];
+        Self { beams, made: Made::default(), row: Vec::new(), wide: Vec::new() }
     }
 
-    /// The tokens of a beam.
-    pub fn history(&self, beam: usize) -> &History {
-        &self.beams[beam].history
+    /// The beams.
+    pub fn beams(&self) -> &[Sequence] {
+        &self.beams
     }
 
     /// The rows made since [`clear`](Self::clear): `[beams, vocab_size]`.
@@ -110,23 +103,42 @@ impl BeamRows {
     ///
     /// # Errors
     ///
-    /// As [`Pipeline::process`]; and NaN and +∞ are refused where no stage has mended them, by the
-    /// token in the logits that is to blame.
-    pub fn push(
+    /// As [`Sequence::process`]; and NaN and +∞ are refused where no stage has mended them, by the
+    /// token in the logits that is to blame. [`SequenceError::UnknownBeam`] for a beam that is none.
+    pub fn push<'r>(
+        &mut self,
+        beam: usize,
+        logits: impl Into<Logits<'r>>,
+        workspace: &mut Workspace,
+    ) -> Result<(), SelectError> {
+        match logits.into() {
+            Logits::F32(row) => self.push_row(beam, row, workspace),
+            other => {
+                let mut wide = core::mem::take(&mut self.wide);
+                let pushed = other
+                    .widen(workspace.vocab_size(), &mut wide)
+                    .and_then(|()| self.push_row(beam, &wide, workspace));
+                self.wide = wide;
+                pushed
+            }
+        }
+    }
+
+    fn push_row(
         &mut self,
         beam: usize,
         logits: &[f32],
-        pipeline: &Pipeline,
-        key: DrawKey,
         workspace: &mut Workspace,
     ) -> Result<(), SelectError> {
-        if logits.len() != workspace.vocab_size() {
-            let (row, workspace) = (logits.len(), workspace.vocab_size());
-            return Err(SelectError::RowLength { row, workspace });
-        }
+        let vocab_size = workspace.vocab_size();
+        Logits::F32(logits).check(vocab_size)?;
+        let beams = self.beams.len();
+        let unknown = SequenceError::UnknownBeam { beam, beams };
+        let sequence = self.beams.get_mut(beam).ok_or(unknown)?;
+        sequence.look_ahead(vocab_size)?;
         let mut whole = log_probs::whole(logits, &mut workspace.buffers);
         let normaliser = Normaliser::of(&mut whole);
-        if pipeline.stages().is_empty() {
+        if sequence.pipeline().stages().is_empty() {
             // The search for the best of an untouched row has left its block maxima.
             let block_max = whole.row_block_max().unwrap_or_default();
             self.made.push(normaliser.map_err(refused)?, logits, block_max);
@@ -138,10 +150,9 @@ impl BeamRows {
             // A stage may mend it.
             Err(_) => self.row.resize(logits.len(), f32::NAN),
         }
-        let Beam { history, memory } = &self.beams[beam];
-        let key = key.step(history.generated().len() as u64).stream(beam as u64);
-        let step = Step::new(key).history(history).memory(memory);
-        let candidates = pipeline.process(&self.row, &step, workspace)?;
+        let step = sequence.step();
+        let step = Step { key: step.key.stream(beam as u64), ..step };
+        let candidates = sequence.pipeline().process(&self.row, &step, workspace)?;
         let pushed = self.made.push_processed(&candidates, logits.len());
         // Logits that no stage mended are to blame, not what became of them.
         pushed.map_err(|here| refused(normaliser.err().unwrap_or(here)))
@@ -149,15 +160,17 @@ impl BeamRows {
 
     /// Lets the beams go on as the search has decided.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// When a parent is no beam, that is when `next` belongs to another search.
-    pub fn reorder(&mut self, next: &Reorder) {
-        let mut uses = alloc::vec![0_usize; self.beams.len()];
-        for &parent in &next.parents {
-            uses[parent] += 1;
+    /// [`SequenceError::UnknownBeam`] and [`SequenceError::UnknownToken`] where `next` belongs to
+    /// another search.
+    pub fn reorder(&mut self, next: &Reorder) -> Result<(), SequenceError> {
+        let beams = self.beams.len();
+        let mut uses = alloc::vec![0_usize; beams];
+        for &beam in &next.parents {
+            *uses.get_mut(beam).ok_or(SequenceError::UnknownBeam { beam, beams })? += 1;
         }
-        let mut old: Vec<Option<Beam>> =
+        let mut old: Vec<Option<Sequence>> =
             core::mem::take(&mut self.beams).into_iter().map(Some).collect();
         for (&parent, &token) in next.parents.iter().zip(&next.tokens) {
             uses[parent] -= 1;
@@ -165,13 +178,13 @@ impl BeamRows {
             let beam = if uses[parent] == 0 {
                 old[parent].take()
             } else {
-                old[parent].as_ref().map(Beam::fork)
+                old[parent].as_ref().map(|beam| beam.fork(beam.key().stream))
             };
             let Some(mut beam) = beam else { continue };
-            beam.history.accept(token);
-            beam.memory.accept(&Accepted { token, probability: f64::NAN });
+            beam.accept(token)?;
             self.beams.push(beam);
         }
+        Ok(())
     }
 }
 
@@ -194,7 +207,7 @@ impl Made {
         self.scores.resize(start + row_len, f32::NEG_INFINITY);
         let scores = &mut self.scores[start..];
         candidates.scores_into(scores);
-        let scan = passes::scan(scores, &mut self.row_max);
+        let scan = rows::scan(scores, &mut self.row_max);
         if (scan.nan || scan.max == f32::INFINITY)
             && let Some(bad) = visits::first_not_below(scores, f32::INFINITY)
         {
@@ -206,7 +219,7 @@ impl Made {
         Ok(())
     }
 
-    /// To be called ahead of adding a row.
+    /// To be called before adding a row.
     fn note_length(&mut self, row_len: usize) {
         let alike = self.scores.is_empty() || self.row_len == row_len;
         self.row_len = if alike { row_len } else { 0 };
@@ -246,7 +259,7 @@ impl<'r> ScoreRows<'r> {
 
     /// The block maxima of a row, if they are known.
     pub(super) fn block_max(self, row: usize, vocab_size: usize) -> Option<&'r [f32]> {
-        let blocks = passes::blocks_for(vocab_size);
+        let blocks = rows::blocks_for(vocab_size);
         let known = self.block_max.filter(|_| self.row_len == vocab_size);
         known.map(|all| &all[row * blocks..][..blocks])
     }
@@ -268,10 +281,4 @@ impl<'r> ScoreRows<'r> {
 
 fn refused(source: StageError) -> SelectError {
     SelectError::Stage { stage: "beam_search".to_string(), source }
-}
-
-impl Beam {
-    fn fork(&self) -> Self {
-        Self { history: self.history.clone(), memory: self.memory.fork() }
-    }
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::length::LengthPenalty;
-use crate::draws::DrawKey;
+use crate::sequence::DrawKey;
 
 /// How a search chooses among candidates and when it stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct BeamSettings {
     pub num_beams: usize,
     /// Groups that search one after the other at each step, each with its share of the beams.
     pub num_beam_groups: usize,
-    /// Taken off the score of a token for each beam of an earlier group that took it at the same
+    /// Fringe off the score of a token for each beam of an earlier group that took it at the same
     /// step.
     pub diversity_penalty: f64,
     /// The exponent of the length that divides a hypothesis's sum of log-probabilities. As these
@@ -66,7 +66,8 @@ pub struct BeamSettings {
     pub eos_token_ids: Vec<u32>,
     /// How to choose and when to stop.
     pub rule: SearchRule,
-    /// Names the randomness of the rules that draw; the step is filled in.
+    /// Names the randomness of the rules that draw; the step is filled in. Stages that draw have the
+    /// key of the sequence that [`BeamRows`](super::BeamRows) began with; give both the same seed.
     pub key: DrawKey,
 }
 

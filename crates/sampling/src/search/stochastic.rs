@@ -14,9 +14,9 @@ use super::frontier::{Candidate, Frontier};
 use super::group::{Ended, Group};
 use super::huggingface::note;
 use super::tree::Fate;
-use crate::draws::{DrawKey, Draws, Purpose, Series};
 use crate::kernels::special::gumbel;
 use crate::kernels::{exp, ln};
+use crate::sequence::{DrawKey, Draws, Purpose, Series};
 
 /// The perturbed log-probability of the prompt, which is certain.
 pub(super) fn root(key: DrawKey) -> f64 {

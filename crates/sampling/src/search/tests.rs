@@ -9,12 +9,21 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::draws::{DrawKey, Draws, Purpose};
 use crate::pipeline::Pipeline;
+use crate::sequence::{DrawKey, Draws, Purpose};
 use crate::stages::{Constraint, NoRepeatNgram, RepetitionPenalty, TopK};
-use crate::{Accepted, Mask, StageError, StageMemory, Step, Workspace};
+use crate::{Accepted, Mask, SequenceError, StageError, StageMemory, Step, Workspace};
 
 type Table = Vec<Vec<f32>>;
+type Found = Hypothesis<BeamEnd>;
+
+fn rows_of(pipeline: &Pipeline, key: DrawKey, prompt: &[u32]) -> BeamRows {
+    BeamRows::new(pipeline.sequence(key).prompt(prompt))
+}
+
+fn last_of(rows: &BeamRows, beam: usize) -> u32 {
+    *rows.beams()[beam].history().tokens().last().expect("a prompt")
+}
 
 /// Random logits; the last token is the end.
 fn random_table(seed: u64, size: usize) -> Table {
@@ -24,26 +33,27 @@ fn random_table(seed: u64, size: usize) -> Table {
     (0..size as u64).map(|r| row(r).map(&mut logit).collect()).collect()
 }
 
-/// Runs a search from the prompt `[0]`; the reason is whether the end came by a token.
-fn search(table: &Table, pipeline: &Pipeline, settings: &BeamSettings) -> Vec<Hypothesis<bool>> {
+/// Runs a search from the prompt `[0]`.
+fn search(table: &Table, pipeline: &Pipeline, settings: &BeamSettings) -> Vec<Found> {
     let mut search = BeamSearch::new(settings.clone(), table.len()).expect("good settings");
-    let mut rows = BeamRows::new(&[0], pipeline);
+    let mut rows = rows_of(pipeline, settings.key, &[0]);
     let mut workspace = Workspace::new(table.len());
     while !search.is_done() {
         rows.clear();
         for beam in 0..search.beams() {
-            let last = *rows.history(beam).tokens().last().expect("a prompt");
-            let row = &table[last as usize];
-            rows.push(beam, row, pipeline, settings.key, &mut workspace).expect("a clean row");
+            let row = &table[last_of(&rows, beam) as usize];
+            rows.push(beam, row, &mut workspace).expect("a clean row");
         }
-        let full = search.length() + 1 == settings.max_new_tokens;
-        let ends = |token| settings.eos_token_ids.contains(&token);
-        let next = search
-            .advance(&rows, |_, token| (ends(token) || full).then(|| ends(token)))
-            .expect("a possible step");
-        rows.reorder(&next);
+        let next = search.advance(&rows).expect("a possible step");
+        rows.reorder(&next).expect("beams of this search");
     }
-    search.hypotheses()
+    let found = search.hypotheses();
+    for hypothesis in &found {
+        let last = hypothesis.tokens.last().expect("a token");
+        let ended = settings.eos_token_ids.contains(last);
+        assert_eq!(hypothesis.reason, if ended { BeamEnd::Eos } else { BeamEnd::Length });
+    }
+    found
 }
 
 fn greedy(table: &Table, pipeline: &Pipeline, settings: &BeamSettings) -> Vec<u32> {
@@ -326,18 +336,17 @@ fn prompts_together_are_prompts_one_by_one() {
     let starts: [&[u32]; 3] = [&[0], &[3, 1], &[2, 2, 4]];
     let fresh = |start: &&[u32]| {
         let search = BeamSearch::new(settings.clone(), 6).expect("good settings");
-        (search, BeamRows::new(start, &pipeline))
+        (search, rows_of(&pipeline, settings.key, start))
     };
     let mut workspace = Workspace::new(6);
-    let mut step = |(search, rows): &mut (BeamSearch<u32>, BeamRows)| {
+    let mut step = |(search, rows): &mut (BeamSearch, BeamRows)| {
         rows.clear();
         for beam in 0..search.beams() {
-            let last = *rows.history(beam).tokens().last().expect("a prompt") as usize;
-            rows.push(beam, &table[last], &pipeline, settings.key, &mut workspace).expect("a row");
+            let row = &table[last_of(rows, beam) as usize];
+            rows.push(beam, row, &mut workspace).expect("a row");
         }
-        let full = search.length() + 1 == 6;
-        let next = search.advance(&*rows, |_, t| (t == 5 || full).then_some(t)).expect("a step");
-        rows.reorder(&next);
+        let next = search.advance(&*rows).expect("a step");
+        rows.reorder(&next).expect("beams of this search");
     };
     let mut together: Vec<_> = starts.iter().map(fresh).collect();
     while together.iter().any(|(search, _)| !search.is_done()) {
@@ -372,18 +381,16 @@ fn the_tree_says_what_became_of_each_candidate() {
     let settings = BeamSettings { num_return_sequences: 2, ..settings(3, 5, &table, HUGGING_FACE) };
     let mut search = BeamSearch::new(settings, 5).expect("settings");
     let pipeline = Pipeline::greedy();
-    let mut rows = BeamRows::new(&[0], &pipeline);
+    let mut rows = rows_of(&pipeline, DrawKey::new(0), &[0]);
     let mut workspace = Workspace::new(5);
     while !search.is_done() {
         rows.clear();
         for beam in 0..search.beams() {
-            let last = *rows.history(beam).tokens().last().expect("a prompt") as usize;
-            rows.push(beam, &table[last], &pipeline, DrawKey::new(0), &mut workspace)
-                .expect("a row");
+            let row = &table[last_of(&rows, beam) as usize];
+            rows.push(beam, row, &mut workspace).expect("a row");
         }
-        let full = search.length() + 1 == 5;
-        let next = search.advance(&rows, |_, t| (t == 4 || full).then_some(t)).expect("a step");
-        rows.reorder(&next);
+        let next = search.advance(&rows).expect("a step");
+        rows.reorder(&next).expect("beams of this search");
     }
     let tree = search.tree();
     for (i, node) in tree.iter().enumerate() {
@@ -394,4 +401,48 @@ fn the_tree_says_what_became_of_each_candidate() {
     }
     let finished = tree.iter().filter(|node| matches!(node.fate, Fate::Finished { .. })).count();
     assert_eq!(finished, 3, "as many as there are beams");
+}
+
+/// The limit stood in two places, and neither bound.
+#[test]
+fn a_search_ends_by_the_settings_alone_and_by_the_callers_reasons_before() {
+    let table = random_table(4, 5);
+    let settings = BeamSettings { num_return_sequences: 2, ..settings(2, 8, &table, HUGGING_FACE) };
+    let found = search(&table, &Pipeline::greedy(), &settings);
+    assert!(found.iter().all(|found| found.tokens.len() <= 8));
+    let fresh = || BeamSearch::<char>::with_reasons(settings.clone(), 5).expect("settings");
+    let mut search = fresh();
+    let row = [0.5_f32, 0.2, 0.15, 0.1, 0.05].map(f32::ln);
+    search.advance_or_stop(&row, |_, token| (token == 0).then_some('s')).expect("a step");
+    let stopped = search.hypotheses();
+    assert_eq!((&stopped[0].tokens[..], stopped[0].reason), (&[0][..], BeamEnd::Stopped('s')));
+    // EOS is not asked about.
+    let mut search = fresh();
+    let eos = [0.05_f32, 0.1, 0.15, 0.2, 0.5].map(f32::ln);
+    let asked = |_: BeamRef, token: u32| (token == 4).then_some('x');
+    search.advance_or_stop(&eos, asked).expect("a step");
+    assert_eq!(search.hypotheses()[0].reason, BeamEnd::Eos);
+}
+
+#[test]
+fn logits_in_any_form_make_the_same_rows_and_foreign_steps_are_refused() {
+    let table = random_table(3, 6);
+    let pipeline = Pipeline::greedy().then(TopK::new(4).expect("a count"));
+    let mut workspace = Workspace::new(6);
+    let mut scores = |logits: crate::Logits<'_>| {
+        let mut rows = rows_of(&pipeline, DrawKey::new(0), &[0]);
+        rows.push(0, logits, &mut workspace).expect("a row");
+        rows.scores().to_vec()
+    };
+    let row = &table[0];
+    let listed: Vec<(u32, f32)> = (0..6).zip(row.iter().copied()).rev().collect();
+    assert_eq!(scores((&listed).into()), scores(row.into()));
+    let mut rows = rows_of(&pipeline, DrawKey::new(0), &[0]);
+    let unknown = SequenceError::UnknownBeam { beam: 1, beams: 1 };
+    assert_eq!(rows.push(1, row, &mut workspace), Err(unknown.into()));
+    let foreign = Reorder { parents: vec![1], tokens: vec![0] };
+    assert_eq!(rows.reorder(&foreign), Err(unknown));
+    let twice = [(1, 0.0), (1, 1.0)];
+    let refused = rows.push(0, &twice, &mut workspace).expect_err("two logits");
+    assert_eq!(refused, crate::SelectError::ListedTwice { id: 1 });
 }

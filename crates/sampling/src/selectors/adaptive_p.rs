@@ -4,10 +4,12 @@ use alloc::boxed::Box;
 
 use super::Selector;
 use crate::candidates::Candidates;
-use crate::draws::Purpose;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::weight;
-use crate::memory::{Accepted, Logged, StageMemory};
-use crate::stage::{StageError, StepContext};
+use crate::sequence::Purpose;
+use crate::sequence::{Accepted, Logged, StageMemory};
+use crate::stage::StepContext;
 
 /// The distance from the target, in probability, that counts as 1.
 const WIDTH: f64 = 0.3;
@@ -24,8 +26,8 @@ const LARGEST_DECAY: f64 = 0.99;
 /// one `j` tokens ago and started as if an endless past had met the target.
 ///
 /// The candidates are left as they are, so that a token's reported probability is the one it had
-/// before. The past lives in the sequence's [`Memory`](crate::Memory): without one, every step is
-/// the first. A token that the caller chose itself leaves it as it is.
+/// before. The past lives in the sequence's [`Memory`](crate::Memory), without which a step is
+/// refused. A token that the caller chose itself leaves it as it is.
 ///
 /// # Ties
 ///
@@ -54,17 +56,6 @@ pub struct AdaptiveP {
     decay: f64,
 }
 
-/// Why an [`AdaptiveP`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum AdaptivePError {
-    /// `target < 0`, `target > 1` or NaN.
-    #[error("adaptive_target is {0}; it must be in 0..=1 (use an ordinary draw to turn it off)")]
-    Target(f64),
-    /// `decay < 0`, `decay > 0.99` or NaN.
-    #[error("adaptive_decay is {0}; it must be in 0..=0.99")]
-    Decay(f64),
-}
-
 /// The weighted sum of past probabilities, and the sum of the weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Past {
@@ -75,11 +66,9 @@ struct Past {
 
 impl Past {
     fn after(&self, accepted: &Accepted) -> Self {
-        if accepted.probability.is_nan() {
-            return *self;
-        }
+        let Some(probability) = accepted.probability else { return *self };
         let decay = self.decay;
-        let sum = accepted.probability + decay * self.sum;
+        let sum = probability + decay * self.sum;
         Self { sum, weights: 1.0 + decay * self.weights, decay }
     }
 }
@@ -89,13 +78,18 @@ impl AdaptiveP {
     ///
     /// # Errors
     ///
-    /// [`AdaptivePError`] unless `0 ≤ target ≤ 1` and `0 ≤ decay ≤ 0.99`.
-    pub fn new(target: f64, decay: f64) -> Result<Self, AdaptivePError> {
+    /// [`SettingError`] unless `0 ≤ target ≤ 1` and `0 ≤ decay ≤ 0.99`.
+    pub fn new(target: f64, decay: f64) -> Result<Self, SettingError> {
         if !(0.0..=1.0).contains(&target) {
-            return Err(AdaptivePError::Target(target));
+            return Err(SettingError::new(
+                "target",
+                target,
+                "in 0..=1 (use an ordinary draw to turn it off)",
+            )
+            .called("adaptive_target"));
         }
         if !(0.0..=LARGEST_DECAY).contains(&decay) {
-            return Err(AdaptivePError::Decay(decay));
+            return Err(SettingError::new("decay", decay, "in 0..=0.99").called("adaptive_decay"));
         }
         Ok(Self { target, decay })
     }
@@ -111,12 +105,16 @@ impl Selector for AdaptiveP {
         "adaptive_p"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("target", self.target).with("decay", self.decay))
+    }
+
     fn select(
         &self,
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<u32, StageError> {
-        let past = step.memory::<Logged<Past>>().map_or(self.first(), |log| *log.now());
+        let past = step.memory::<Logged<Past>>()?.now();
         let target = (2.0 * self.target - past.sum / past.weights).clamp(0.0, 1.0);
         let best = candidates.max()?;
         let total = candidates.mass()?.as_f64();
@@ -129,5 +127,12 @@ impl Selector for AdaptiveP {
 
     fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
         Some(Box::new(Logged::new(self.first(), Past::after)))
+    }
+}
+
+impl Described for AdaptiveP {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let (target, decay) = (arguments.required("target")?, arguments.required("decay")?);
+        arguments.built(Self::new(target, decay))
     }
 }

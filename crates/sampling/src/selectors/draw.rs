@@ -2,8 +2,10 @@
 
 use super::Selector;
 use crate::candidates::Candidates;
-use crate::draws::Purpose;
-use crate::stage::{StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, Settings};
+use crate::error::StageError;
+use crate::sequence::Purpose;
+use crate::stage::StepContext;
 
 /// A draw from the distribution of the candidates, by inverse CDF with ids ascending.
 ///
@@ -31,11 +33,25 @@ impl Selector for Draw {
         "draw"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
+    fn draws_plainly(&self) -> bool {
+        true
+    }
+
     fn select(
         &self,
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<u32, StageError> {
         candidates.pick(step.draws().unit(Purpose::Select, 0))
+    }
+}
+
+impl Described for Draw {
+    fn read(_: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self)
     }
 }

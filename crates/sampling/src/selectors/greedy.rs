@@ -2,7 +2,9 @@
 
 use super::Selector;
 use crate::candidates::Candidates;
-use crate::stage::{StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, Settings};
+use crate::error::StageError;
+use crate::stage::StepContext;
 use crate::ties::ArgmaxTies;
 
 /// The best candidate.
@@ -29,6 +31,10 @@ impl Selector for Greedy {
         "greedy"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).policy("ties", self.ties, ArgmaxTies::default()))
+    }
+
     fn takes_best(&self) -> bool {
         true
     }
@@ -39,5 +45,11 @@ impl Selector for Greedy {
         _: &StepContext<'_>,
     ) -> Result<u32, StageError> {
         candidates.argmax(self.ties)
+    }
+}
+
+impl Described for Greedy {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self { ties: arguments.optional("ties", ArgmaxTies::default())? })
     }
 }

@@ -2,8 +2,10 @@
 
 use super::Selector;
 use crate::candidates::Candidates;
-use crate::draws::Purpose;
-use crate::stage::{StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, Settings};
+use crate::error::StageError;
+use crate::sequence::Purpose;
+use crate::stage::StepContext;
 
 /// The candidate with the highest score after each had Gumbel noise of its own added.
 ///
@@ -43,11 +45,21 @@ impl Selector for Gumbel {
         "gumbel"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
     fn select(
         &self,
         candidates: &mut Candidates<'_>,
         _: &StepContext<'_>,
     ) -> Result<u32, StageError> {
         candidates.pick_by_gumbel(Purpose::Gumbel)
+    }
+}
+
+impl Described for Gumbel {
+    fn read(_: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self)
     }
 }

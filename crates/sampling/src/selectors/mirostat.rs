@@ -4,11 +4,13 @@ use alloc::boxed::Box;
 
 use super::Selector;
 use crate::candidates::Candidates;
-use crate::draws::Purpose;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::ln;
 use crate::kernels::special::pow;
-use crate::memory::{Accepted, Logged, StageMemory};
-use crate::stage::{StageError, StepContext};
+use crate::sequence::Purpose;
+use crate::sequence::{Accepted, Logged, StageMemory};
+use crate::stage::StepContext;
 use crate::ties::TiePolicy;
 
 /// The candidates from which the slope of the distribution is estimated.
@@ -22,8 +24,8 @@ const LEADERS: usize = 100;
 /// `k = ⌊(ε · 2^μ / (1 − V^−ε))^(1/ŝ)⌋`, at least 1. After the token is accepted,
 /// `μ ← μ − η · (−log₂ p − τ)`, where `p` is its probability among the `k`. At first `μ = 2τ`.
 ///
-/// `μ` lives in the sequence's [`Memory`](crate::Memory): without one, every step is the first. A
-/// token that the caller chose itself leaves it as it is.
+/// `μ` lives in the sequence's [`Memory`](crate::Memory), without which a step is refused. A token
+/// that the caller chose itself leaves it as it is.
 ///
 /// # Ties
 ///
@@ -51,17 +53,6 @@ pub struct Mirostat {
     target: SurpriseTarget,
 }
 
-/// Why a [`Mirostat`] or a [`MirostatV2`](crate::MirostatV2) was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum MirostatError {
-    /// `tau < 0`, NaN or infinite in `f32`.
-    #[error("mirostat_tau is {0}; it must be at least 0 and finite")]
-    Tau(f64),
-    /// `eta < 0`, NaN or infinite in `f32`.
-    #[error("mirostat_eta is {0}; it must be at least 0 and finite")]
-    Eta(f64),
-}
-
 /// What both versions steer by: the surprise aimed at, and how fast `μ` follows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct SurpriseTarget {
@@ -77,19 +68,28 @@ struct Mu {
 }
 
 impl SurpriseTarget {
-    pub(super) fn new(tau: f64, eta: f64) -> Result<Self, MirostatError> {
+    pub(super) fn new(tau: f64, eta: f64) -> Result<Self, SettingError> {
         let fits = |x: f64| x >= 0.0 && (x as f32) < f32::INFINITY;
         if !fits(tau) {
-            return Err(MirostatError::Tau(tau));
+            return Err(
+                SettingError::new("tau", tau, "at least 0 and finite").called("mirostat_tau")
+            );
         }
         if !fits(eta) {
-            return Err(MirostatError::Eta(eta));
+            return Err(
+                SettingError::new("eta", eta, "at least 0 and finite").called("mirostat_eta")
+            );
         }
         Ok(Self { tau: f64::from(tau as f32), eta: f64::from(eta as f32) })
     }
 
-    pub(super) fn mu(self, step: &StepContext<'_>) -> f64 {
-        step.memory::<Logged<Mu>>().map_or(2.0 * self.tau, |log| log.now().mu)
+    pub(super) fn mu(step: &StepContext<'_>) -> Result<f64, StageError> {
+        Ok(step.memory::<Logged<Mu>>()?.now().mu)
+    }
+
+    pub(super) fn settings(self, name: &str) -> Settings {
+        let settings = Settings::new(name);
+        settings.with("tau", self.tau as f32).with("eta", self.eta as f32)
     }
 
     pub(super) fn new_memory(self) -> Box<dyn StageMemory> {
@@ -99,10 +99,8 @@ impl SurpriseTarget {
 
 impl Mu {
     fn after(&self, accepted: &Accepted) -> Self {
-        if !(accepted.probability > 0.0) {
-            return *self;
-        }
-        let surprise = -ln(accepted.probability) * core::f64::consts::LOG2_E;
+        let Some(probability) = accepted.probability.filter(|&p| p > 0.0) else { return *self };
+        let surprise = -ln(probability) * core::f64::consts::LOG2_E;
         let SurpriseTarget { tau, eta } = self.target;
         Self { mu: self.mu - eta * (surprise - tau), ..*self }
     }
@@ -113,8 +111,8 @@ impl Mirostat {
     ///
     /// # Errors
     ///
-    /// [`MirostatError`] unless both are at least 0 and finite.
-    pub fn new(tau: f64, eta: f64) -> Result<Self, MirostatError> {
+    /// [`SettingError`] unless both are at least 0 and finite.
+    pub fn new(tau: f64, eta: f64) -> Result<Self, SettingError> {
         Ok(Self { target: SurpriseTarget::new(tau, eta)? })
     }
 }
@@ -124,6 +122,10 @@ impl Selector for Mirostat {
         "mirostat"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(self.target.settings(self.name()))
+    }
+
     fn select(
         &self,
         candidates: &mut Candidates<'_>,
@@ -131,7 +133,7 @@ impl Selector for Mirostat {
     ) -> Result<u32, StageError> {
         let vocab_size = candidates.vocab_size();
         let slope = zipf_exponent(candidates.leading(LEADERS)?);
-        let k = zipf_rank(slope, self.target.mu(step), vocab_size);
+        let k = zipf_rank(slope, SurpriseTarget::mu(step)?, vocab_size);
         candidates.keep_top(k, TiePolicy::LowestId)?;
         candidates.pick(step.draws().unit(Purpose::Select, 0))
     }
@@ -142,6 +144,13 @@ impl Selector for Mirostat {
 
     fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
         Some(self.target.new_memory())
+    }
+}
+
+impl Described for Mirostat {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let (tau, eta) = (arguments.required("tau")?, arguments.required("eta")?);
+        arguments.built(Self::new(tau, eta))
     }
 }
 
@@ -189,9 +198,9 @@ mod tests {
     fn mu_follows_the_surprise() {
         let target = SurpriseTarget::new(3.0, 0.5).expect("in range");
         let mu = Mu { mu: 6.0, target };
-        let accepted = |probability| Accepted { token: 0, probability };
-        assert_eq!(mu.after(&accepted(0.125)).mu, 6.0);
-        assert!((mu.after(&accepted(0.5)).mu - 7.0).abs() < 1e-12);
-        assert_eq!(mu.after(&accepted(f64::NAN)), mu);
+        let accepted = |p| Accepted { token: 0, probability: p };
+        assert_eq!(mu.after(&accepted(Some(0.125))).mu, 6.0);
+        assert!((mu.after(&accepted(Some(0.5))).mu - 7.0).abs() < 1e-12);
+        assert_eq!(mu.after(&accepted(None)), mu);
     }
 }

@@ -3,12 +3,14 @@
 use alloc::boxed::Box;
 
 use super::Selector;
-use super::mirostat::{MirostatError, SurpriseTarget};
+use super::mirostat::SurpriseTarget;
 use crate::candidates::{Candidates, Edge};
-use crate::draws::Purpose;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::exp;
-use crate::memory::StageMemory;
-use crate::stage::{StageError, StepContext};
+use crate::sequence::Purpose;
+use crate::sequence::StageMemory;
+use crate::stage::StepContext;
 
 /// Keeps the candidates whose surprise `−log₂ p` is at most `μ` bits, at least the best one, and
 /// draws among them.
@@ -16,8 +18,8 @@ use crate::stage::{StageError, StepContext};
 /// After the token is accepted, `μ ← μ − η · (−log₂ p − τ)`, where `p` is its probability among
 /// what was kept. At first `μ = 2τ`.
 ///
-/// `μ` lives in the sequence's [`Memory`](crate::Memory): without one, every step is the first. A
-/// token that the caller chose itself leaves it as it is.
+/// `μ` lives in the sequence's [`Memory`](crate::Memory), without which a step is refused. A token
+/// that the caller chose itself leaves it as it is.
 ///
 /// # Ties
 ///
@@ -49,8 +51,8 @@ impl MirostatV2 {
     ///
     /// # Errors
     ///
-    /// [`MirostatError`] unless both are at least 0 and finite.
-    pub fn new(tau: f64, eta: f64) -> Result<Self, MirostatError> {
+    /// [`SettingError`] unless both are at least 0 and finite.
+    pub fn new(tau: f64, eta: f64) -> Result<Self, SettingError> {
         Ok(Self { target: SurpriseTarget::new(tau, eta)? })
     }
 }
@@ -60,12 +62,16 @@ impl Selector for MirostatV2 {
         "mirostat_v2"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(self.target.settings(self.name()))
+    }
+
     fn select(
         &self,
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<u32, StageError> {
-        let least = exp(-self.target.mu(step) * core::f64::consts::LN_2) as f32;
+        let least = exp(-SurpriseTarget::mu(step)? * core::f64::consts::LN_2) as f32;
         // A probability of 0 is infinitely surprising, whatever μ has grown to.
         let floor = candidates.score_at(least.max(f32::from_bits(1)))?;
         candidates.keep_from(floor, Edge::Keep, 1)?;
@@ -78,5 +84,12 @@ impl Selector for MirostatV2 {
 
     fn new_memory(&self) -> Option<Box<dyn StageMemory>> {
         Some(self.target.new_memory())
+    }
+}
+
+impl Described for MirostatV2 {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let (tau, eta) = (arguments.required("tau")?, arguments.required("eta")?);
+        arguments.built(Self::new(tau, eta))
     }
 }

@@ -1,9 +1,12 @@
 //! Allowed tokens: these and no others, at every step.
 
+use alloc::format;
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans every token that is not in the list.
 ///
@@ -29,7 +32,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(AllowedTokens::new(&[0, 1], 3)?);
 /// let step = Step::new(DrawKey::new(0));
 /// assert_eq!(pipeline.select(&[1.0, 3.0, 9.0], &step, &mut Workspace::new(3))?.token, 1);
@@ -42,22 +46,7 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedTokens {
     bits: Vec<u32>,
-}
-
-/// Why an [`AllowedTokens`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AllowedTokensError {
-    /// No tokens.
-    #[error("allowed_tokens is empty; allow at least one token, or leave the stage out")]
-    Nothing,
-    /// A token that does not exist.
-    #[error("allowed_tokens names token {id}, which is outside the vocabulary of {vocab_size}")]
-    UnknownToken {
-        /// The token.
-        id: u32,
-        /// The vocabulary's size.
-        vocab_size: usize,
-    },
+    vocab_size: usize,
 }
 
 impl AllowedTokens {
@@ -65,25 +54,39 @@ impl AllowedTokens {
     ///
     /// # Errors
     ///
-    /// [`AllowedTokensError`] without tokens, or for one outside the vocabulary.
-    pub fn new(ids: &[u32], vocab_size: usize) -> Result<Self, AllowedTokensError> {
+    /// [`SettingError`] without tokens, or for one outside the vocabulary.
+    pub fn new(ids: &[u32], vocab_size: usize) -> Result<Self, SettingError> {
         if ids.is_empty() {
-            return Err(AllowedTokensError::Nothing);
+            return Err(SettingError::new(
+                "ids",
+                Vec::<u32>::new(),
+                "a list of at least one token (leave the stage out to allow all)",
+            )
+            .called("allowed_tokens"));
         }
         let mut bits = alloc::vec![0; vocab_size.div_ceil(32)];
-        for &id in ids {
+        for (at, &id) in ids.iter().enumerate() {
             if id as usize >= vocab_size {
-                return Err(AllowedTokensError::UnknownToken { id, vocab_size });
+                let domain = format!("below {vocab_size}, the size of the vocabulary");
+                let refused = SettingError::new("ids", id, domain);
+                return Err(refused.called(&format!("allowed_tokens[{at}]")));
             }
             bits[id as usize / 32] |= 1 << (id % 32);
         }
-        Ok(Self { bits })
+        Ok(Self { bits, vocab_size })
     }
 }
 
 impl Stage for AllowedTokens {
     fn name(&self) -> &'static str {
         "allowed_tokens"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let ids: Vec<u32> = (0..self.vocab_size as u32)
+            .filter(|id| self.bits[*id as usize / 32] >> (id % 32) & 1 == 1)
+            .collect();
+        Some(Settings::new(self.name()).with("ids", ids).with("vocab_size", self.vocab_size))
     }
 
     fn role(&self) -> Role {
@@ -95,7 +98,14 @@ impl Stage for AllowedTokens {
         candidates: &mut Candidates<'_>,
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        candidates.mask(&self.bits);
-        Ok(())
+        candidates.mask(&self.bits)
+    }
+}
+
+impl Described for AllowedTokens {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let ids: Vec<u32> = arguments.required("ids")?;
+        let vocab_size = arguments.required("vocab_size")?;
+        arguments.built(Self::new(&ids, vocab_size))
     }
 }

@@ -1,7 +1,9 @@
 //! What llama.cpp makes of a temperature of 0: everybody but the best is banned.
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 use crate::ties::ArgmaxTies;
 
 /// Bans every candidate except the best, which keeps its score.
@@ -29,7 +31,8 @@ use crate::ties::ArgmaxTies;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::draw().then(ArgmaxOnly::default());
 /// let mut workspace = Workspace::new(3);
 /// let left = pipeline.process(&[1.0, 4.0, 2.0], &Step::new(DrawKey::new(0)), &mut workspace)?;
@@ -51,6 +54,10 @@ impl Stage for ArgmaxOnly {
         "argmax_only"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).policy("ties", self.ties, ArgmaxTies::default()))
+    }
+
     fn role(&self) -> Role {
         Role::Ban
     }
@@ -61,5 +68,11 @@ impl Stage for ArgmaxOnly {
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.ban_all_but_best(self.ties)
+    }
+}
+
+impl Described for ArgmaxOnly {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self { ties: arguments.optional("ties", ArgmaxTies::default())? })
     }
 }

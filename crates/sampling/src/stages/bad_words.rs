@@ -1,11 +1,14 @@
 //! Bad words: sequences of tokens that must not appear.
 
+use alloc::format;
 use alloc::vec::Vec;
 
-use super::sequence_bias::{SequenceBias, SequenceBiasError};
+use super::sequence_bias::SequenceBias;
 use crate::candidates::Candidates;
-use crate::history::Window;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::sequence::Window;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans the last token of each sequence whenever the text ends in the tokens before it.
 ///
@@ -33,7 +36,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let history = History::new(&[3]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
 /// let pipeline = Pipeline::greedy().then(BadWords::new([vec![3, 1], vec![2]])?);
@@ -48,20 +52,10 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 #[derive(Debug, Clone, PartialEq)]
 pub struct BadWords {
     words: Vec<Vec<u32>>,
+    except: Vec<u32>,
     window: Window,
     /// `None` when every word is excepted.
     bans: Option<SequenceBias>,
-}
-
-/// Why a [`BadWords`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadWordsError {
-    /// No sequences.
-    #[error("bad_words is empty; give it a sequence, or leave the stage out")]
-    Nothing,
-    /// A sequence without tokens.
-    #[error("bad_words[{0}] has no tokens; a sequence must have at least one")]
-    EmptySequence(usize),
 }
 
 impl BadWords {
@@ -69,47 +63,61 @@ impl BadWords {
     ///
     /// # Errors
     ///
-    /// [`BadWordsError`] names the first offender.
-    pub fn new(words: impl IntoIterator<Item = Vec<u32>>) -> Result<Self, BadWordsError> {
+    /// [`SettingError`] names the first offender.
+    pub fn new(words: impl IntoIterator<Item = Vec<u32>>) -> Result<Self, SettingError> {
         let words: Vec<Vec<u32>> = words.into_iter().collect();
         if let Some(empty) = words.iter().position(Vec::is_empty) {
-            return Err(BadWordsError::EmptySequence(empty));
+            return Err(SettingError::new(
+                "words",
+                Vec::<u32>::new(),
+                "a sequence of at least one token",
+            )
+            .called(&format!("bad_words[{empty}]")));
         }
         if words.is_empty() {
-            return Err(BadWordsError::Nothing);
+            return Err(SettingError::new(
+                "words",
+                Vec::<u32>::new(),
+                "a list of at least one sequence (leave the stage out for none)",
+            )
+            .called("bad_words"));
         }
-        let bans = bans(&words, Window::ALL);
-        Ok(Self { words, window: Window::ALL, bans })
+        let bans = bans(&words, &[], Window::ALL);
+        Ok(Self { words, except: Vec::new(), window: Window::ALL, bans })
     }
 
     /// Passes over the sequences that are nothing but one of these tokens, as Hugging Face does
     /// with the EOS tokens.
     #[must_use]
     pub fn except(self, ids: &[u32]) -> Self {
-        let mut words = self.words;
-        words.retain(|word| !matches!(word.as_slice(), [id] if ids.contains(id)));
-        Self { bans: bans(&words, self.window), words, window: self.window }
+        let except = [&self.except, ids].concat();
+        Self { bans: bans(&self.words, &except, self.window), except, ..self }
     }
 
     /// In which part of the text the beginning of a sequence is looked for.
     #[must_use]
     pub fn window(self, window: Window) -> Self {
-        Self { bans: bans(&self.words, window), window, words: self.words }
+        Self { bans: bans(&self.words, &self.except, window), window, ..self }
     }
 }
 
-fn bans(words: &[Vec<u32>], window: Window) -> Option<SequenceBias> {
-    let biases = words.iter().map(|word| (word.clone(), f64::NEG_INFINITY));
-    match SequenceBias::new(biases) {
-        Ok(bans) => Some(bans.window(window)),
-        // Every word has a token and −∞ is a bias: what is left is that there are no words.
-        Err(SequenceBiasError::Nothing | _) => None,
-    }
+fn bans(words: &[Vec<u32>], except: &[u32], window: Window) -> Option<SequenceBias> {
+    let excepted = |word: &[u32]| matches!(word, [id] if except.contains(id));
+    let banned = words.iter().filter(|word| !excepted(word));
+    let biases = banned.map(|word| (word.clone(), f64::NEG_INFINITY));
+    // Every word has a token and −∞ is a bias: refused is only that there are no words.
+    SequenceBias::new(biases).ok().map(|bans| bans.window(window))
 }
 
 impl Stage for BadWords {
     fn name(&self) -> &'static str {
         "bad_words"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("words", self.words.clone());
+        let settings = settings.option("except", self.except.clone(), Vec::new());
+        Some(settings.option("window", self.window, Window::ALL))
     }
 
     fn role(&self) -> Role {
@@ -122,5 +130,14 @@ impl Stage for BadWords {
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
         self.bans.as_ref().map_or(Ok(()), |bans| bans.apply(candidates, step))
+    }
+}
+
+impl Described for BadWords {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let words: Vec<Vec<u32>> = arguments.required("words")?;
+        let except: Vec<u32> = arguments.optional("except", Vec::new())?;
+        let window = arguments.optional("window", Window::ALL)?;
+        Ok(arguments.built(Self::new(words))?.except(&except).window(window))
     }
 }

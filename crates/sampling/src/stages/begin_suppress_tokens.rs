@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans these tokens at the first generated position.
 ///
@@ -27,7 +29,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(BeginSuppressTokens::new(&[2]));
 /// let mut history = History::new(&[0, 1]);
 /// let mut workspace = Workspace::new(3);
@@ -68,6 +71,11 @@ impl Stage for BeginSuppressTokens {
         "begin_suppress_tokens"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("ids", self.ids.clone());
+        Some(settings.option("after_forced_bos", self.after_forced_bos, false))
+    }
+
     fn role(&self) -> Role {
         Role::Ban
     }
@@ -77,11 +85,19 @@ impl Stage for BeginSuppressTokens {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let history = step.history();
+        let history = step.history()?;
         let shifted = self.after_forced_bos && history.prompt().len() <= 1;
         if history.generated().len() != usize::from(shifted) {
             return Ok(());
         }
         candidates.edit(self.ids.iter().copied(), |_, _| f32::NEG_INFINITY)
+    }
+}
+
+impl Described for BeginSuppressTokens {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let ids: Vec<u32> = arguments.required("ids")?;
+        let shifted = arguments.optional("after_forced_bos", false)?;
+        Ok(Self::new(&ids).after_forced_bos(shifted))
     }
 }

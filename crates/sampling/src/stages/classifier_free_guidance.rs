@@ -1,8 +1,12 @@
 //! Classifier-free guidance: away from what the model would say without the prompt.
 
 use crate::candidates::{Candidates, Normaliser};
-use crate::kernels::passes::{self, Gaps};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::kernels::rows::{self, Gaps};
+use crate::kernels::{Mass, weight};
+use crate::logits::Logits;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Moves every log-probability away from that of a second row: `s' = scale · (c − u) + u`, where
 /// `c` is the log-probability among the candidates and `u` that in the row given by
@@ -32,7 +36,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(ClassifierFreeGuidance::new(3.0)?);
 /// let step = Step::new(DrawKey::new(0)).unconditional(&[2.0, 0.0]);
 /// assert_eq!(pipeline.select(&[1.5, 1.0], &step, &mut Workspace::new(2))?.token, 1);
@@ -48,23 +53,17 @@ pub struct ClassifierFreeGuidance {
     scale: f32,
 }
 
-/// Why a [`ClassifierFreeGuidance`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum ClassifierFreeGuidanceError {
-    /// `scale` is NaN or infinite, also after rounding to `f32`.
-    #[error("guidance_scale is {0}; it must be finite (1 is off)")]
-    OutOfRange(f64),
-}
-
 impl ClassifierFreeGuidance {
     /// Guidance of this strength.
     ///
     /// # Errors
     ///
-    /// [`ClassifierFreeGuidanceError::OutOfRange`] unless `scale` is finite in `f32`.
-    pub fn new(scale: f64) -> Result<Self, ClassifierFreeGuidanceError> {
+    /// [`SettingError`] unless `scale` is finite in `f32`.
+    pub fn new(scale: f64) -> Result<Self, SettingError> {
         if !(scale as f32).is_finite() {
-            return Err(ClassifierFreeGuidanceError::OutOfRange(scale));
+            return Err(
+                SettingError::new("scale", scale, "finite (1 is off)").called("guidance_scale")
+            );
         }
         Ok(Self { scale: scale as f32 })
     }
@@ -73,6 +72,10 @@ impl ClassifierFreeGuidance {
 impl Stage for ClassifierFreeGuidance {
     fn name(&self) -> &'static str {
         "classifier_free_guidance"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("scale", self.scale))
     }
 
     fn role(&self) -> Role {
@@ -84,17 +87,17 @@ impl Stage for ClassifierFreeGuidance {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let unconditional = step
-            .unconditional()
-            .filter(|row| row.len() == candidates.vocab_size())
-            .ok_or(StageError::NoUnconditional {
-                expected: candidates.vocab_size(),
-                given: step.unconditional().map_or(0, <[f32]>::len),
-            })?;
+        let expected = candidates.vocab_size();
+        let second = step.unconditional();
+        let unconditional =
+            second.filter(|second| second.is_row() && second.len() == expected).ok_or(
+                StageError::NoUnconditional { expected, given: second.map_or(0, |s| s.len()) },
+            )?;
         let (own, other) = (candidates.normaliser()?, normaliser(unconditional)?);
         candidates.map(|id, score| {
             let conditional = own.log_probability(score) as f32;
-            let unconditional = other.log_probability(unconditional[id as usize]) as f32;
+            let logit = unconditional.get(id).unwrap_or(f32::NEG_INFINITY);
+            let unconditional = other.log_probability(logit) as f32;
             if conditional == f32::NEG_INFINITY {
                 conditional
             } else {
@@ -105,16 +108,31 @@ impl Stage for ClassifierFreeGuidance {
     }
 }
 
-fn normaliser(row: &[f32]) -> Result<Normaliser, StageError> {
+impl Described for ClassifierFreeGuidance {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let scale = arguments.required("scale")?;
+        arguments.built(Self::new(scale))
+    }
+}
+
+fn normaliser(row: Logits<'_>) -> Result<Normaliser, StageError> {
     let mut best = f32::NEG_INFINITY;
-    for (id, &score) in row.iter().enumerate() {
+    for id in 0..row.len() as u32 {
+        let score = row.get(id).unwrap_or(f32::NEG_INFINITY);
         if score.is_nan() || score == f32::INFINITY {
-            return Err(StageError::NotFinite { id: id as u32, score });
+            return Err(StageError::NotFinite { id, score });
         }
         best = best.max(score);
     }
     if best == f32::NEG_INFINITY {
         return Err(StageError::AllMasked { candidates: row.len() });
     }
-    Ok(Normaliser::of_mass(best, passes::mass(row, Gaps { best, divisor: 1.0 })))
+    let mass = if let Logits::F32(row) = row {
+        rows::mass(row, Gaps { best, divisor: 1.0 })
+    } else {
+        // The same sum without vector lanes: it is one of integers.
+        let scores = (0..row.len() as u32).filter_map(|id| row.get(id));
+        Mass(scores.map(|score| Mass::of_weight(weight(best - score)).0).sum())
+    };
+    Ok(Normaliser::of_mass(best, mass))
 }

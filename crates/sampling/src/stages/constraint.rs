@@ -3,13 +3,15 @@
 use alloc::boxed::Box;
 
 use crate::candidates::Candidates;
-use crate::memory::StageMemory;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::error::StageError;
+use crate::sequence::StageMemory;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Which tokens may come next, given the tokens accepted so far.
 ///
-/// A matcher of a grammar implements it: [`StageMemory::accept`] takes a token and works out the
-/// mask of the next position, [`StageMemory::rollback`] and [`StageMemory::fork`] do as they say.
+/// A matcher of a grammar implements it: [`StageMemory::accept`] takes a token,
+/// [`StageMemory::prepare`] works out the mask of the next position, which the caller may let it do
+/// while the model computes, [`StageMemory::rollback`] and [`StageMemory::fork`] do as they say.
 /// [`Constraint`] makes a stage of it. With the feature `llguidance`, `Grammar` is one.
 pub trait Mask: StageMemory {
     /// The tokens that may come next: bit `id % 32` of word `id / 32`; tokens past the end may not.
@@ -25,7 +27,8 @@ pub trait Mask: StageMemory {
 /// Bans every token that the sequence's [`Mask`] does not allow.
 ///
 /// The mask lives in the [`Memory`](crate::Memory) of the sequence, so that sequences share the
-/// stage and forks and rollbacks are exact. A step beyond the first one must come with that memory.
+/// stage and forks and rollbacks are exact. Every step must come with that memory, as those of a
+/// [`Sequence`](crate::Sequence) do.
 ///
 /// # Ties
 ///
@@ -34,7 +37,7 @@ pub trait Mask: StageMemory {
 /// # NaN and infinities
 ///
 /// A banned token's score becomes −∞, whatever it was; the others are not looked at. A mask that
-/// allows nothing is refused by the next cut or by the selector.
+/// allows none of the tokens that could be chosen is refused with [`StageError::NothingAllowed`].
 ///
 /// # Differences
 ///
@@ -48,7 +51,8 @@ pub trait Mask: StageMemory {
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// /// Tokens 0 and 1 in turn.
 /// #[derive(Debug, Clone)]
 /// struct Alternate(Vec<[u32; 1]>);
@@ -70,16 +74,11 @@ pub trait Mask: StageMemory {
 /// }
 ///
 /// let pipeline = Pipeline::greedy().then(Constraint::new(Alternate(vec![[0b01]])));
-/// let (mut memory, mut workspace) = (pipeline.new_memory(), Workspace::new(3));
-/// let mut tokens = Vec::new();
+/// let mut sampler = Sampler::new(pipeline, 3);
 /// for _ in 0..4 {
-///     let step = Step::new(DrawKey::new(0)).memory(&memory);
-///     let chosen = pipeline.select(&[1.0, 3.0, 9.0], &step, &mut workspace)?;
-///     let accepted = chosen.accepted();
-///     tokens.push(accepted.token);
-///     memory.accept(&accepted);
+///     sampler.next(&[1.0, 3.0, 9.0])?;
 /// }
-/// assert_eq!(tokens, [0, 1, 0, 1]);
+/// assert_eq!(sampler.history().generated(), [0, 1, 0, 1]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -119,13 +118,7 @@ impl<M: Mask> Stage for Constraint<M> {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let mask = match step.memory::<M>() {
-            Some(mask) => mask,
-            None if step.history().generated().is_empty() => &self.start,
-            None => return Err(StageError::NoMemory),
-        };
-        candidates.mask(mask.allowed()?);
-        Ok(())
+        candidates.mask(step.memory::<M>()?.allowed()?)
     }
 
     fn new_memory(&self) -> Option<Box<dyn StageMemory>> {

@@ -1,12 +1,15 @@
 //! DRY ("don't repeat yourself"): penalises what would prolong a repetition, the more the longer.
 
+use alloc::format;
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::history::Window;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::ln;
 use crate::kernels::special::powi;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::sequence::Window;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Subtracts from every token that would prolong a repetition of `n ≥ allowed` tokens:
 /// `s' = s − fl(multiplier · baseⁿ⁻ᵃˡˡᵒʷᵉᵈ)`.
@@ -42,7 +45,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let history = History::new(&[4, 2, 7, 1, 4, 2]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
 /// let pipeline = Pipeline::greedy().then(Dry::new(0.8, 1.75, 2)?);
@@ -67,33 +71,20 @@ pub struct Dry {
     breakers: Vec<Vec<u32>>,
 }
 
-/// Why a [`Dry`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum DryError {
-    /// `multiplier` is NaN or infinite, also after rounding to `f32`.
-    #[error("dry_multiplier is {0}; it must be finite (0 is off)")]
-    Multiplier(f64),
-    /// `base < 1`, NaN, or infinite, also after rounding to `f32`.
-    #[error("dry_base is {0}; it must be at least 1 and finite")]
-    Base(f64),
-    /// A breaker without tokens.
-    #[error("dry_sequence_breakers[{0}] is empty; a breaker must have a token")]
-    EmptyBreaker(usize),
-}
-
 impl Dry {
     /// Penalises repetitions of `allowed` tokens and more, over all of the text, without breakers.
     ///
     /// # Errors
     ///
-    /// [`DryError::Multiplier`], [`DryError::Base`].
-    pub fn new(multiplier: f64, base: f64, allowed: usize) -> Result<Self, DryError> {
+    /// [`SettingError`].
+    pub fn new(multiplier: f64, base: f64, allowed: usize) -> Result<Self, SettingError> {
         let (multiplier_rounded, base_rounded) = (multiplier as f32, base as f32);
         if !multiplier_rounded.is_finite() {
-            return Err(DryError::Multiplier(multiplier));
+            return Err(SettingError::new("multiplier", multiplier, "finite (0 is off)")
+                .called("dry_multiplier"));
         }
         if !(1.0..f32::INFINITY).contains(&base_rounded) {
-            return Err(DryError::Base(base));
+            return Err(SettingError::new("base", base, "at least 1 and finite").called("dry_base"));
         }
         Ok(Self {
             multiplier: multiplier_rounded,
@@ -115,11 +106,19 @@ impl Dry {
     ///
     /// # Errors
     ///
-    /// [`DryError::EmptyBreaker`].
-    pub fn breakers(self, breakers: impl IntoIterator<Item = Vec<u32>>) -> Result<Self, DryError> {
+    /// [`SettingError`].
+    pub fn breakers(
+        self,
+        breakers: impl IntoIterator<Item = Vec<u32>>,
+    ) -> Result<Self, SettingError> {
         let mut breakers: Vec<Vec<u32>> = breakers.into_iter().collect();
         if let Some(empty) = breakers.iter().position(Vec::is_empty) {
-            return Err(DryError::EmptyBreaker(empty));
+            return Err(SettingError::new(
+                "breakers",
+                Vec::<u32>::new(),
+                "a sequence of at least one token",
+            )
+            .called(&format!("dry_sequence_breakers[{empty}]")));
         }
         breakers.sort_unstable();
         Ok(Self { breakers, ..self })
@@ -160,6 +159,15 @@ impl Stage for Dry {
         "dry"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name())
+            .with("multiplier", self.multiplier)
+            .with("base", self.base)
+            .with("allowed", self.allowed)
+            .option("window", self.window, Window::ALL);
+        Some(settings.option("breakers", self.breakers.clone(), Vec::new()))
+    }
+
     fn role(&self) -> Role {
         Role::Edit
     }
@@ -169,7 +177,7 @@ impl Stage for Dry {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let text = step.history().within(self.window);
+        let text = step.history()?.within(self.window);
         let limit = self.since_breaker(text);
         if text.len() <= self.allowed || limit < self.allowed {
             return Ok(());
@@ -184,6 +192,17 @@ impl Stage for Dry {
                 .filter(|(id, _)| !self.breakers_from(*id).iter().any(|b| b.len() == 1));
             candidates.edit_with(longest, |_, repeated, score| score - self.penalty(repeated))
         })
+    }
+}
+
+impl Described for Dry {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let (multiplier, base) = (arguments.required("multiplier")?, arguments.required("base")?);
+        let allowed = arguments.required("allowed")?;
+        let window = arguments.optional("window", Window::ALL)?;
+        let breakers: Vec<Vec<u32>> = arguments.optional("breakers", Vec::new())?;
+        let dry = arguments.built(Self::new(multiplier, base, allowed))?.window(window);
+        arguments.built(dry.breakers(breakers))
     }
 }
 

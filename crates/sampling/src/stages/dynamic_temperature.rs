@@ -1,16 +1,22 @@
 //! Dynamic temperature: hotter where the model is in doubt.
 
+use alloc::format;
+
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::ln;
 use crate::kernels::special::pow;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 use crate::ties::ArgmaxTies;
 
 /// Divides every score by `T = low + (high − low) · (H / ln n)ᵉ`, where `H` is the entropy in nats
 /// and `n` the number of candidates.
 ///
 /// `H / ln n` is 0 where one candidate has all the mass and 1 where all have the same. Where `T`
-/// comes out as 0, only the best candidate is left unbanned. A single candidate is left alone.
+/// comes out as 0, only the best candidate is left unbanned; where it is so low that the best score
+/// over it is beyond `f32`, the best and its equals, as for a [`Temperature`](crate::Temperature). A
+/// single candidate is left alone.
 ///
 /// # Ties
 ///
@@ -33,7 +39,8 @@ use crate::ties::ArgmaxTies;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::draw().then(DynamicTemperature::new(0.5, 2.0, 1.0)?);
 /// let mut workspace = Workspace::new(4);
 /// // Two equals and two banned: H / ln n = ln 2 / ln 4, and T = 1.25.
@@ -54,27 +61,6 @@ pub struct DynamicTemperature {
     ties: ArgmaxTies,
 }
 
-/// Why a [`DynamicTemperature`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum DynamicTemperatureError {
-    /// `low < 0`, NaN or infinite.
-    #[error("the lower temperature is {0}; it must be at least 0 and finite")]
-    Low(f64),
-    /// `high ≤ 0`, `high < low`, NaN or infinite.
-    #[error(
-        "the upper temperature is {high}; it must be above 0, at least the lower one ({low}) and finite"
-    )]
-    High {
-        /// The upper temperature.
-        high: f64,
-        /// The lower one.
-        low: f64,
-    },
-    /// `exponent < 0`, NaN or infinite.
-    #[error("dynatemp_exponent is {0}; it must be at least 0 and finite")]
-    Exponent(f64),
-}
-
 impl DynamicTemperature {
     /// The temperatures at no entropy and at the largest, rounded to `f32` as the engine does,
     /// and the exponent by which it rises from one to the other (1 is linear).
@@ -82,16 +68,21 @@ impl DynamicTemperature {
     /// # Errors
     ///
     /// A variant for each of the three that is out of range.
-    pub fn new(low: f64, high: f64, exponent: f64) -> Result<Self, DynamicTemperatureError> {
+    pub fn new(low: f64, high: f64, exponent: f64) -> Result<Self, SettingError> {
         let [low_f32, high_f32, exponent_f32] = [low, high, exponent].map(|x| x as f32);
         if !(0.0..f32::INFINITY).contains(&low_f32) {
-            return Err(DynamicTemperatureError::Low(low));
+            return Err(SettingError::new("low", low, "at least 0 and finite"));
         }
         if !(high_f32 > 0.0 && high_f32 >= low_f32 && high_f32 < f32::INFINITY) {
-            return Err(DynamicTemperatureError::High { high, low });
+            return Err(SettingError::new(
+                "high",
+                high,
+                format!("above 0, at least the lower one ({low}) and finite"),
+            ));
         }
         if !(0.0..f32::INFINITY).contains(&exponent_f32) {
-            return Err(DynamicTemperatureError::Exponent(exponent));
+            return Err(SettingError::new("exponent", exponent, "at least 0 and finite")
+                .called("dynatemp_exponent"));
         }
         let [low, high, exponent] = [low_f32, high_f32, exponent_f32].map(f64::from);
         Ok(Self { low, high, exponent, ties: ArgmaxTies::default() })
@@ -107,6 +98,14 @@ impl DynamicTemperature {
 impl Stage for DynamicTemperature {
     fn name(&self) -> &'static str {
         "dynamic_temperature"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name())
+            .with("low", self.low as f32)
+            .with("high", self.high as f32)
+            .with("exponent", self.exponent as f32);
+        Some(settings.policy("ties", self.ties, ArgmaxTies::default()))
     }
 
     fn role(&self) -> Role {
@@ -128,5 +127,14 @@ impl Stage for DynamicTemperature {
         } else {
             candidates.ban_all_but_best(self.ties)
         }
+    }
+}
+
+impl Described for DynamicTemperature {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let (low, high) = (arguments.required("low")?, arguments.required("high")?);
+        let exponent = arguments.required("exponent")?;
+        let ties = arguments.optional("ties", ArgmaxTies::default())?;
+        Ok(arguments.built(Self::new(low, high, exponent))?.ties(ties))
     }
 }

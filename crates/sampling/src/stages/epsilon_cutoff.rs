@@ -1,7 +1,9 @@
 //! Epsilon sampling: every candidate of at least a given probability.
 
 use crate::candidates::{Candidates, Edge};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Keeps the candidates whose probability is at least `epsilon`.
 ///
@@ -28,7 +30,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let logits = [0.5_f32.ln(), 0.25_f32.ln(), 0.25_f32.ln() - 1e-3];
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let pipeline = Pipeline::draw().then(EpsilonCutoff::new(0.25)?);
@@ -46,26 +49,21 @@ pub struct EpsilonCutoff {
     min_tokens_to_keep: usize,
 }
 
-/// Why an [`EpsilonCutoff`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum EpsilonCutoffError {
-    /// `epsilon ≤ 0`, `epsilon ≥ 1` or NaN, also after rounding to `f32`.
-    #[error(
-        "epsilon_cutoff is {0}; it must be above 0 and below 1 (leave the stage out to keep everything)"
-    )]
-    OutOfRange(f64),
-}
-
 impl EpsilonCutoff {
     /// Keeps what is at least this likely, rounded to `f32` as the engine does.
     ///
     /// # Errors
     ///
-    /// [`EpsilonCutoffError::OutOfRange`], also when the rounded value is 0 or 1.
-    pub fn new(epsilon: f64) -> Result<Self, EpsilonCutoffError> {
+    /// [`SettingError`], also when the rounded value is 0 or 1.
+    pub fn new(epsilon: f64) -> Result<Self, SettingError> {
         let rounded = epsilon as f32;
         if !(rounded > 0.0 && rounded < 1.0) {
-            return Err(EpsilonCutoffError::OutOfRange(epsilon));
+            return Err(SettingError::new(
+                "epsilon",
+                epsilon,
+                "above 0 and below 1 (leave the stage out to keep everything)",
+            )
+            .called("epsilon_cutoff"));
         }
         Ok(Self { epsilon: rounded, min_tokens_to_keep: 1 })
     }
@@ -82,6 +80,11 @@ impl Stage for EpsilonCutoff {
         "epsilon_cutoff"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("epsilon", self.epsilon);
+        Some(settings.option("min_tokens_to_keep", self.min_tokens_to_keep, 1))
+    }
+
     fn role(&self) -> Role {
         Role::Cut
     }
@@ -92,6 +95,14 @@ impl Stage for EpsilonCutoff {
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
         keep_probable(candidates, self.epsilon, self.min_tokens_to_keep)
+    }
+}
+
+impl Described for EpsilonCutoff {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let epsilon = arguments.required("epsilon")?;
+        let least = arguments.optional("min_tokens_to_keep", 1)?;
+        Ok(arguments.built(Self::new(epsilon))?.min_tokens_to_keep(least))
     }
 }
 

@@ -2,9 +2,11 @@
 
 use super::epsilon_cutoff::keep_probable;
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::exp;
 use crate::kernels::special::sqrt;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Keeps the candidates whose probability is at least `η = min(ε, √ε · exp(−H))`, where `H` is the
 /// entropy in nats.
@@ -33,7 +35,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// // Uniform over 16: η = √0.01 / 16 is below the 1/16 that each has.
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let pipeline = Pipeline::draw().then(EtaCutoff::new(0.01)?);
@@ -51,26 +54,21 @@ pub struct EtaCutoff {
     min_tokens_to_keep: usize,
 }
 
-/// Why an [`EtaCutoff`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum EtaCutoffError {
-    /// `epsilon ≤ 0`, `epsilon ≥ 1` or NaN, also after rounding to `f32`.
-    #[error(
-        "eta_cutoff is {0}; it must be above 0 and below 1 (leave the stage out to keep everything)"
-    )]
-    OutOfRange(f64),
-}
-
 impl EtaCutoff {
     /// The `ε` of the formula, rounded to `f32` as the engine does.
     ///
     /// # Errors
     ///
-    /// [`EtaCutoffError::OutOfRange`], also when the rounded value is 0 or 1.
-    pub fn new(epsilon: f64) -> Result<Self, EtaCutoffError> {
+    /// [`SettingError`], also when the rounded value is 0 or 1.
+    pub fn new(epsilon: f64) -> Result<Self, SettingError> {
         let rounded = epsilon as f32;
         if !(rounded > 0.0 && rounded < 1.0) {
-            return Err(EtaCutoffError::OutOfRange(epsilon));
+            return Err(SettingError::new(
+                "epsilon",
+                epsilon,
+                "above 0 and below 1 (leave the stage out to keep everything)",
+            )
+            .called("eta_cutoff"));
         }
         Ok(Self { epsilon: rounded, min_tokens_to_keep: 1 })
     }
@@ -87,6 +85,11 @@ impl Stage for EtaCutoff {
         "eta_cutoff"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("epsilon", self.epsilon);
+        Some(settings.option("min_tokens_to_keep", self.min_tokens_to_keep, 1))
+    }
+
     fn role(&self) -> Role {
         Role::Cut
     }
@@ -99,5 +102,13 @@ impl Stage for EtaCutoff {
         let adapted = sqrt(f64::from(self.epsilon)) * exp(-candidates.entropy()?);
         let eta = self.epsilon.min(adapted as f32);
         keep_probable(candidates, eta, self.min_tokens_to_keep)
+    }
+}
+
+impl Described for EtaCutoff {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let epsilon = arguments.required("epsilon")?;
+        let least = arguments.optional("min_tokens_to_keep", 1)?;
+        Ok(arguments.built(Self::new(epsilon))?.min_tokens_to_keep(least))
     }
 }

@@ -3,8 +3,10 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::special::powi;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Once `n > 0` tokens were generated beyond `start`, raises the EOS tokens:
 /// `s' = s + |s| · (factorⁿ − 1)`.
@@ -31,7 +33,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(ExponentialDecay::new(0, 1.5, &[1])?);
 /// let mut history = History::new(&[0]);
 /// [0, 0].into_iter().for_each(|id| history.accept(id));
@@ -53,31 +56,28 @@ pub struct ExponentialDecay {
     eos: Vec<u32>,
 }
 
-/// Why an [`ExponentialDecay`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum ExponentialDecayError {
-    /// `factor ≤ 0`, NaN or infinite.
-    #[error(
-        "the factor of exponential_decay_length_penalty is {0}; it must be above 0 and finite (1 is off)"
-    )]
-    OutOfRange(f64),
-    /// No EOS tokens.
-    #[error("exponential_decay_length_penalty has no eos tokens to raise; give it at least one")]
-    NoEos,
-}
-
 impl ExponentialDecay {
     /// Raises `eos` by `factor` per generated token after the first `start`.
     ///
     /// # Errors
     ///
-    /// [`ExponentialDecayError`].
-    pub fn new(start: usize, factor: f64, eos: &[u32]) -> Result<Self, ExponentialDecayError> {
+    /// [`SettingError`].
+    pub fn new(start: usize, factor: f64, eos: &[u32]) -> Result<Self, SettingError> {
         if !(factor > 0.0 && factor < f64::INFINITY) {
-            return Err(ExponentialDecayError::OutOfRange(factor));
+            return Err(SettingError::new(
+                "factor",
+                factor,
+                "a factor above 0 and finite (1 is off)",
+            )
+            .called("exponential_decay_length_penalty"));
         }
         if eos.is_empty() {
-            return Err(ExponentialDecayError::NoEos);
+            return Err(SettingError::new(
+                "eos",
+                "without EOS tokens",
+                "given at least one to raise",
+            )
+            .called("exponential_decay_length_penalty"));
         }
         let mut eos = eos.to_vec();
         eos.sort_unstable();
@@ -91,6 +91,11 @@ impl Stage for ExponentialDecay {
         "exponential_decay_length_penalty"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("start", self.start);
+        Some(settings.with("factor", self.factor).with("eos", self.eos.clone()))
+    }
+
     fn role(&self) -> Role {
         Role::Edit
     }
@@ -100,7 +105,7 @@ impl Stage for ExponentialDecay {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let beyond = step.history().generated().len().saturating_sub(self.start);
+        let beyond = step.history()?.generated().len().saturating_sub(self.start);
         if beyond == 0 {
             return Ok(());
         }
@@ -108,5 +113,13 @@ impl Stage for ExponentialDecay {
         candidates.edit(self.eos.iter().copied(), |_, score| {
             if score.is_finite() { score + score.abs() * growth } else { score }
         })
+    }
+}
+
+impl Described for ExponentialDecay {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let (start, factor) = (arguments.required("start")?, arguments.required("factor")?);
+        let eos: Vec<u32> = arguments.required("eos")?;
+        arguments.built(Self::new(start, factor, &eos))
     }
 }

@@ -1,7 +1,9 @@
 //! Forced BOS: the second token of the text is given.
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// When the text has one token, bans every token but this one, which gets the score 0.
 ///
@@ -27,7 +29,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(ForcedBos::new(0));
 /// let history = History::new(&[2]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
@@ -55,6 +58,10 @@ impl Stage for ForcedBos {
         "forced_bos"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("id", self.id))
+    }
+
     fn role(&self) -> Role {
         Role::Ban
     }
@@ -64,9 +71,15 @@ impl Stage for ForcedBos {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        if step.history().tokens().len() != 1 {
+        if step.history()?.tokens().len() != 1 {
             return Ok(());
         }
         candidates.force(&[self.id], 0.0)
+    }
+}
+
+impl Described for ForcedBos {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self::new(arguments.required("id")?))
     }
 }

@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// When one more token reaches the length limit, bans every token but these, which get the score 0.
 ///
@@ -27,7 +29,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(ForcedEos::new(&[0], LengthLimit::New(1))?);
 /// let history = History::new(&[2, 2]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
@@ -53,23 +56,20 @@ pub enum LengthLimit {
     New(usize),
 }
 
-/// Why a [`ForcedEos`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ForcedEosError {
-    /// No tokens.
-    #[error("forced_eos_token_id has no tokens; give it the tokens that may end the text")]
-    Nothing,
-}
-
 impl ForcedEos {
     /// Forces one of these tokens at the end.
     ///
     /// # Errors
     ///
-    /// [`ForcedEosError::Nothing`] without tokens.
-    pub fn new(ids: &[u32], limit: LengthLimit) -> Result<Self, ForcedEosError> {
+    /// [`SettingError`] without tokens.
+    pub fn new(ids: &[u32], limit: LengthLimit) -> Result<Self, SettingError> {
         if ids.is_empty() {
-            return Err(ForcedEosError::Nothing);
+            return Err(SettingError::new(
+                "ids",
+                Vec::<u32>::new(),
+                "a list of the tokens that may end the text",
+            )
+            .called("forced_eos_token_id"));
         }
         Ok(Self { ids: ids.to_vec(), limit })
     }
@@ -78,6 +78,10 @@ impl ForcedEos {
 impl Stage for ForcedEos {
     fn name(&self) -> &'static str {
         "forced_eos"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("ids", self.ids.clone()).with("limit", self.limit))
     }
 
     fn role(&self) -> Role {
@@ -89,11 +93,19 @@ impl Stage for ForcedEos {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let history = step.history();
+        let history = step.history()?;
         let last = match self.limit {
             LengthLimit::Total(limit) => history.tokens().len() + 1 == limit,
             LengthLimit::New(limit) => history.generated().len() + 1 == limit,
         };
         if last { candidates.force(&self.ids, 0.0) } else { Ok(()) }
+    }
+}
+
+impl Described for ForcedEos {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let ids: Vec<u32> = arguments.required("ids")?;
+        let limit = arguments.required("limit")?;
+        arguments.built(Self::new(&ids, limit))
     }
 }

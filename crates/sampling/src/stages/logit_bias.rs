@@ -1,9 +1,12 @@
 //! Logit bias: a number added to the score of single tokens.
 
+use alloc::format;
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, Setting, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Adds a bias to each token given: `s' = s + bias`. −∞ is a ban.
 ///
@@ -29,7 +32,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(LogitBias::new([(0, 2.5), (2, f64::NEG_INFINITY)])?);
 /// let step = Step::new(DrawKey::new(0));
 /// assert_eq!(pipeline.select(&[1.0, 3.0, 9.0], &step, &mut Workspace::new(3))?.token, 0);
@@ -46,45 +50,37 @@ pub struct LogitBias {
     biases: Vec<(u32, f32)>,
 }
 
-/// Why a [`LogitBias`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum LogitBiasError {
-    /// No biases.
-    #[error("logit_bias is empty; give it a token, or leave the stage out")]
-    Nothing,
-    /// A token named twice.
-    #[error("logit_bias names token {0} twice; give it one bias")]
-    Repeated(u32),
-    /// A bias that is NaN or +∞, or that is infinite only in `f32`.
-    #[error("the logit_bias of token {token} is {bias}; it must be finite, or -inf for a ban")]
-    OutOfRange {
-        /// The token.
-        token: u32,
-        /// Its bias.
-        bias: f64,
-    },
-}
-
 impl LogitBias {
     /// These tokens, each with its bias, rounded to `f32` as the engines do.
     ///
     /// # Errors
     ///
-    /// [`LogitBiasError`] names the first offender.
-    pub fn new(biases: impl IntoIterator<Item = (u32, f64)>) -> Result<Self, LogitBiasError> {
+    /// [`SettingError`] names the first offender.
+    pub fn new(biases: impl IntoIterator<Item = (u32, f64)>) -> Result<Self, SettingError> {
         let mut rounded = Vec::new();
         for (token, bias) in biases {
             if !((bias as f32).is_finite() || bias == f64::NEG_INFINITY) {
-                return Err(LogitBiasError::OutOfRange { token, bias });
+                return Err(SettingError::new("biases", bias, "finite, or -inf for a ban")
+                    .called(&format!("logit_bias of token {token}")));
             }
             rounded.push((token, bias as f32));
         }
         if rounded.is_empty() {
-            return Err(LogitBiasError::Nothing);
+            return Err(SettingError::new(
+                "biases",
+                Vec::<u32>::new(),
+                "a list of at least one token (leave the stage out for none)",
+            )
+            .called("logit_bias"));
         }
         rounded.sort_unstable_by_key(|&(token, _)| token);
         if let Some(twice) = rounded.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(LogitBiasError::Repeated(twice[0].0));
+            return Err(SettingError::new(
+                "biases",
+                Setting::Word(format!("given twice for token {}", twice[0].0).into()),
+                "given once",
+            )
+            .called("logit_bias"));
         }
         Ok(Self { biases: rounded })
     }
@@ -93,6 +89,10 @@ impl LogitBias {
 impl Stage for LogitBias {
     fn name(&self) -> &'static str {
         "logit_bias"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("biases", self.biases.clone()))
     }
 
     fn role(&self) -> Role {
@@ -109,5 +109,12 @@ impl Stage for LogitBias {
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.edit_with(self.biases.iter().copied(), |_, bias, score| score + bias)
+    }
+}
+
+impl Described for LogitBias {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let biases: Vec<(u32, f64)> = arguments.required("biases")?;
+        arguments.built(Self::new(biases))
     }
 }

@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans the EOS tokens while the text, prompt included, has fewer than so many tokens.
 ///
@@ -27,7 +29,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(MinLength::new(3, &[2])?);
 /// let history = History::new(&[1, 1]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
@@ -44,23 +47,20 @@ pub struct MinLength {
     eos: Vec<u32>,
 }
 
-/// Why a [`MinLength`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum MinLengthError {
-    /// No EOS tokens.
-    #[error("min_length has no eos tokens to hold back; give it at least one")]
-    NoEos,
-}
-
 impl MinLength {
     /// Holds back `eos` until the text has `min_length` tokens.
     ///
     /// # Errors
     ///
-    /// [`MinLengthError::NoEos`] without EOS tokens.
-    pub fn new(min_length: usize, eos: &[u32]) -> Result<Self, MinLengthError> {
+    /// [`SettingError`] without EOS tokens.
+    pub fn new(min_length: usize, eos: &[u32]) -> Result<Self, SettingError> {
         if eos.is_empty() {
-            return Err(MinLengthError::NoEos);
+            return Err(SettingError::new(
+                "eos",
+                "without EOS tokens",
+                "given at least one to hold back",
+            )
+            .called("min_length"));
         }
         Ok(Self { min_length, eos: eos.to_vec() })
     }
@@ -69,6 +69,14 @@ impl MinLength {
 impl Stage for MinLength {
     fn name(&self) -> &'static str {
         "min_length"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(
+            Settings::new(self.name())
+                .with("min_length", self.min_length)
+                .with("eos", self.eos.clone()),
+        )
     }
 
     fn role(&self) -> Role {
@@ -80,9 +88,17 @@ impl Stage for MinLength {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        if step.history().tokens().len() >= self.min_length {
+        if step.history()?.tokens().len() >= self.min_length {
             return Ok(());
         }
         candidates.edit(self.eos.iter().copied(), |_, _| f32::NEG_INFINITY)
+    }
+}
+
+impl Described for MinLength {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let min_length = arguments.required("min_length")?;
+        let eos: Vec<u32> = arguments.required("eos")?;
+        arguments.built(Self::new(min_length, &eos))
     }
 }

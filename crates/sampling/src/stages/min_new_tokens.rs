@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans the EOS tokens while fewer than so many tokens were generated.
 ///
@@ -28,7 +30,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(MinNewTokens::new(1, &[2])?);
 /// let history = History::new(&[1, 1]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
@@ -46,23 +49,20 @@ pub struct MinNewTokens {
     eos: Vec<u32>,
 }
 
-/// Why a [`MinNewTokens`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum MinNewTokensError {
-    /// No EOS tokens.
-    #[error("min_new_tokens has no eos tokens to hold back; give it at least one")]
-    NoEos,
-}
-
 impl MinNewTokens {
     /// Holds back `eos` until `min_new_tokens` tokens were generated.
     ///
     /// # Errors
     ///
-    /// [`MinNewTokensError::NoEos`] without EOS tokens.
-    pub fn new(min_new_tokens: usize, eos: &[u32]) -> Result<Self, MinNewTokensError> {
+    /// [`SettingError`] without EOS tokens.
+    pub fn new(min_new_tokens: usize, eos: &[u32]) -> Result<Self, SettingError> {
         if eos.is_empty() {
-            return Err(MinNewTokensError::NoEos);
+            return Err(SettingError::new(
+                "eos",
+                "without EOS tokens",
+                "given at least one to hold back",
+            )
+            .called("min_new_tokens"));
         }
         Ok(Self { min_new_tokens, eos: eos.to_vec() })
     }
@@ -71,6 +71,11 @@ impl MinNewTokens {
 impl Stage for MinNewTokens {
     fn name(&self) -> &'static str {
         "min_new_tokens"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("min_new_tokens", self.min_new_tokens);
+        Some(settings.with("eos", self.eos.clone()))
     }
 
     fn role(&self) -> Role {
@@ -82,9 +87,17 @@ impl Stage for MinNewTokens {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        if step.history().generated().len() >= self.min_new_tokens {
+        if step.history()?.generated().len() >= self.min_new_tokens {
             return Ok(());
         }
         candidates.edit(self.eos.iter().copied(), |_, _| f32::NEG_INFINITY)
+    }
+}
+
+impl Described for MinNewTokens {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let min_new_tokens = arguments.required("min_new_tokens")?;
+        let eos: Vec<u32> = arguments.required("eos")?;
+        arguments.built(Self::new(min_new_tokens, &eos))
     }
 }

@@ -1,8 +1,10 @@
 //! Min-p: every candidate at least a fraction as likely as the best.
 
 use crate::candidates::{Candidates, Edge};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::ln;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 
 /// Keeps the candidates whose probability is at least `min_p` times the best one's.
 ///
@@ -30,7 +32,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let logits = [0.0, 0.5_f32.ln(), 0.01_f32.ln()];
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let pipeline = Pipeline::draw().then(MinP::new(0.5)?);
@@ -44,16 +47,9 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// transformers 5.23, `MinPLogitsWarper`; llama.cpp `llama_sampler_min_p`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MinP {
-    log_min_p: f32,
+    share: f64,
+    log_share: f32,
     min_tokens_to_keep: usize,
-}
-
-/// Why a [`MinP`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum MinPError {
-    /// `min_p < 0`, `min_p > 1` or NaN.
-    #[error("min_p is {0}; it must be in 0..=1")]
-    OutOfRange(f64),
 }
 
 impl MinP {
@@ -61,12 +57,12 @@ impl MinP {
     ///
     /// # Errors
     ///
-    /// [`MinPError::OutOfRange`] unless `0 ≤ min_p ≤ 1`.
-    pub fn new(min_p: f64) -> Result<Self, MinPError> {
+    /// [`SettingError`] unless `0 ≤ min_p ≤ 1`.
+    pub fn new(min_p: f64) -> Result<Self, SettingError> {
         if !(0.0..=1.0).contains(&min_p) {
-            return Err(MinPError::OutOfRange(min_p));
+            return Err(SettingError::new("min_p", min_p, "in 0..=1"));
         }
-        Ok(Self { log_min_p: ln(min_p) as f32, min_tokens_to_keep: 1 })
+        Ok(Self { share: min_p, log_share: ln(min_p) as f32, min_tokens_to_keep: 1 })
     }
 
     /// Never keeps fewer candidates than this.
@@ -81,12 +77,17 @@ impl Stage for MinP {
         "min_p"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("min_p", self.share);
+        Some(settings.option("min_tokens_to_keep", self.min_tokens_to_keep, 1))
+    }
+
     fn role(&self) -> Role {
         Role::Cut
     }
 
     fn is_idle(&self) -> bool {
-        self.log_min_p == f32::NEG_INFINITY
+        self.log_share == f32::NEG_INFINITY
     }
 
     fn apply(
@@ -94,7 +95,15 @@ impl Stage for MinP {
         candidates: &mut Candidates<'_>,
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let floor = candidates.max()? + self.log_min_p;
+        let floor = candidates.max()? + self.log_share;
         candidates.keep_from(floor, Edge::Keep, self.min_tokens_to_keep)
+    }
+}
+
+impl Described for MinP {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let min_p = arguments.required("min_p")?;
+        let least = arguments.optional("min_tokens_to_keep", 1)?;
+        Ok(arguments.built(Self::new(min_p))?.min_tokens_to_keep(least))
     }
 }

@@ -1,7 +1,9 @@
 //! No-repeat-n-gram: bans whatever would complete an n-gram that already occurred.
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans each token that would repeat a sequence of `n` tokens found earlier, prompt included.
 ///
@@ -27,7 +29,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let history = History::new(&[4, 2, 7, 4, 2]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
 /// let pipeline = Pipeline::greedy().then(NoRepeatNgram::new(3)?);
@@ -45,25 +48,20 @@ pub struct NoRepeatNgram {
     size: usize,
 }
 
-/// Why a [`NoRepeatNgram`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoRepeatNgramError {
-    /// `size = 0`.
-    #[error(
-        "no_repeat_ngram_size is 0; it must be at least 1 (leave the stage out to allow repetition)"
-    )]
-    Zero,
-}
-
 impl NoRepeatNgram {
     /// Forbids repeating `size` tokens in a row.
     ///
     /// # Errors
     ///
-    /// [`NoRepeatNgramError::Zero`] for `size = 0`.
-    pub fn new(size: usize) -> Result<Self, NoRepeatNgramError> {
+    /// [`SettingError`] for `size = 0`.
+    pub fn new(size: usize) -> Result<Self, SettingError> {
         if size == 0 {
-            return Err(NoRepeatNgramError::Zero);
+            return Err(SettingError::new(
+                "size",
+                size,
+                "at least 1 (leave the stage out to allow repetition)",
+            )
+            .called("no_repeat_ngram_size"));
         }
         Ok(Self { size })
     }
@@ -72,6 +70,10 @@ impl NoRepeatNgram {
 impl Stage for NoRepeatNgram {
     fn name(&self) -> &'static str {
         "no_repeat_ngram"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("size", self.size))
     }
 
     fn role(&self) -> Role {
@@ -83,7 +85,7 @@ impl Stage for NoRepeatNgram {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let tokens = step.history().tokens();
+        let tokens = step.history()?.tokens();
         if tokens.len() < self.size {
             return Ok(());
         }
@@ -93,5 +95,12 @@ impl Stage for NoRepeatNgram {
             .filter(|window| window.iter().zip(prefix).all(|(a, b)| a == b))
             .map(|window| window[self.size - 1]);
         candidates.edit(banned, |_, _| f32::NEG_INFINITY)
+    }
+}
+
+impl Described for NoRepeatNgram {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let size = arguments.required("size")?;
+        arguments.built(Self::new(size))
     }
 }

@@ -1,8 +1,10 @@
 //! Frequency and presence penalty: subtracts for every, or for any, occurrence.
 
 use crate::candidates::Candidates;
-use crate::history::Window;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::sequence::Window;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Subtracts from the score of every token that occurred `n > 0` times:
 /// `s' = s − fl(fl(n · frequency) + presence)`.
@@ -33,7 +35,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let mut history = History::new(&[1]);
 /// history.accept(0);
 /// history.accept(0);
@@ -57,29 +60,20 @@ pub struct OccurrencePenalty {
     window: Window,
 }
 
-/// Why an [`OccurrencePenalty`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum OccurrencePenaltyError {
-    /// `frequency` is NaN or infinite, also after rounding to `f32`.
-    #[error("frequency_penalty is {0}; it must be finite (0 is off)")]
-    Frequency(f64),
-    /// `presence` is NaN or infinite, also after rounding to `f32`.
-    #[error("presence_penalty is {0}; it must be finite (0 is off)")]
-    Presence(f64),
-}
-
 impl OccurrencePenalty {
     /// Subtracts `frequency` per occurrence among the generated tokens, and `presence` once.
     ///
     /// # Errors
     ///
-    /// [`OccurrencePenaltyError`] names the one that is not finite in `f32`.
-    pub fn new(frequency: f64, presence: f64) -> Result<Self, OccurrencePenaltyError> {
+    /// [`SettingError`] names the one that is not finite in `f32`.
+    pub fn new(frequency: f64, presence: f64) -> Result<Self, SettingError> {
         if !(frequency as f32).is_finite() {
-            return Err(OccurrencePenaltyError::Frequency(frequency));
+            return Err(SettingError::new("frequency", frequency, "finite (0 is off)")
+                .called("frequency_penalty"));
         }
         if !(presence as f32).is_finite() {
-            return Err(OccurrencePenaltyError::Presence(presence));
+            return Err(SettingError::new("presence", presence, "finite (0 is off)")
+                .called("presence_penalty"));
         }
         let (frequency, presence) = (frequency as f32, presence as f32);
         Ok(Self { frequency, presence, window: Window::GENERATED })
@@ -103,6 +97,17 @@ impl Stage for OccurrencePenalty {
         }
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let mut settings = Settings::new(self.name());
+        if self.frequency != 0.0 || self.presence == 0.0 {
+            settings = settings.with("frequency", self.frequency);
+        }
+        if self.presence != 0.0 {
+            settings = settings.with("presence", self.presence);
+        }
+        Some(settings.option("window", self.window, Window::GENERATED))
+    }
+
     fn role(&self) -> Role {
         Role::Edit
     }
@@ -113,9 +118,18 @@ impl Stage for OccurrencePenalty {
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.with_words(|candidates, words| {
-            candidates.edit_with(step.history().tally(self.window, words), |_, n, score| {
+            candidates.edit_with(step.history()?.tally(self.window, words), |_, n, score| {
                 score - (n as f32 * self.frequency + self.presence)
             })
         })
+    }
+}
+
+impl Described for OccurrencePenalty {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let frequency = arguments.optional("frequency", 0.0)?;
+        let presence = arguments.optional("presence", 0.0)?;
+        let window = arguments.optional("window", Window::GENERATED)?;
+        Ok(arguments.built(Self::new(frequency, presence))?.window(window))
     }
 }

@@ -1,7 +1,9 @@
 //! Remove invalid values: mends NaN and infinities instead of refusing them.
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Replaces NaN by 0, +∞ by `f32::MAX` and −∞ by `f32::MIN`.
 ///
@@ -28,7 +30,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(RemoveInvalidValues);
 /// let step = Step::new(DrawKey::new(0));
 /// let row = [f32::NAN, f32::NEG_INFINITY, -1.0];
@@ -45,6 +48,10 @@ pub struct RemoveInvalidValues;
 impl Stage for RemoveInvalidValues {
     fn name(&self) -> &'static str {
         "remove_invalid_values"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
     }
 
     fn role(&self) -> Role {
@@ -66,5 +73,11 @@ impl Stage for RemoveInvalidValues {
             );
         }
         Ok(())
+    }
+}
+
+impl Described for RemoveInvalidValues {
+    fn read(_: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self)
     }
 }

@@ -1,7 +1,9 @@
 //! Renormalisation: scores become log-probabilities of what is left.
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Subtracts the log-normaliser from every score: `s' = fl(s − ln Σ exp s)`, so that the
 /// exponentials add up to 1.
@@ -28,7 +30,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::draw().then(Renormalize);
 /// let mut workspace = Workspace::new(2);
 /// let left = pipeline.process(&[7.0, 7.0], &Step::new(DrawKey::new(0)), &mut workspace)?;
@@ -47,6 +50,10 @@ impl Stage for Renormalize {
         "renormalize_logits"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
     fn role(&self) -> Role {
         Role::Scale
     }
@@ -59,5 +66,11 @@ impl Stage for Renormalize {
         let normaliser = candidates.normaliser()?;
         candidates.map(|_, score| normaliser.log_probability(score) as f32);
         Ok(())
+    }
+}
+
+impl Described for Renormalize {
+    fn read(_: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self)
     }
 }

@@ -3,8 +3,10 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::history::Window;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::sequence::Window;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Moves the score of every token that occurred away from likely: `s' = s · r` for `s < 0`,
 /// `s / r` otherwise. Once per token, however often it occurred.
@@ -37,7 +39,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let history = History::new(&[0]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
 /// let pipeline = Pipeline::greedy().then(RepetitionPenalty::new(2.0)?);
@@ -61,24 +64,17 @@ pub struct RepetitionPenalty {
     reciprocal: bool,
 }
 
-/// Why a [`RepetitionPenalty`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum RepetitionPenaltyError {
-    /// `penalty ≤ 0`, NaN, infinite, or 0 in `f32`.
-    #[error("repetition_penalty is {0}; it must be above 0 and finite (1 is off)")]
-    OutOfRange(f64),
-}
-
 impl RepetitionPenalty {
     /// A penalty on all of the text, rounded to `f32` as the engines do.
     ///
     /// # Errors
     ///
-    /// [`RepetitionPenaltyError::OutOfRange`], also when the rounded value is 0 or infinite.
-    pub fn new(penalty: f64) -> Result<Self, RepetitionPenaltyError> {
+    /// [`SettingError`], also when the rounded value is 0 or infinite.
+    pub fn new(penalty: f64) -> Result<Self, SettingError> {
         let rounded = penalty as f32;
         if !(rounded > 0.0 && rounded < f32::INFINITY) {
-            return Err(RepetitionPenaltyError::OutOfRange(penalty));
+            return Err(SettingError::new("penalty", penalty, "above 0 and finite (1 is off)")
+                .called("repetition_penalty"));
         }
         Ok(Self { penalty: rounded, window: Window::ALL, exempt: Vec::new(), reciprocal: false })
     }
@@ -120,6 +116,14 @@ impl Stage for RepetitionPenalty {
         "repetition_penalty"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name())
+            .with("penalty", self.penalty)
+            .option("window", self.window, Window::ALL)
+            .option("exempt", self.exempt.clone(), Vec::new());
+        Some(settings.option("reciprocal", self.reciprocal, false))
+    }
+
     fn role(&self) -> Role {
         Role::Edit
     }
@@ -134,10 +138,21 @@ impl Stage for RepetitionPenalty {
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.with_words(|candidates, words| {
-            let seen = step.history().tally(self.window, words).map(|(id, _)| id);
+            let seen = step.history()?.tally(self.window, words).map(|(id, _)| id);
             let seen = seen.filter(|id| self.exempt.binary_search(id).is_err());
             candidates.edit(seen, |_, score| self.penalised(score))
         })
+    }
+}
+
+impl Described for RepetitionPenalty {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let penalty = arguments.required("penalty")?;
+        let window = arguments.optional("window", Window::ALL)?;
+        let exempt: Vec<u32> = arguments.optional("exempt", Vec::new())?;
+        let reciprocal = arguments.optional("reciprocal", false)?;
+        let built = arguments.built(Self::new(penalty))?;
+        Ok(built.window(window).exempt(&exempt).reciprocal(reciprocal))
     }
 }
 

@@ -1,10 +1,13 @@
 //! Sequence bias: makes whole sequences of tokens more or less likely.
 
+use alloc::format;
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::history::Window;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::sequence::Window;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Adds a bias to the last token of a sequence whenever the text ends in the tokens before it:
 /// `s' = s + Σ biases` over the sequences that the token would complete.
@@ -33,7 +36,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let bias = SequenceBias::new([(vec![3, 1], 2.0), (vec![0], -0.5)])?;
 /// let history = History::new(&[7, 3]);
 /// let step = Step::new(DrawKey::new(0)).history(&history);
@@ -51,6 +55,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 pub struct SequenceBias {
     /// Those with the same last token stand together, in the order in which they are summed.
     biases: Vec<Biased>,
+    /// Those of the constructor, in its order, on which that of summation depends.
+    given: Vec<(Vec<u32>, f32)>,
     window: Window,
 }
 
@@ -61,52 +67,40 @@ struct Biased {
     bias: f32,
 }
 
-/// Why a [`SequenceBias`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum SequenceBiasError {
-    /// No sequences.
-    #[error("sequence_bias is empty; give it a sequence, or leave the stage out")]
-    Nothing,
-    /// A sequence without tokens.
-    #[error("sequence_bias[{0}] has no tokens; a sequence must have at least one")]
-    EmptySequence(usize),
-    /// A bias that is NaN or +∞, or that is infinite only in `f32`.
-    #[error(
-        "the bias of sequence_bias[{sequence}] is {bias}; it must be finite, or -inf for a ban"
-    )]
-    OutOfRange {
-        /// Which sequence, from 0.
-        sequence: usize,
-        /// The bias.
-        bias: f64,
-    },
-}
-
 impl SequenceBias {
     /// These sequences, each with its bias, rounded to `f32` as the engines do.
     ///
     /// # Errors
     ///
-    /// [`SequenceBiasError`] names the first offender.
-    pub fn new(
-        biases: impl IntoIterator<Item = (Vec<u32>, f64)>,
-    ) -> Result<Self, SequenceBiasError> {
+    /// [`SettingError`] names the first offender.
+    pub fn new(biases: impl IntoIterator<Item = (Vec<u32>, f64)>) -> Result<Self, SettingError> {
         let mut distinct: Vec<Biased> = Vec::new();
         for (index, (mut prefix, bias)) in biases.into_iter().enumerate() {
             let rounded = bias as f32;
             if !(rounded.is_finite() || bias == f64::NEG_INFINITY) {
-                return Err(SequenceBiasError::OutOfRange { sequence: index, bias });
+                return Err(SettingError::new("biases", bias, "finite, or -inf for a ban")
+                    .called(&format!("sequence_bias[{index}]")));
             }
-            let last = prefix.pop().ok_or(SequenceBiasError::EmptySequence(index))?;
+            let last = prefix.pop().ok_or_else(|| {
+                SettingError::new("biases", Vec::<u32>::new(), "a sequence of at least one token")
+                    .called(&format!("sequence_bias[{index}]"))
+            })?;
             match distinct.iter_mut().find(|b| b.last == last && b.prefix == prefix) {
                 Some(earlier) => earlier.bias = rounded,
                 None => distinct.push(Biased { prefix, last, bias: rounded }),
             }
         }
         if distinct.is_empty() {
-            return Err(SequenceBiasError::Nothing);
+            return Err(SettingError::new(
+                "biases",
+                Vec::<u32>::new(),
+                "a list of at least one sequence (leave the stage out for none)",
+            )
+            .called("sequence_bias"));
         }
-        Ok(Self { biases: in_order_of_summation(distinct), window: Window::ALL })
+        let whole = |b: &Biased| ([b.prefix.as_slice(), &[b.last]].concat(), b.bias);
+        let given = distinct.iter().map(whole).collect();
+        Ok(Self { biases: in_order_of_summation(distinct), given, window: Window::ALL })
     }
 
     /// In which part of the text the beginning of a sequence is looked for.
@@ -135,6 +129,11 @@ impl Stage for SequenceBias {
         "sequence_bias"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("biases", self.given.clone());
+        Some(settings.option("window", self.window, Window::ALL))
+    }
+
     fn role(&self) -> Role {
         Role::Edit
     }
@@ -144,12 +143,20 @@ impl Stage for SequenceBias {
         candidates: &mut Candidates<'_>,
         step: &StepContext<'_>,
     ) -> Result<(), StageError> {
-        let text = step.history().within(self.window);
+        let text = step.history()?.within(self.window);
         let sums = self.biases.chunk_by(|a, b| a.last == b.last).filter_map(|group| {
             let complete = group.iter().filter(|biased| text.ends_with(&biased.prefix));
             let sum = complete.fold(None, |sum: Option<f32>, b| Some(sum.unwrap_or(0.0) + b.bias));
             sum.map(|sum| (group[0].last, sum))
         });
         candidates.edit_with(sums, |_, bias, score| score + bias)
+    }
+}
+
+impl Described for SequenceBias {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let biases: Vec<(Vec<u32>, f64)> = arguments.required("biases")?;
+        let window = arguments.optional("window", Window::ALL)?;
+        Ok(arguments.built(Self::new(biases))?.window(window))
     }
 }

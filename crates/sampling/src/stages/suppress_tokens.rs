@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans these tokens at every step.
 ///
@@ -28,7 +30,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::greedy().then(SuppressTokens::new(&[2]));
 /// let step = Step::new(DrawKey::new(0));
 /// assert_eq!(pipeline.select(&[1.0, 3.0, 9.0], &step, &mut Workspace::new(3))?.token, 1);
@@ -55,6 +58,10 @@ impl Stage for SuppressTokens {
         "suppress_tokens"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("ids", self.ids.clone()))
+    }
+
     fn role(&self) -> Role {
         Role::Ban
     }
@@ -69,5 +76,11 @@ impl Stage for SuppressTokens {
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.edit(self.ids.iter().copied(), |_, _| f32::NEG_INFINITY)
+    }
+}
+
+impl Described for SuppressTokens {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        Ok(Self::new(&arguments.required::<Vec<u32>>("ids")?))
     }
 }

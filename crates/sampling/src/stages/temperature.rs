@@ -1,12 +1,18 @@
 //! Temperature: flattens or sharpens the whole distribution.
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Divides every score by `T`: `s' = fl(s / T)`.
 ///
 /// For `T → 0` the distribution tends to the argmax, for `T → ∞` to the uniform one; `T = 1`
 /// changes nothing. `T = 0` is not a temperature: use [`Greedy`](crate::Greedy).
+///
+/// Where `T` is so small, or the scores so large, that the best score over `T` is beyond `f32`, the
+/// limit is reached: the best candidates, which are several if their scores are equal, keep their
+/// scores, and all others are banned.
 ///
 /// # Ties
 ///
@@ -16,23 +22,24 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 ///
 /// # NaN and infinities
 ///
-/// Passed on. A finite score that a small `T` lifts to +∞ is refused by the next cut or selector;
-/// one it pushes to −∞ is banned.
+/// Passed on. A finite score that `T` pushes to −∞ is banned, unless it is the best one.
 ///
 /// # Differences
 ///
 /// Hugging Face and vLLM divide before the cuts, llama.cpp after them, which keeps different
 /// tokens. Hugging Face refuses 0; vLLM takes anything below 10⁻⁵ for greedy; llama.cpp keeps the
-/// first maximum for `T ≤ 0`.
+/// first maximum for `T ≤ 0`. A score that overflows is an error or NaN in all three.
 ///
 /// # Complexity
 ///
-/// None of its own: the division happens in whichever pass reads the scores.
+/// Below 1 the search for the best score, which the next cut or selector would make; the division
+/// happens in whichever pass reads the scores.
 ///
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let pipeline = Pipeline::draw().then(Temperature::new(0.5)?);
 /// let mut workspace = Workspace::new(2);
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { probability: true, ..Ask::token() });
@@ -51,26 +58,20 @@ pub struct Temperature {
     temperature: f32,
 }
 
-/// Why a [`Temperature`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum TemperatureError {
-    /// `temperature ≤ 0`, NaN, infinite, or so small that it is 0 in `f32`.
-    #[error(
-        "temperature is {0}; it must be above 0 and finite (for the most likely token, decode greedily)"
-    )]
-    OutOfRange(f64),
-}
-
 impl Temperature {
     /// A temperature, rounded to `f32` as the engines do.
     ///
     /// # Errors
     ///
-    /// [`TemperatureError::OutOfRange`], also when the rounded value is 0 or infinite.
-    pub fn new(temperature: f64) -> Result<Self, TemperatureError> {
+    /// [`SettingError`], also when the rounded value is 0 or infinite.
+    pub fn new(temperature: f64) -> Result<Self, SettingError> {
         let rounded = temperature as f32;
         if !(rounded > 0.0 && rounded < f32::INFINITY) {
-            return Err(TemperatureError::OutOfRange(temperature));
+            return Err(SettingError::new(
+                "temperature",
+                temperature,
+                "above 0 and finite (for the most likely token, decode greedily)",
+            ));
         }
         Ok(Self { temperature: rounded })
     }
@@ -79,6 +80,10 @@ impl Temperature {
 impl Stage for Temperature {
     fn name(&self) -> &'static str {
         "temperature"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("temperature", self.temperature))
     }
 
     fn role(&self) -> Role {
@@ -95,5 +100,12 @@ impl Stage for Temperature {
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.divide(self.temperature)
+    }
+}
+
+impl Described for Temperature {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let temperature = arguments.required("temperature")?;
+        arguments.built(Self::new(temperature))
     }
 }

@@ -1,8 +1,10 @@
 //! Top-H: the longest prefix that stays within a share of the entropy.
 
 use crate::candidates::Candidates;
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
 use crate::kernels::{exp, ln};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::stage::{Role, Stage, StepContext};
 use crate::ties::TiePolicy;
 
 /// The candidates that are looked at; everything behind them is removed.
@@ -36,7 +38,8 @@ const LEADERS: usize = 100;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// // Four equals: each holds a quarter of the entropy.
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let pipeline = Pipeline::draw().then(TopH::new(0.5)?);
@@ -53,24 +56,16 @@ pub struct TopH {
     ties: TiePolicy,
 }
 
-/// Why a [`TopH`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum TopHError {
-    /// `top_h ≤ 0`, `top_h > 1` or NaN, also after rounding to `f32`.
-    #[error("top_h is {0}; it must be above 0 and at most 1")]
-    OutOfRange(f64),
-}
-
 impl TopH {
     /// The share of the entropy, rounded to `f32` as the engine does; the lowest ids among equals.
     ///
     /// # Errors
     ///
-    /// [`TopHError::OutOfRange`], also when the rounded value is 0.
-    pub fn new(top_h: f64) -> Result<Self, TopHError> {
+    /// [`SettingError`], also when the rounded value is 0.
+    pub fn new(top_h: f64) -> Result<Self, SettingError> {
         let share = f64::from(top_h as f32);
         if !(share > 0.0 && top_h <= 1.0) {
-            return Err(TopHError::OutOfRange(top_h));
+            return Err(SettingError::new("top_h", top_h, "above 0 and at most 1"));
         }
         Ok(Self { share, ties: TiePolicy::default() })
     }
@@ -87,6 +82,11 @@ impl Stage for TopH {
         "top_h"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("top_h", self.share as f32);
+        Some(settings.policy("ties", self.ties, TiePolicy::default()))
+    }
+
     fn role(&self) -> Role {
         Role::Cut
     }
@@ -98,6 +98,14 @@ impl Stage for TopH {
     ) -> Result<(), StageError> {
         let kept = within_budget(candidates.leading(LEADERS)?, self.share);
         candidates.keep_top(kept, self.ties)
+    }
+}
+
+impl Described for TopH {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let top_h = arguments.required("top_h")?;
+        let ties = arguments.optional("ties", TiePolicy::default())?;
+        Ok(arguments.built(Self::new(top_h))?.ties(ties))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Top-k: the `k` best candidates.
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 use crate::ties::TiePolicy;
 
 /// Keeps the `k` candidates with the highest scores.
@@ -28,12 +30,13 @@ use crate::ties::TiePolicy;
 /// # Complexity
 ///
 /// One pass for block maxima; then only blocks that reach the `k`-th largest block maximum are
-/// read. For `k` beyond a quarter of the blocks, one dealing pass into buckets. No sort.
+/// read. For `k` beyond a quarter of the blocks, the `k`-th value is found by halving the values. No sort.
 ///
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let logits = [2.0, 3.0, 3.0, 1.0];
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let mut workspace = Workspace::new(4);
@@ -54,23 +57,20 @@ pub struct TopK {
     ties: TiePolicy,
 }
 
-/// Why a [`TopK`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TopKError {
-    /// `k = 0`.
-    #[error("top_k is 0; it must be at least 1 (leave the stage out to keep everything)")]
-    Zero,
-}
-
 impl TopK {
     /// Keeps `k` candidates, the lowest ids among equals.
     ///
     /// # Errors
     ///
-    /// [`TopKError::Zero`] for `k = 0`.
-    pub fn new(k: usize) -> Result<Self, TopKError> {
+    /// [`SettingError`] for `k = 0`.
+    pub fn new(k: usize) -> Result<Self, SettingError> {
         if k == 0 {
-            return Err(TopKError::Zero);
+            return Err(SettingError::new(
+                "k",
+                k,
+                "at least 1 (leave the stage out to keep everything)",
+            )
+            .called("top_k"));
         }
         Ok(Self { k, min_tokens_to_keep: 1, ties: TiePolicy::default() })
     }
@@ -93,6 +93,15 @@ impl Stage for TopK {
         "top_k"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("k", self.k).option(
+            "min_tokens_to_keep",
+            self.min_tokens_to_keep,
+            1,
+        );
+        Some(settings.policy("ties", self.ties, TiePolicy::default()))
+    }
+
     fn role(&self) -> Role {
         Role::Cut
     }
@@ -103,5 +112,14 @@ impl Stage for TopK {
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.keep_top(self.k.max(self.min_tokens_to_keep), self.ties)
+    }
+}
+
+impl Described for TopK {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let k = arguments.required("k")?;
+        let least = arguments.optional("min_tokens_to_keep", 1)?;
+        let ties = arguments.optional("ties", TiePolicy::default())?;
+        Ok(arguments.built(Self::new(k))?.min_tokens_to_keep(least).ties(ties))
     }
 }

@@ -1,7 +1,9 @@
 //! Top-nσ: the scores within a few standard deviations of the best.
 
 use crate::candidates::Candidates;
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 
 /// Bans the candidates whose score is below `fl(max − n · σ)`, where `σ` is the standard deviation
 /// of the scores that are not −∞, divided by their number.
@@ -30,7 +32,8 @@ use crate::stage::{Role, Stage, StageError, StepContext};
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// // Mean 0 and σ = 1: the floor is 1 − 1.5.
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let pipeline = Pipeline::draw().then(TopNSigma::new(1.5)?);
@@ -48,26 +51,21 @@ pub struct TopNSigma {
     n: f32,
 }
 
-/// Why a [`TopNSigma`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum TopNSigmaError {
-    /// `n ≤ 0`, NaN, infinite, or 0 in `f32`.
-    #[error(
-        "top_n_sigma is {0}; it must be above 0 and finite (leave the stage out to keep everything)"
-    )]
-    OutOfRange(f64),
-}
-
 impl TopNSigma {
     /// How many standard deviations, rounded to `f32` as the engine does.
     ///
     /// # Errors
     ///
-    /// [`TopNSigmaError::OutOfRange`], also when the rounded value is 0 or infinite.
-    pub fn new(n: f64) -> Result<Self, TopNSigmaError> {
+    /// [`SettingError`], also when the rounded value is 0 or infinite.
+    pub fn new(n: f64) -> Result<Self, SettingError> {
         let rounded = n as f32;
         if !(rounded > 0.0 && rounded < f32::INFINITY) {
-            return Err(TopNSigmaError::OutOfRange(n));
+            return Err(SettingError::new(
+                "n",
+                n,
+                "above 0 and finite (leave the stage out to keep everything)",
+            )
+            .called("top_n_sigma"));
         }
         Ok(Self { n: rounded })
     }
@@ -76,6 +74,10 @@ impl TopNSigma {
 impl Stage for TopNSigma {
     fn name(&self) -> &'static str {
         "top_n_sigma"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("n", self.n))
     }
 
     fn role(&self) -> Role {
@@ -91,5 +93,12 @@ impl Stage for TopNSigma {
         let floor = (best - f64::from(self.n) * candidates.deviation()?) as f32;
         candidates.map(|_, score| if score < floor { f32::NEG_INFINITY } else { score });
         Ok(())
+    }
+}
+
+impl Described for TopNSigma {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let n = arguments.required("n")?;
+        arguments.built(Self::new(n))
     }
 }

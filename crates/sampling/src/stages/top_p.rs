@@ -1,7 +1,9 @@
 //! Top-p, or nucleus sampling: the shortest prefix that holds a share `p` of the mass.
 
 use crate::candidates::{Candidates, MassRule};
-use crate::stage::{Role, Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Role, Stage, StepContext};
 use crate::ties::TiePolicy;
 
 /// Keeps the fewest best candidates whose probabilities add up to at least `p`.
@@ -33,7 +35,8 @@ use crate::ties::TiePolicy;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let logits = [0.4_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln(), 0.1_f32.ln()];
 /// let step = Step::new(DrawKey::new(0)).ask(Ask { kept: true, ..Ask::token() });
 /// let pipeline = Pipeline::draw().then(TopP::new(0.6)?);
@@ -53,23 +56,15 @@ pub struct TopP {
     ties: TiePolicy,
 }
 
-/// Why a [`TopP`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum TopPError {
-    /// `p < 0`, `p > 1` or NaN.
-    #[error("top_p is {0}; it must be in 0..=1")]
-    OutOfRange(f64),
-}
-
 impl TopP {
     /// Keeps the share `p`, the lowest ids among equals at the boundary.
     ///
     /// # Errors
     ///
-    /// [`TopPError::OutOfRange`] unless `0 ≤ p ≤ 1`.
-    pub fn new(p: f64) -> Result<Self, TopPError> {
+    /// [`SettingError`] unless `0 ≤ p ≤ 1`.
+    pub fn new(p: f64) -> Result<Self, SettingError> {
         if !(0.0..=1.0).contains(&p) {
-            return Err(TopPError::OutOfRange(p));
+            return Err(SettingError::new("p", p, "in 0..=1").called("top_p"));
         }
         Ok(Self { p, rule: MassRule::Reach, min_tokens_to_keep: 1, ties: TiePolicy::default() })
     }
@@ -98,6 +93,14 @@ impl Stage for TopP {
         "top_p"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name())
+            .with("p", self.p)
+            .policy("rule", self.rule, MassRule::Reach)
+            .option("min_tokens_to_keep", self.min_tokens_to_keep, 1);
+        Some(settings.policy("ties", self.ties, TiePolicy::default()))
+    }
+
     fn role(&self) -> Role {
         Role::Cut
     }
@@ -112,5 +115,15 @@ impl Stage for TopP {
         _: &StepContext<'_>,
     ) -> Result<(), StageError> {
         candidates.keep_mass(self.p, self.rule, self.min_tokens_to_keep, self.ties)
+    }
+}
+
+impl Described for TopP {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let p = arguments.required("p")?;
+        let rule = arguments.optional("rule", MassRule::Reach)?;
+        let least = arguments.optional("min_tokens_to_keep", 1)?;
+        let ties = arguments.optional("ties", TiePolicy::default())?;
+        Ok(arguments.built(Self::new(p))?.rule(rule).min_tokens_to_keep(least).ties(ties))
     }
 }

@@ -1,7 +1,9 @@
 //! Locally typical sampling: the candidates that surprise about as much as is to be expected.
 
 use crate::candidates::{Candidates, MassRule};
-use crate::stage::{Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::stage::{Stage, StepContext};
 use crate::ties::TiePolicy;
 
 /// Keeps the candidates whose surprise `−ln p` is nearest to the entropy, until they hold a share
@@ -33,7 +35,8 @@ use crate::ties::TiePolicy;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// // The most likely token says less than is to be expected of one, and the last one more.
 /// let logits = [0.4_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln(), 0.1_f32.ln()];
 /// let pipeline = Pipeline::draw().then(Typical::new(0.45)?);
@@ -55,23 +58,15 @@ pub struct Typical {
     ties: TiePolicy,
 }
 
-/// Why a [`Typical`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum TypicalError {
-    /// `p < 0`, `p > 1` or NaN.
-    #[error("typical_p is {0}; it must be in 0..=1")]
-    OutOfRange(f64),
-}
-
 impl Typical {
     /// Keeps the share `p`, rounded to `f32` as the engines do, the lowest ids among equals.
     ///
     /// # Errors
     ///
-    /// [`TypicalError::OutOfRange`] unless `0 ≤ p ≤ 1`.
-    pub fn new(p: f64) -> Result<Self, TypicalError> {
+    /// [`SettingError`] unless `0 ≤ p ≤ 1`.
+    pub fn new(p: f64) -> Result<Self, SettingError> {
         if !(0.0..=1.0).contains(&p) {
-            return Err(TypicalError::OutOfRange(p));
+            return Err(SettingError::new("p", p, "in 0..=1").called("typical_p"));
         }
         let p = f64::from(p as f32);
         Ok(Self { p, rule: MassRule::Reach, min_tokens_to_keep: 1, ties: TiePolicy::default() })
@@ -101,6 +96,14 @@ impl Stage for Typical {
         "typical_p"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name())
+            .with("p", self.p as f32)
+            .policy("rule", self.rule, MassRule::Reach)
+            .option("min_tokens_to_keep", self.min_tokens_to_keep, 1);
+        Some(settings.policy("ties", self.ties, TiePolicy::default()))
+    }
+
     fn apply(
         &self,
         candidates: &mut Candidates<'_>,
@@ -108,5 +111,15 @@ impl Stage for Typical {
     ) -> Result<(), StageError> {
         let mean = candidates.mean_score()?;
         candidates.keep_around(mean, self.p, self.rule, self.min_tokens_to_keep, self.ties)
+    }
+}
+
+impl Described for Typical {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let p = arguments.required("p")?;
+        let rule = arguments.optional("rule", MassRule::Reach)?;
+        let least = arguments.optional("min_tokens_to_keep", 1)?;
+        let ties = arguments.optional("ties", TiePolicy::default())?;
+        Ok(arguments.built(Self::new(p))?.rule(rule).min_tokens_to_keep(least).ties(ties))
     }
 }

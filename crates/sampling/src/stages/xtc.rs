@@ -1,8 +1,10 @@
 //! XTC, "exclude top choices": now and then, all the likely tokens but the least likely of them go.
 
 use crate::candidates::Candidates;
-use crate::draws::Purpose;
-use crate::stage::{Stage, StageError, StepContext};
+use crate::data::{Arguments, Described, PipelineError, SettingError, Settings};
+use crate::error::StageError;
+use crate::sequence::Purpose;
+use crate::stage::{Stage, StepContext};
 use crate::ties::TiePolicy;
 
 /// With the given probability, removes every candidate of at least `threshold` except the least
@@ -20,7 +22,8 @@ use crate::ties::TiePolicy;
 /// # NaN and infinities
 ///
 /// NaN and +∞ are refused if it acts. Banned candidates stay. Their probability of 0 reaches no
-/// threshold but 0, at which nobody else would be left, and the step fails.
+/// threshold but 0, at which no other would be left, and the step fails. A threshold of 0 has a
+/// [lint](crate::Pipeline::lints): where it acts, only the least likely candidate is left.
 ///
 /// # Differences
 ///
@@ -36,7 +39,8 @@ use crate::ties::TiePolicy;
 /// # Example
 ///
 /// ```
-/// # use taper_sampling::*;
+/// use taper_sampling::prelude::*;
+///
 /// let logits = [0.5_f32.ln(), 0.3_f32.ln(), 0.15_f32.ln(), 0.05_f32.ln()];
 /// let pipeline = Pipeline::draw().then(Xtc::new(1.0, 0.1)?);
 /// let mut workspace = Workspace::new(4);
@@ -57,30 +61,26 @@ pub struct Xtc {
     ties: TiePolicy,
 }
 
-/// Why an [`Xtc`] was refused.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub enum XtcError {
-    /// `probability < 0`, `probability > 1` or NaN.
-    #[error("xtc_probability is {0}; it must be in 0..=1")]
-    Probability(f64),
-    /// `threshold < 0`, `threshold > 0.5` or NaN.
-    #[error("xtc_threshold is {0}; it must be in 0..=0.5 (two candidates can not both have more)")]
-    Threshold(f64),
-}
-
 impl Xtc {
     /// How often it acts, and what is likely; the lowest ids among equals.
     ///
     /// # Errors
     ///
-    /// [`XtcError::Probability`] and [`XtcError::Threshold`] for what is out of range.
-    pub fn new(probability: f64, threshold: f64) -> Result<Self, XtcError> {
+    /// [`SettingError`] for what is out of range.
+    pub fn new(probability: f64, threshold: f64) -> Result<Self, SettingError> {
         if !(0.0..=1.0).contains(&probability) {
-            return Err(XtcError::Probability(probability));
+            return Err(
+                SettingError::new("probability", probability, "in 0..=1").called("xtc_probability")
+            );
         }
         let rounded = threshold as f32;
         if !(0.0..=0.5).contains(&rounded) {
-            return Err(XtcError::Threshold(threshold));
+            return Err(SettingError::new(
+                "threshold",
+                threshold,
+                "in 0..=0.5 (two candidates cannot both have more)",
+            )
+            .called("xtc_threshold"));
         }
         let ties = TiePolicy::default();
         Ok(Self { probability, threshold: rounded, min_tokens_to_keep: 0, ties })
@@ -104,6 +104,23 @@ impl Stage for Xtc {
         "xtc"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name())
+            .with("probability", self.probability)
+            .with("threshold", self.threshold)
+            .option("min_tokens_to_keep", self.min_tokens_to_keep, 0);
+        Some(settings.policy("ties", self.ties, TiePolicy::default()))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.probability == 0.0
+    }
+
+    fn warning(&self) -> Option<&'static str> {
+        let least = self.probability > 0.0 && self.threshold == 0.0;
+        least.then_some("leaves only the least likely candidate where it acts: its threshold is 0")
+    }
+
     fn apply(
         &self,
         candidates: &mut Candidates<'_>,
@@ -120,5 +137,15 @@ impl Stage for Xtc {
             return Ok(());
         }
         candidates.drop_top(excluded, self.ties)
+    }
+}
+
+impl Described for Xtc {
+    fn read(arguments: &mut Arguments) -> Result<Self, PipelineError> {
+        let probability = arguments.required("probability")?;
+        let threshold = arguments.required("threshold")?;
+        let least = arguments.optional("min_tokens_to_keep", 0)?;
+        let ties = arguments.optional("ties", TiePolicy::default())?;
+        Ok(arguments.built(Self::new(probability, threshold))?.min_tokens_to_keep(least).ties(ties))
     }
 }

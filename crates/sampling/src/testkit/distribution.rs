@@ -3,9 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Finding, Sampler, Violation};
-use crate::draws::DrawKey;
+use super::{Finding, Subject, Violation};
 use crate::kernels::ln;
+use crate::sequence::DrawKey;
 
 /// How often to draw, and how often a right sampler may be found wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +36,8 @@ impl Trial {
 /// within it.
 ///
 /// ```
-/// use taper_sampling::{testkit::*, *};
+/// use taper_sampling::prelude::*;
+/// use taper_sampling::testkit::*;
 /// let mut sampler = PipelineSampler::new(Pipeline::draw());
 /// let row = [0.5_f32.ln(), 0.25_f32.ln(), 0.25_f32.ln()];
 /// follows(&mut sampler, &row, &[0.5, 0.25, 0.25], Trial::new(20_000))?;
@@ -49,7 +50,7 @@ impl Trial {
 ///
 /// [`Finding::Odds`], [`Finding::Shares`] for shares that are none, or a refusal.
 pub fn follows(
-    sampler: &mut impl Sampler,
+    sampler: &mut impl Subject,
     row: &[f32],
     shares: &[f64],
     trial: Trial,
@@ -72,11 +73,11 @@ pub fn follows(
         .map_err(found)
 }
 
-fn count(sampler: &mut impl Sampler, row: &[f32], draws: u64) -> Result<Vec<u64>, Finding> {
+fn count(sampler: &mut impl Subject, row: &[f32], draws: u64) -> Result<Vec<u64>, Finding> {
     let mut counts = vec![0; row.len()];
     for draw in 0..draws {
         // The three parts of a key take turns, so that none of them hides behind another.
-        let key = DrawKey { seed: draw % 7, stream: draw / 7 % 5, step: draw };
+        let key = DrawKey::new(draw % 7).stream(draw / 7 % 5).step(draw);
         let token = sampler.token(row, key).map_err(|reason| Finding::refused(&reason))?;
         let Some(count) = counts.get_mut(token as usize) else {
             return Err(Finding::Outside { token, len: row.len() });

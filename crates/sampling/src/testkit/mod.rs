@@ -1,6 +1,6 @@
 //! What holds of a right sampler, as functions to run on yours.
 //!
-//! A [`Sampler`] is whatever turns a row of logits and a key into a token: a closure will do, and ten
+//! A [`Subject`] is whatever turns a row of logits and a key into a token: a closure will do, and ten
 //! lines wrap a sampler of another crate. Each property is a function that makes its own rows from a
 //! seed, tries to refute the claim, and answers with the first [`Violation`] it finds, which carries
 //! the row. Nothing here is random from run to run.
@@ -35,7 +35,7 @@
 //! | [`same_tokens`] | two samplers agree |
 //! | [`follows`] | draws come at stated odds, tails included |
 //!
-//! | of a sampler that shows its [kept set](Sampler::kept) | |
+//! | of a sampler that shows its [kept set](Subject::kept) | |
 //! |---|---|
 //! | [`draws_from_kept`] | the set is never empty, and the token is in it |
 //! | [`only_cuts`] | a subset, scores untouched |
@@ -59,12 +59,8 @@ mod violation;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::ask::Step;
-use crate::draws::DrawKey;
-use crate::history::History;
-use crate::memory::Memory;
-use crate::pipeline::Pipeline;
-use crate::workspace::Workspace;
+use crate::pipeline::{Pipeline, Step, Workspace};
+use crate::sequence::{DrawKey, History, Sequence};
 
 pub use distribution::{Trial, follows};
 pub use rows::Rows;
@@ -84,7 +80,7 @@ pub type Refusal = Box<dyn core::error::Error + Send + Sync>;
 ///
 /// Implemented by closures `FnMut(&[f32], DrawKey) -> Result<u32, Refusal>`, and for our own
 /// pipelines by [`PipelineSampler`].
-pub trait Sampler {
+pub trait Subject {
     /// The token for a row. A sampler with a generator seeds it from the key, all three parts of it.
     ///
     /// # Errors
@@ -97,14 +93,14 @@ pub trait Sampler {
     ///
     /// # Errors
     ///
-    /// As [`Sampler::token`].
+    /// As [`Subject::token`].
     fn kept(&mut self, row: &[f32], key: DrawKey) -> Result<Vec<(u32, f32)>, Refusal> {
         let _ = (row, key);
         Err(Refusal::from("this sampler does not show its kept set"))
     }
 }
 
-impl<F: FnMut(&[f32], DrawKey) -> Result<u32, Refusal>> Sampler for F {
+impl<F: FnMut(&[f32], DrawKey) -> Result<u32, Refusal>> Subject for F {
     fn token(&mut self, row: &[f32], key: DrawKey) -> Result<u32, Refusal> {
         self(row, key)
     }
@@ -113,30 +109,34 @@ impl<F: FnMut(&[f32], DrawKey) -> Result<u32, Refusal>> Sampler for F {
 /// A [`Pipeline`] under test, at one place of a sequence.
 ///
 /// ```
-/// use taper_sampling::{testkit::*, *};
+/// use taper_sampling::prelude::*;
+/// use taper_sampling::testkit::*;
 /// let mut sampler = PipelineSampler::new(Pipeline::draw().then(TopK::new(1)?));
 /// is_greedy(&mut sampler, Equals::LowestId, &Rows::new(7).count(20))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct PipelineSampler {
-    pipeline: Pipeline,
-    history: History,
-    memory: Memory,
+    sequence: Sequence,
     workspace: Workspace,
 }
 
 impl PipelineSampler {
     /// The pipeline at the start of an empty text.
     pub fn new(pipeline: Pipeline) -> Self {
-        let memory = pipeline.new_memory();
-        Self { pipeline, history: History::EMPTY, memory, workspace: Workspace::new(0) }
+        Self { sequence: Sequence::of(pipeline, DrawKey::new(0)), workspace: Workspace::new(0) }
     }
 
-    /// The same after these tokens. The memory is that of a new sequence.
+    /// The same after these tokens.
     #[must_use]
-    pub fn history(self, history: History) -> Self {
-        Self { history, ..self }
+    pub fn history(self, history: &History) -> Self {
+        let mut sequence = self.sequence.prompt(history.prompt());
+        for &token in history.generated() {
+            // A sequence takes any token until a step has said how large the vocabulary is.
+            let taken = sequence.accept(token);
+            debug_assert!(taken.is_ok());
+        }
+        Self { sequence, ..self }
     }
 
     fn fit(&mut self, len: usize) {
@@ -146,17 +146,17 @@ impl PipelineSampler {
     }
 }
 
-impl Sampler for PipelineSampler {
+impl Subject for PipelineSampler {
     fn token(&mut self, row: &[f32], key: DrawKey) -> Result<u32, Refusal> {
         self.fit(row.len());
-        let step = Step::new(key).history(&self.history).memory(&self.memory);
-        Ok(self.pipeline.select(row, &step, &mut self.workspace)?.token)
+        let step = Step { key, ..self.sequence.step() };
+        Ok(self.sequence.pipeline().select(row, &step, &mut self.workspace)?.token)
     }
 
     fn kept(&mut self, row: &[f32], key: DrawKey) -> Result<Vec<(u32, f32)>, Refusal> {
         self.fit(row.len());
-        let step = Step::new(key).history(&self.history).memory(&self.memory);
-        let mut chosen = self.pipeline.select(row, &step, &mut self.workspace)?;
+        let step = Step { key, ..self.sequence.step() };
+        let mut chosen = self.sequence.pipeline().select(row, &step, &mut self.workspace)?;
         let mut kept = Vec::new();
         chosen.candidates().for_each(|id, score| {
             if score > f32::NEG_INFINITY {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::draws::{DrawKey, Draws, Purpose, Series};
+use crate::sequence::{DrawKey, Draws, Purpose, Series};
 
 /// A supply of rows: how many, how long, and from which seed.
 ///
@@ -49,7 +49,7 @@ impl Rows {
         let Self { seed, count, longest } = *self;
         let longest = longest.max(1);
         (0..count as u64).map(move |n| {
-            let key = DrawKey { seed, stream: n % 3, step: n };
+            let key = DrawKey::new(seed).stream(n % 3).step(n);
             let mut numbers = Numbers::of(key);
             let len = if n % 8 == 7 {
                 longest - numbers.below(longest.div_ceil(8))

@@ -4,13 +4,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::rows::Numbers;
-use super::{Finding, Refusal, Rows, Sampler, Violation};
-use crate::draws::DrawKey;
+use super::{Finding, Refusal, Rows, Subject, Violation};
+use crate::sequence::DrawKey;
 
 type Set = Vec<(u32, f32)>;
 
 /// The kept set, ids ascending, once it is known to be one.
-fn kept(sampler: &mut impl Sampler, row: &[f32], key: DrawKey) -> Result<Set, Finding> {
+fn kept(sampler: &mut impl Subject, row: &[f32], key: DrawKey) -> Result<Set, Finding> {
     let mut set = sampler.kept(row, key).map_err(|reason| Finding::refused(&reason))?;
     set.sort_unstable_by_key(|entry| entry.0);
     let (Some(_), Some(&(last, _))) = (set.first(), set.last()) else { return Err(Finding::Empty) };
@@ -66,7 +66,7 @@ fn equal(one: &Set, other: &Set) -> Result<(), Finding> {
 /// # Errors
 ///
 /// [`Finding::Empty`], [`Finding::Banned`], [`Finding::Listed`], or a refusal.
-pub fn draws_from_kept(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Violation> {
+pub fn draws_from_kept(sampler: &mut impl Subject, rows: &Rows) -> Result<(), Violation> {
     let mut check = |row: &[f32], key| {
         let set = kept(sampler, row, key)?;
         if let Some(&(token, score)) = set.iter().find(|entry| !entry.1.is_finite()) {
@@ -90,7 +90,7 @@ pub fn draws_from_kept(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Vi
 /// # Errors
 ///
 /// [`Finding::Missing`] for a token from nowhere, [`Finding::Score`], [`Finding::Empty`], or a refusal.
-pub fn only_cuts(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Violation> {
+pub fn only_cuts(sampler: &mut impl Subject, rows: &Rows) -> Result<(), Violation> {
     rows.all().try_for_each(|(row, key)| {
         let set = kept(sampler, &row, key);
         set.and_then(|set| within(&set, &unbanned(&row), true))
@@ -103,7 +103,7 @@ pub fn only_cuts(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Violatio
 /// # Errors
 ///
 /// [`Finding::Missing`], [`Finding::Score`], or a refusal.
-pub fn is_identity(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Violation> {
+pub fn is_identity(sampler: &mut impl Subject, rows: &Rows) -> Result<(), Violation> {
     rows.all().try_for_each(|(row, key)| {
         let set = kept(sampler, &row, key);
         set.and_then(|set| equal(&set, &unbanned(&row)))
@@ -117,7 +117,7 @@ pub fn is_identity(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Violat
 /// # Errors
 ///
 /// [`Finding::Missing`], or a refusal, of the knob too.
-pub fn loosens<S: Sampler>(
+pub fn loosens<S: Subject>(
     mut make: impl FnMut(f64) -> Result<S, Refusal>,
     knobs: &[f64],
     rows: &Rows,
@@ -143,7 +143,7 @@ pub fn loosens<S: Sampler>(
 /// # Errors
 ///
 /// [`Finding::Missing`], [`Finding::Score`], or a refusal.
-pub fn is_idempotent(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Violation> {
+pub fn is_idempotent(sampler: &mut impl Subject, rows: &Rows) -> Result<(), Violation> {
     let mut check = |row: &[f32], key| {
         let once = kept(sampler, row, key)?;
         let twice = kept(sampler, &row_of(&once, row.len()), key)?;
@@ -161,9 +161,9 @@ pub fn is_idempotent(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Viol
 ///
 /// [`Finding::Missing`], [`Finding::Score`], or a refusal of any of them.
 pub fn composes(
-    both: &mut impl Sampler,
-    first: &mut impl Sampler,
-    second: &mut impl Sampler,
+    both: &mut impl Subject,
+    first: &mut impl Subject,
+    second: &mut impl Subject,
     rows: &Rows,
 ) -> Result<(), Violation> {
     let mut check = |row: &[f32], key| {
@@ -183,7 +183,7 @@ pub fn composes(
 /// # Errors
 ///
 /// [`Finding::Missing`], [`Finding::Differs`], or a refusal.
-pub fn is_shift_invariant(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Violation> {
+pub fn is_shift_invariant(sampler: &mut impl Subject, rows: &Rows) -> Result<(), Violation> {
     let mut check = |row: &[f32], key| {
         let before = kept(sampler, row, key)?;
         let first = sampler.token(row, key).map_err(|reason| Finding::refused(&reason))?;
@@ -212,7 +212,7 @@ pub fn is_shift_invariant(sampler: &mut impl Sampler, rows: &Rows) -> Result<(),
 ///
 /// [`Finding::Missing`] with the token as the row numbers it, or a refusal.
 pub fn is_permutation_equivariant(
-    sampler: &mut impl Sampler,
+    sampler: &mut impl Subject,
     rows: &Rows,
 ) -> Result<(), Violation> {
     // Adding +0.0 turns −0.0 into +0.0.
@@ -257,7 +257,7 @@ fn shuffled(len: usize, key: DrawKey) -> Vec<usize> {
 ///
 /// [`Finding::Score`], or a refusal.
 pub fn never_raises(
-    sampler: &mut impl Sampler,
+    sampler: &mut impl Subject,
     penalised: &[u32],
     rows: &Rows,
 ) -> Result<(), Violation> {
@@ -283,8 +283,8 @@ pub fn never_raises(
 ///
 /// [`Finding::Missing`], [`Finding::Score`], [`Finding::Untested`], or a refusal of one of them.
 pub fn same_sets(
-    one: &mut impl Sampler,
-    other: &mut impl Sampler,
+    one: &mut impl Subject,
+    other: &mut impl Subject,
     rows: &Rows,
 ) -> Result<(), Violation> {
     let (mut compared, mut refused) = (false, None);

@@ -3,11 +3,11 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Finding, Flaw, Refusal, Rows, Sampler, Violation};
-use crate::draws::DrawKey;
+use super::{Finding, Flaw, Refusal, Rows, Subject, Violation};
+use crate::sequence::DrawKey;
 
 /// The token, if it is one of the row's.
-fn token(sampler: &mut impl Sampler, row: &[f32], key: DrawKey) -> Result<u32, Finding> {
+fn token(sampler: &mut impl Subject, row: &[f32], key: DrawKey) -> Result<u32, Finding> {
     let token = sampler.token(row, key).map_err(|reason| Finding::refused(&reason))?;
     if (token as usize) < row.len() {
         Ok(token)
@@ -25,7 +25,7 @@ fn agree(first: u32, second: u32) -> Result<(), Finding> {
 /// # Errors
 ///
 /// [`Finding::Differs`], or a token outside the row, or a refusal.
-pub fn replays(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Violation> {
+pub fn replays(sampler: &mut impl Subject, rows: &Rows) -> Result<(), Violation> {
     let mut drawn = Vec::new();
     for (row, key) in rows.all() {
         let first = token(sampler, &row, key).map_err(|found| found.of("replays", &row))?;
@@ -46,7 +46,7 @@ pub fn replays(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Violation>
 /// # Errors
 ///
 /// [`Finding::Accepted`].
-pub fn refuses_bad_rows(sampler: &mut impl Sampler) -> Result<(), Violation> {
+pub fn refuses_bad_rows(sampler: &mut impl Subject) -> Result<(), Violation> {
     let mut rows = vec![
         (vec![f32::NAN], Flaw::Nan),
         (vec![f32::INFINITY; 2], Flaw::Infinite),
@@ -77,7 +77,7 @@ pub fn refuses_bad_rows(sampler: &mut impl Sampler) -> Result<(), Violation> {
 /// # Errors
 ///
 /// [`Finding::Banned`], or a token outside the row, or a refusal.
-pub fn never_draws_banned(sampler: &mut impl Sampler, rows: &Rows) -> Result<(), Violation> {
+pub fn never_draws_banned(sampler: &mut impl Subject, rows: &Rows) -> Result<(), Violation> {
     for (mut row, key) in rows.all() {
         for turn in 0..4 {
             let drawn = token(sampler, &row, key).and_then(|token| {
@@ -125,7 +125,7 @@ fn is_best(row: &[f32], token: u32, equals: Equals) -> Result<(), Finding> {
 /// # Errors
 ///
 /// [`Finding::NotBest`], or a token outside the row, or a refusal.
-pub fn is_greedy(sampler: &mut impl Sampler, equals: Equals, rows: &Rows) -> Result<(), Violation> {
+pub fn is_greedy(sampler: &mut impl Subject, equals: Equals, rows: &Rows) -> Result<(), Violation> {
     for (row, key) in rows.all() {
         for seed in 0..3 {
             let drawn = token(sampler, &row, DrawKey { seed, ..key });
@@ -146,7 +146,7 @@ pub fn is_greedy(sampler: &mut impl Sampler, equals: Equals, rows: &Rows) -> Res
 /// # Errors
 ///
 /// [`Finding::NotBest`], or a token outside the row, or a refusal (but of 0).
-pub fn cold_is_greedy<S: Sampler>(
+pub fn cold_is_greedy<S: Subject>(
     mut make: impl FnMut(f64) -> Result<S, Refusal>,
     rows: &Rows,
 ) -> Result<(), Violation> {
@@ -186,8 +186,8 @@ fn cold(row: &[f32], share: f64) -> Option<f64> {
 ///
 /// [`Finding::Differs`], or a token outside the row, or a refusal of either.
 pub fn same_tokens(
-    one: &mut impl Sampler,
-    other: &mut impl Sampler,
+    one: &mut impl Subject,
+    other: &mut impl Subject,
     rows: &Rows,
 ) -> Result<(), Violation> {
     for (row, key) in rows.all() {

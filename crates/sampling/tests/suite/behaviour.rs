@@ -1,5 +1,6 @@
 //! What a step refuses, what its trace says, and that it allocates nothing.
 
+use taper_sampling::reference::List;
 use taper_sampling::*;
 
 const INF: f32 = f32::INFINITY;
@@ -26,15 +27,10 @@ fn bad_rows_are_refused_by_name() {
     let none =
         stage_fn("none", |c: &mut Candidates<'_>, _: &StepContext<'_>| c.keep_if(|_, _| false));
     let must = "scores must be finite or -inf";
-    let cases: [(Pipeline, &[f32], String); 9] = [
+    let cases: [(Pipeline, &[f32], String); 8] = [
         (Pipeline::greedy(), &[1.0, f32::NAN], format!("greedy: the score of token 1 is NaN; {must}")),
         (Pipeline::draw(), &[INF, 1.0], format!("draw: the score of token 0 is inf; {must}")),
         (cut(), &[1.0, 2.0, f32::NAN], format!("top_k: the score of token 2 is NaN; {must}")),
-        (
-            Pipeline::draw().then(Temperature::new(1e-38).unwrap()),
-            &[1.0, 9.0],
-            format!("draw: the score of token 1 is inf; {must}"),
-        ),
         (
             greedy,
             &[-INF, -INF],
@@ -62,6 +58,64 @@ fn bad_rows_are_refused_by_name() {
     assert_eq!(wrong.to_string(), "the row has 2 logits but the workspace was built for 3");
 }
 
+/// Promise 1 is of any temperature: where scores would overflow, the limit is taken.
+#[test]
+fn a_temperature_beyond_single_precision_is_its_limit() {
+    let coldest = f64::from(f32::from_bits(1));
+    let rows: [(&[f32], &[u32]); 6] = [
+        (&[1.0, 9.0, 8.999_999], &[1]),
+        (&[-5.0, -4.0, -4.5], &[1]),
+        (&[7.0, 3.0, 7.0, -INF], &[0, 2]),
+        (&[0.0, -1e-30, -INF], &[0]),
+        (&[3e38, 2.9e38, -3e38], &[0]),
+        (&[-3e38, -3.1e38], &[0]),
+    ];
+    let mut workspaces: Vec<Workspace> = (0..5).map(Workspace::new).collect();
+    for (row, best) in rows {
+        for t in [coldest, 1e-40, 1e-38, 0.5] {
+            let huge = row.iter().any(|x| x.is_finite() && x.abs() > 1e38);
+            if t == 0.5 && !huge {
+                continue;
+            }
+            let stages: [fn(f64) -> Pipeline; 3] = [
+                |t| Pipeline::draw().then(Temperature::new(t).unwrap()),
+                |t| Pipeline::draw().then(DynamicTemperature::new(t, t, 1.0).unwrap()),
+                // What an edit stores is the same.
+                |t| {
+                    Pipeline::draw()
+                        .then(Temperature::new(t).unwrap())
+                        .then(Temperature::new(1e-9).unwrap())
+                },
+            ];
+            for stage in stages {
+                for seed in 0..8 {
+                    let pipeline =
+                        stage(t).then(TopK::new(50).unwrap()).then(TopP::new(0.9).unwrap());
+                    let workspace = &mut workspaces[row.len()];
+                    let step = Step::new(DrawKey::new(seed));
+                    let token = pipeline.select(row, &step, workspace).unwrap().token;
+                    assert!(best.contains(&token), "{row:?} at {t}: {token}");
+                }
+            }
+            let mut list = List::new(row, Draws::new(DrawKey::new(0)));
+            list.divide(t as f32);
+            let pipeline = Pipeline::draw().then(Temperature::new(t).unwrap());
+            let step = Step::new(DrawKey::new(0));
+            let left = pipeline.process(row, &step, &mut workspaces[row.len()]).unwrap();
+            for entry in list.entries() {
+                assert_eq!(left.get(entry.id), Some(entry.score), "{row:?} at {t}");
+            }
+        }
+    }
+    // Not a matter of the temperature.
+    let cold = Pipeline::draw().then(Temperature::new(coldest).unwrap());
+    let must = "scores must be finite or -inf";
+    for (row, score) in [([1.0, f32::NAN], "NaN"), ([1.0, INF], "inf")] {
+        let want = format!("draw: the score of token 1 is {score}; {must}");
+        assert_eq!(refusal(&cold, &row), want);
+    }
+}
+
 #[test]
 fn a_trace_says_who_removed_whom() {
     // Probabilities 0.4, 0.3, 0.15, 0.1, 0.05 after token 5 is banned.
@@ -84,12 +138,12 @@ fn a_trace_says_who_removed_whom() {
     let e3 = 3.0_f64.exp();
     let removed = [e3 / (1.0 + e3), 0.05, 0.25 / 0.95];
     for (stage, want) in stages.iter().zip(removed) {
-        assert!((stage.removed_mass - want).abs() < 1e-6, "{stage:?}");
+        assert!((stage.removed_mass.unwrap() - want).abs() < 1e-6, "{stage:?}");
     }
     let entropy = -[0.4_f64, 0.3, 0.15, 0.1, 0.05].iter().map(|p| p * p.ln()).sum::<f64>();
-    assert!((stages[0].entropy_after - entropy).abs() < 1e-6);
+    assert!((stages[0].entropy_after.unwrap() - entropy).abs() < 1e-6);
     let token = chosen.token;
-    assert_eq!(stages[0].rank_before, token as usize + 2);
+    assert_eq!(stages[0].rank_before, Some(token as usize + 2));
     let fates: Vec<_> = (0..6).map(|id| chosen.removed_by(id)).collect();
     assert_eq!(fates, [None, None, Some(2), Some(2), Some(1), Some(0)]);
     let share = [0.4, 0.3][token as usize] / 0.7;
@@ -169,6 +223,14 @@ fn a_step_allocates_nothing() {
             });
             assert_eq!(counted.count_total, 0, "{ties:?}");
         }
+        let mut sequence = pipeline.sequence(key()).prompt(&[1, 2, 3, 1, 2]);
+        for row in &rows {
+            let counted = allocation_counter::measure(|| {
+                sequence.select(row, &mut workspace).unwrap();
+                sequence.redraw();
+            });
+            assert_eq!(counted.count_total, 0, "a sequence adds nothing");
+        }
     }
 }
 
@@ -182,7 +244,7 @@ fn said(logits: Logits<'_>, workspace: &mut Workspace) -> Result<String, SelectE
     let history = History::new(&[1, 3]);
     let ask = Ask { top_logprobs: 3, ..Ask::everything() };
     let step = Step::new(DrawKey::new(11)).history(&history).ask(ask);
-    let mut chosen = pipeline.select_from(logits, &step, workspace)?;
+    let mut chosen = pipeline.select(logits, &step, workspace)?;
     let kept: Vec<_> = {
         let mut kept = Vec::new();
         chosen.candidates().for_each(|id, score| kept.push((id, score)));
@@ -215,10 +277,8 @@ fn every_form_of_the_same_logits_says_the_same() {
     let masked: Vec<f32> =
         (0..).zip(&row).map(|(id, &x)| if id % 3 == 0 { x } else { f32::NEG_INFINITY }).collect();
     let step = Step::new(DrawKey::new(5)).ask(Ask { logprob: true, ..Ask::token() });
-    let one = Choice::from(
-        &Pipeline::draw().select_from(Logits::List(&few), &step, &mut workspace).unwrap(),
-    );
-    let two = Choice::from(&Pipeline::draw().select(&masked, &step, &mut workspace).unwrap());
+    let one = Choice::from(Pipeline::draw().select(&few, &step, &mut workspace).unwrap());
+    let two = Choice::from(Pipeline::draw().select(&masked, &step, &mut workspace).unwrap());
     assert_eq!(one, two);
 }
 

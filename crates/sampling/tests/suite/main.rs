@@ -7,6 +7,7 @@ mod distribution;
 mod fuzz_regressions;
 mod golden_engines;
 mod golden_processors;
+mod pipeline_code;
 mod properties;
 mod refusals_cuts;
 mod refusals_edits;

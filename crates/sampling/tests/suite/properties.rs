@@ -31,7 +31,7 @@ proptest! {
         tokens in prop::collection::vec(0_u32..6, 0..24),
         seed: u64,
     ) {
-        let key = DrawKey { seed, stream: 3, step: 9 };
+        let key = DrawKey::new(seed).stream(3).step(9);
         let tokens: Vec<u32> = tokens.into_iter().map(|t| t % row.len() as u32).collect();
         let history = history(&tokens);
         let mut list = List::new(&row, Draws::new(key));
@@ -129,8 +129,8 @@ proptest! {
     ) {
         let row: Vec<f32> = bits.into_iter().map(f32::from_bits).collect();
         let mut workspace = Workspace::new(row.len());
-        let step = Step::new(DrawKey::new(seed)).ask(Ask::everything());
-        match pipeline_of(&ops, Pipeline::draw()).select(&row, &step, &mut workspace) {
+        let mut sequence = pipeline_of(&ops, Pipeline::draw()).sequence(DrawKey::new(seed));
+        match sequence.select_given(&row, Ask::everything(), &mut workspace) {
             Ok(mut chosen) => {
                 let token = chosen.token;
                 let score = chosen.candidates().get(token).expect("listed");
@@ -138,8 +138,11 @@ proptest! {
                 prop_assert!(chosen.kept.unwrap() >= 1);
             }
             Err(SelectError::Stage { source, .. }) => {
-                use StageError::{AllMasked, Empty, NotFinite};
-                let refused = matches!(source, NotFinite { .. } | AllMasked { .. } | Empty);
+                use StageError::{AllMasked, Empty, NotFinite, NothingAllowed};
+                let refused = matches!(
+                    source,
+                    NotFinite { .. } | AllMasked { .. } | Empty | NothingAllowed { .. }
+                );
                 prop_assert!(refused, "{source}");
             }
             Err(other) => prop_assert!(false, "{other}"),

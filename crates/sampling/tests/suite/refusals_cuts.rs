@@ -112,14 +112,14 @@ fn knobs_out_of_range_are_refused_by_name() {
         check(
             Xtc::new(0.5, t).unwrap_err().to_string(),
             format!(
-                "xtc_threshold is {t}; it must be in 0..=0.5 (two candidates can not both have more)"
+                "xtc_threshold is {t}; it must be in 0..=0.5 (two candidates cannot both have more)"
             ),
         );
     }
     for t in [-0.1, f64::INFINITY, f64::NAN] {
         check(
             DynamicTemperature::new(t, 2.0, 1.0).unwrap_err().to_string(),
-            format!("the lower temperature is {t}; it must be at least 0 and finite"),
+            format!("low is {t}; it must be at least 0 and finite"),
         );
         check(
             DynamicTemperature::new(0.5, 2.0, t).unwrap_err().to_string(),
@@ -147,7 +147,7 @@ fn knobs_out_of_range_are_refused_by_name() {
         check(
             DynamicTemperature::new(low, high, 1.0).unwrap_err().to_string(),
             format!(
-                "the upper temperature is {high}; it must be above 0, at least the lower one ({low}) and finite"
+                "high is {high}; it must be above 0, at least the lower one ({low}) and finite"
             ),
         );
     }
@@ -195,14 +195,14 @@ fn bad_rows_are_refused_by_every_cut() {
     ];
     for (row, want) in cases {
         for pipeline in pipelines() {
-            let name = match pipeline.stages().first().map(|stage| stage.name()) {
+            let name = match pipeline.stages().first().map(Stage::name) {
                 // It leaves fewer than two candidates alone, and the draw has to refuse them.
                 Some("dynamic_temperature") if row.is_empty() => "draw",
                 Some(name) => name,
                 None => pipeline.selector().name(),
             };
             let mut workspace = Workspace::new(row.len());
-            let refused = pipeline.select(row, &Step::new(key(0)), &mut workspace).unwrap_err();
+            let refused = pipeline.sequence(key(0)).select(row, &mut workspace).unwrap_err();
             assert_eq!(refused.to_string(), format!("{name}: {want}"));
         }
     }

@@ -126,7 +126,7 @@ fn some_cuts_are_idempotent_and_some_knobs_off() -> Outcome {
     is_identity(&mut draw(TopP::new(1.0)?), &rows())?;
     is_identity(&mut draw(Typical::new(1.0)?), &rows())?;
     is_identity(&mut draw(MinP::new(0.0)?), &rows())?;
-    is_identity(&mut draw(RepetitionPenalty::new(1.0)?).history(History::new(&[0])), &rows())?;
+    is_identity(&mut draw(RepetitionPenalty::new(1.0)?).history(&History::new(&[0])), &rows())?;
     Ok(())
 }
 
@@ -145,8 +145,8 @@ fn a_cut_sees_what_the_cut_before_it_left() -> Outcome {
 #[test]
 fn penalties_lower() -> Outcome {
     let said = || History::new(&[0, 0]);
-    never_raises(&mut draw(RepetitionPenalty::new(1.3)?).history(said()), &[0], &rows())?;
-    never_raises(&mut draw(OccurrencePenalty::new(0.5, 0.2)?).history(said()), &[0], &rows())?;
-    never_raises(&mut draw(Dry::new(0.8, 1.75, 1)?).history(said()), &[0], &rows())?;
+    never_raises(&mut draw(RepetitionPenalty::new(1.3)?).history(&said()), &[0], &rows())?;
+    never_raises(&mut draw(OccurrencePenalty::new(0.5, 0.2)?).history(&said()), &[0], &rows())?;
+    never_raises(&mut draw(Dry::new(0.8, 1.75, 1)?).history(&said()), &[0], &rows())?;
     Ok(())
 }

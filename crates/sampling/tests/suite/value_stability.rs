@@ -32,7 +32,7 @@ fn tokens(pipeline: &Pipeline) -> Vec<u32> {
     let history = History::new(&[97, 194, 5, 97, 194]);
     (0..10)
         .map(|step| {
-            let key = DrawKey { seed: 42, stream: step % 3, step };
+            let key = DrawKey::new(42).stream(step % 3).step(step);
             let step = Step::new(key).history(&history);
             pipeline.select(&row(9 + key.step), &step, &mut workspace).unwrap().token
         })
@@ -85,7 +85,7 @@ fn masses_are_fixed_to_the_last_bit() {
     let mut candidates =
         pipeline.process(&row, &Step::new(DrawKey::new(0)), &mut workspace).unwrap();
     assert_eq!(candidates.mass().unwrap(), Mass(100_725_881_191_552));
-    assert_eq!(candidates.log_norm().unwrap().to_bits(), 4_620_937_652_476_741_998);
+    assert_eq!(candidates.normaliser().unwrap().log_norm().to_bits(), 4_620_937_652_476_741_998);
     assert_eq!(candidates.entropy().unwrap().to_bits(), 4_620_116_218_858_228_868);
 }
 
@@ -102,8 +102,8 @@ impl Digest {
     /// The token and every number that a step reports; a refusal counts as its words.
     fn add_step(&mut self, pipeline: &Pipeline, row: &[f32], key: DrawKey) {
         let mut workspace = Workspace::new(row.len());
-        let step = Step::new(key).ask(Ask::everything());
-        let mut chosen = match pipeline.select(row, &step, &mut workspace) {
+        let mut sequence = pipeline.sequence(key);
+        let mut chosen = match sequence.select_given(row, Ask::everything(), &mut workspace) {
             Ok(chosen) => chosen,
             Err(refused) => return refused.to_string().bytes().for_each(|b| self.add(b.into())),
         };
@@ -113,8 +113,8 @@ impl Digest {
         }
         for stage in chosen.trace.into_iter().flat_map(Trace::stages) {
             self.add(stage.after as u64);
-            self.add(stage.removed_mass.to_bits());
-            self.add(stage.entropy_after.to_bits());
+            self.add(stage.removed_mass.map_or(0, f64::to_bits));
+            self.add(stage.entropy_after.map_or(0, f64::to_bits));
         }
         let candidates = chosen.candidates();
         self.add(candidates.mass().unwrap().0);

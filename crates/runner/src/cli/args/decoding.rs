@@ -20,7 +20,7 @@ pub(in crate::cli) const UNDER: &str = "Decoding under ";
 #[command(next_help_heading = "Decoding")]
 pub(in crate::cli) struct DecodingArgs {
     /// Divides the logits: below 1 sharper, above 1 flatter [1; llama.cpp: 0.8]; 0
-    /// for the best token each time, but for huggingface, which has --do-sample
+    /// for the best token each time
     #[arg(long, alias = "temp", value_name = "T", value_parser = values::number)]
     pub(in crate::cli) temperature: Option<f64>,
 
@@ -82,8 +82,8 @@ pub(in crate::cli) struct GrammarArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Decoding under huggingface")]
 pub(in crate::cli) struct HuggingFaceArgs {
-    /// Draw tokens; otherwise take the most likely one each time [false]
-    #[arg(long, value_name = "BOOL")]
+    /// Draw tokens; otherwise take the most likely one each time [false; alone: true]
+    #[arg(long, value_name = "BOOL", value_parser = values::boolean)]
     pub(in crate::cli) do_sample: Option<bool>,
 
     /// Keep tokens at least this likely, 0 for all [0]
@@ -166,7 +166,7 @@ pub(in crate::cli) struct HuggingFaceArgs {
     pub(in crate::cli) min_new_tokens: Option<usize>,
 
     /// Mend NaN and infinities among the scores instead of failing [false]
-    #[arg(long, value_name = "BOOL")]
+    #[arg(long, value_name = "BOOL", value_parser = values::boolean)]
     pub(in crate::cli) remove_invalid_values: Option<bool>,
 
     /// Move away from what the model would say to the negative prompt: 1 not at all, more further [1]
@@ -182,7 +182,7 @@ pub(in crate::cli) struct HuggingFaceArgs {
     pub(in crate::cli) negative_prompt_ids: Option<Ids>,
 
     /// Turn the scores into log-probabilities at the end [false]
-    #[arg(long, value_name = "BOOL")]
+    #[arg(long, value_name = "BOOL", value_parser = values::boolean)]
     pub(in crate::cli) renormalize_logits: Option<bool>,
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
 use crate::experiment::knobs::{Knobs, find, nearest};
 use crate::experiment::settings::settings;
+use crate::told::shortened;
 
 /// The keys of a spec.
 const KEYS: [&str; 13] = [
@@ -172,12 +173,6 @@ fn seeds(value: &Value) -> Result<Seeds, SpecError> {
     if seeds.count() == 0 {
         return Err(SpecError::Empty { at: "seeds".to_owned(), instead: "give at least one seed" });
     }
-    if let Seeds::List(list) = &seeds {
-        let mut seen = BTreeSet::new();
-        if let Some(seed) = list.iter().find(|seed| !seen.insert(**seed)) {
-            return Err(SpecError::Twice { what: "seeds", name: seed.to_string() });
-        }
-    }
     Ok(seeds)
 }
 
@@ -268,5 +263,6 @@ fn count(at: &str, value: &Value) -> Result<usize, SpecError> {
 }
 
 fn wrong<T>(at: &str, value: &Value, domain: &'static str) -> Result<T, SpecError> {
-    Err(SpecError::Value { at: at.to_owned(), value: value.to_string(), domain })
+    let value = shortened(&value.to_string()).into_owned();
+    Err(SpecError::Value { at: at.to_owned(), value, domain })
 }

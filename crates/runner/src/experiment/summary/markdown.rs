@@ -9,6 +9,7 @@ use super::jaccard::Spread;
 use super::steps::steps;
 use super::{Row, Summary};
 use crate::experiment::spec::Table;
+use crate::told::escaped;
 
 /// Different texts shown of each prompt and setting.
 const TEXTS_SHOWN: usize = 3;
@@ -37,10 +38,14 @@ const COLUMNS: [&str; 14] = [
 impl Summary {
     /// The tables, one after the other, each under a heading.
     pub fn markdown(&self, tables: &[Table]) -> String {
-        let mut text = format!("# {}\n", self.manifest.title);
+        let mut text = format!("# {}\n", escaped(&self.manifest.title));
         if let Some(about) = &self.manifest.about {
             // A write to a string does not fail.
-            let _ = write!(text, "\n{}\n", about.trim());
+            let lines: Vec<_> = about.trim().lines().map(escaped).collect();
+            let _ = write!(text, "\n{}\n", lines.join("\n"));
+        }
+        if self.repeated.records > 0 {
+            let _ = write!(text, "\n{}.\n", self.repeated);
         }
         for table in tables {
             let (heading, table) = match table {
@@ -87,7 +92,7 @@ impl Summary {
         let range = row.kept.map_or_else(String::new, |(least, most)| format!(" ({least}–{most})"));
         let percent = |share: f64| format!("{:.0} %", 100.0 * share);
         vec![
-            self.manifest.settings[row.setting].label.clone(),
+            shorten(&self.manifest.settings[row.setting].label),
             row.runs.to_string(),
             format!("{} of {}", row.unique, row.runs),
             spread(row.jaccard_within),
@@ -106,7 +111,7 @@ impl Summary {
 
     fn jaccard_table(&self) -> String {
         let mut lines = Lines::new(&["a setting", "another", "least–mean–most"]);
-        let label = |setting: usize| self.manifest.settings[setting].label.clone();
+        let label = |setting: usize| shorten(&self.manifest.settings[setting].label);
         for pair in &self.between {
             let (a, b) = pair.settings;
             lines.push(vec![label(a), label(b), spread(Some(pair.jaccard))]);
@@ -151,7 +156,7 @@ impl Summary {
     fn cells(&self) -> impl Iterator<Item = (String, String, &Vec<Facts>)> {
         self.cells.iter().filter_map(|((prompt, setting), runs)| {
             let prompt = shorten(&self.manifest.prompts.get(*prompt)?.name);
-            Some((prompt, self.manifest.settings.get(*setting)?.label.clone(), runs))
+            Some((prompt, shorten(&self.manifest.settings.get(*setting)?.label), runs))
         })
     }
 }
@@ -195,16 +200,11 @@ impl Lines {
 
 /// A text in one line that breaks no table.
 fn escape(cell: &str) -> String {
-    let plain = cell.replace('\\', "\\\\").replace('|', "\\|");
-    let shown = plain.chars().map(|c| match c {
-        '\n' => "⏎".to_owned(),
-        c if c.is_control() => c.escape_default().to_string(),
-        c => c.to_string(),
-    });
-    shown.collect()
+    let plain = cell.replace('\\', "\\\\").replace('|', "\\|").replace('\n', "⏎");
+    escaped(&plain).into_owned()
 }
 
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     match text.char_indices().nth(LETTERS_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -237,7 +237,9 @@ mod tests {
     fn no_text_breaks_a_table() {
         let mut lines = Lines::new(&["a", "text"]);
         lines.push(vec!["x|y".to_owned(), "one\ntwo\u{7}".to_owned()]);
-        let want = "| a    | text         |\n|------|--------------|\n| x\\|y | one⏎two\\u{7} |\n";
+        lines.push(vec!["\u{202e}".to_owned(), String::new()]);
+        let want = "| a        | text         |\n|----------|--------------|\n\
+                    | x\\|y     | one⏎two\\u{7} |\n| \\u{202e} |              |\n";
         assert_eq!(lines.markdown(), want);
     }
 }

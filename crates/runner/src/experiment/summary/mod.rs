@@ -8,9 +8,11 @@ mod markdown;
 mod steps;
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use taper_models::files::{FileError, write_file};
 use taper_sampling::DrawKey;
 
 pub use self::bootstrap::Estimate;
@@ -19,10 +21,10 @@ use self::facts::{Facts, Words};
 pub use self::facts::{METRICS, metrics};
 pub use self::jaccard::Spread;
 use self::jaccard::{Spreading, between, within};
-use super::folder::{FolderError, replace};
+use super::folder::FolderError;
 use super::manifest::Manifest;
 use super::record::Record;
-use super::records::{RECORDS, RecordsError, SUMMARY, each_line};
+use super::records::{RECORDS, RecordsError, Repeated, SUMMARY, Seen, each_line};
 
 /// Pairs of settings that are compared; of more settings, each with the first alone.
 const SETTINGS_COMPARED: usize = 40;
@@ -41,6 +43,8 @@ pub struct Summary {
     pub rows: Vec<Row>,
     /// For each two settings, how much their texts have in common.
     pub between: Vec<Between>,
+    /// What was left out because its run is there already.
+    pub repeated: Repeated,
     /// By prompt and setting, in canonical order.
     cells: BTreeMap<(usize, usize), Vec<Facts>>,
     /// The first run of each prompt and setting.
@@ -132,8 +136,9 @@ impl Summary {
     pub fn write_csv(&self, dir: impl AsRef<Path>) -> Result<(), FolderError> {
         let path = dir.as_ref().join(SUMMARY);
         let table = self.csv();
-        let table = table.map_err(|source| FolderError::Write { path: path.clone(), source })?;
-        replace(&path, &table)
+        let table = table.map_err(|error| FileError::of_system(&path, error))?;
+        write_file(&path, |sink| sink.write_all(&table))?;
+        Ok(())
     }
 }
 
@@ -142,10 +147,15 @@ struct Collected {
     words: Words,
     cells: BTreeMap<(usize, usize), Vec<Facts>>,
     firsts: Vec<Record>,
+    seen: Seen,
 }
 
 impl Collected {
+    /// A run counts once.
     fn add(&mut self, record: Record) {
+        if !self.seen.is_new(&record) {
+            return;
+        }
         let facts = Facts::of(&record, &mut self.words);
         self.cells.entry((record.id.prompt, record.id.setting)).or_default().push(facts);
         if record.id.seed == 0 {
@@ -164,7 +174,8 @@ impl Collected {
             .flat_map(|prompt| (0..settings).map(move |setting| (prompt, setting)))
             .filter_map(|(prompt, setting)| self.row(prompt, setting, settings))
             .collect();
-        Summary { manifest, rows, between, cells: self.cells, firsts: self.firsts }
+        let repeated = self.seen.repeated;
+        Summary { manifest, rows, between, repeated, cells: self.cells, firsts: self.firsts }
     }
 
     fn cell(&self, prompt: usize, setting: usize) -> Vec<&Facts> {

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::markdown::{Lines, dash};
+use super::markdown::{Lines, dash, shorten};
 use crate::experiment::record::{Alternative, Record, StepRecord};
+use crate::told::escaped;
 
 /// Tokens of a redrawn step that are shown.
 const REDRAWN_SHOWN: usize = 5;
@@ -13,7 +14,8 @@ pub(super) fn steps(records: &[Record]) -> String {
     let mut text = String::new();
     for record in records {
         // A write to a string does not fail.
-        let _ = writeln!(text, "{}, {:?}, seed {}:\n", record.label, record.prompt, record.seed);
+        let (label, prompt) = (shorten(&record.label), shorten(&record.prompt));
+        let _ = writeln!(text, "{}, {prompt:?}, seed {}:\n", escaped(&label), record.seed);
         text += &table(&record.steps);
         text.push('\n');
     }

@@ -17,6 +17,7 @@ pub(crate) fn run(data: &[u8]) {
     let mut chat = Chat::new(messages.unwrap_or(turn));
     let _ = template.render(&chat);
     chat.tools = Some(chat.messages.clone());
+    chat.documents = Some(chat.messages.clone());
     chat.add_generation_prompt = false;
     let _ = template.render(&chat);
 }

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crate::presets::PresetError;
+
 /// A link of the chain, under llama.cpp's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -146,6 +148,35 @@ impl Default for LlamaCppConfig {
 }
 
 impl LlamaCppConfig {
+    /// Refuses what is no number in single precision, which llama.cpp computes in, in every setting,
+    /// also in one that is off.
+    pub(super) fn check_numbers(&self) -> Result<(), PresetError> {
+        let numbers = [
+            ("temperature", self.temperature),
+            ("dynatemp_range", self.dynatemp_range),
+            ("dynatemp_exponent", self.dynatemp_exponent),
+            ("top_p", self.top_p),
+            ("min_p", self.min_p),
+            ("typical_p", self.typ_p),
+            ("top_n_sigma", self.top_n_sigma),
+            ("repeat_penalty", self.repeat_penalty),
+            ("frequency_penalty", self.frequency_penalty),
+            ("presence_penalty", self.presence_penalty),
+            ("dry_multiplier", self.dry_multiplier),
+            ("dry_base", self.dry_base),
+            ("xtc_probability", self.xtc_probability),
+            ("xtc_threshold", self.xtc_threshold),
+            ("mirostat_tau", self.mirostat_tau),
+            ("mirostat_eta", self.mirostat_eta),
+            ("adaptive_target", self.adaptive_target),
+            ("adaptive_decay", self.adaptive_decay),
+        ];
+        match numbers.into_iter().find(|(_, value)| !(*value as f32).is_finite()) {
+            None => Ok(()),
+            Some((key, value)) => Err(PresetError::OutOfRange { key, value, domain: "finite" }),
+        }
+    }
+
     /// What llama.cpp's programs start from: the default chain with `top_k` 40, `top_p` 0.95,
     /// `min_p` 0.05 and `temperature` 0.8. DRY's breakers are text there and token ids here, so they
     /// are left to the caller.

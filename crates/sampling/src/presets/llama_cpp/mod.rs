@@ -8,9 +8,9 @@ pub use config::{LlamaCppConfig, LlamaCppSampler};
 
 use super::PresetError;
 use crate::candidates::MassRule;
-use crate::history::Window;
 use crate::pipeline::Pipeline;
 use crate::selectors::{AdaptiveP, Draw, Mirostat, MirostatV2, Selector};
+use crate::sequence::Window;
 use crate::stages::{
     ArgmaxOnly, Dry, DynamicTemperature, LogitBias, MinP, OccurrencePenalty, RepetitionPenalty,
     Temperature, TopK, TopNSigma, TopP, Typical, Xtc,
@@ -31,8 +31,8 @@ use crate::ties::TiePolicy;
 ///
 /// # Differences
 ///
-/// llama.cpp lets anything pass that its arithmetic survives; values without a meaning (a negative
-/// `top_p`, NaN) are refused here. Typical sampling over banned candidates, NaN there, works here.
+/// llama.cpp lets anything pass that its arithmetic survives; values without a meaning are refused
+/// here: a negative `top_p`, and NaN and infinities in any setting, also in one that is off. Typical sampling over banned candidates, NaN there, works here.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ use crate::ties::TiePolicy;
 /// let pipeline = llama_cpp(&config, 32_000, None)?;
 /// assert_eq!(
 ///     pipeline.to_string(),
-///     "repetition_penalty → top_k → top_p → min_p → temperature → draw"
+///     "repetition_penalty 1.1 → top_k 40 → top_p 0.95 → min_p 0.05 → temperature 0.8 → draw"
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -57,13 +57,14 @@ pub fn llama_cpp(
     vocab_size: usize,
     ties: Option<TiePolicy>,
 ) -> Result<Pipeline, PresetError> {
+    config.check_numbers()?;
     config.check_tokens(vocab_size)?;
     let ties = ties.unwrap_or(TiePolicy::LowestId);
     let (stages, selector) = match config.samplers.split_last() {
         Some((&last, before)) if last.draws() => (before, Some(last)),
         _ => (config.samplers.as_slice(), None),
     };
-    let mut pipeline = Pipeline::of(config.selector(selector)?);
+    let mut pipeline = Pipeline::selecting(config.selector(selector)?);
     for &sampler in stages {
         pipeline = config.append(pipeline, sampler, ties)?;
     }
@@ -127,6 +128,7 @@ impl LlamaCppConfig {
             LlamaCppSampler::TopK => pipeline.then(TopK::new(self.top_k as usize)?.ties(ties)),
             LlamaCppSampler::TypP if single(self.typ_p) >= 1.0 => pipeline,
             LlamaCppSampler::TypP => {
+                // As llama.cpp's server calls it; the sampler is called `typ_p` there.
                 let typical = Typical::new(self.typ_p)?.rule(MassRule::Exceed);
                 pipeline.then(typical.min_tokens_to_keep(least).ties(ties))
             }
@@ -155,7 +157,9 @@ impl LlamaCppConfig {
             _ => return Ok(pipeline),
         };
         if single(self.repeat_penalty) != 1.0 {
-            pipeline = pipeline.then(RepetitionPenalty::new(self.repeat_penalty)?.window(window));
+            let penalty = RepetitionPenalty::new(self.repeat_penalty);
+            pipeline = pipeline
+                .then(penalty.map_err(|refused| refused.called("repeat_penalty"))?.window(window));
         }
         let (frequency, presence) = (self.frequency_penalty, self.presence_penalty);
         if single(frequency) != 0.0 || single(presence) != 0.0 {
@@ -198,9 +202,19 @@ impl LlamaCppConfig {
         let (temperature, range) = (self.temperature as f32, self.dynatemp_range as f32);
         let greedy = ArgmaxOnly { ties: ties.for_argmax() };
         if range > 0.0 && temperature + range > 0.0 {
+            if !(temperature + range).is_finite() {
+                let (key, value) = ("dynatemp_range", self.dynatemp_range);
+                let domain = "such that temperature + dynatemp_range is finite";
+                return Err(PresetError::OutOfRange { key, value, domain });
+            }
             // `max` with a floor of 0 is llama.cpp's definition of the lower end.
             let (low, high) = ((temperature - range).max(0.0), temperature + range);
-            let dynamic = DynamicTemperature::new(low.into(), high.into(), self.dynatemp_exponent)?;
+            let dynamic = DynamicTemperature::new(low.into(), high.into(), self.dynatemp_exponent);
+            // The ends are this setting around the temperature, which is a number.
+            let dynamic = dynamic.map_err(|refused| match refused.argument() {
+                "exponent" => refused,
+                _ => refused.called("dynatemp_range"),
+            })?;
             return Ok(pipeline.then(dynamic.ties(ties.for_argmax())));
         }
         if temperature <= 0.0 {
@@ -238,21 +252,24 @@ mod tests {
             ..LlamaCppConfig::engine_defaults()
         };
         let cases = [
-            (base.clone(), "top_p → top_k → temperature → draw"),
-            (LlamaCppConfig { top_k: -1, top_p: 1.5, ..base.clone() }, "temperature → draw"),
+            (base.clone(), "top_p 0.95 → top_k 40 → temperature 0.8 → draw"),
+            (LlamaCppConfig { top_k: -1, top_p: 1.5, ..base.clone() }, "temperature 0.8 → draw"),
             (
                 LlamaCppConfig { top_k: 0, top_p: 1.0, temperature: 0.0, ..base.clone() },
                 "argmax_only → draw",
             ),
             (
                 LlamaCppConfig { top_k: 0, top_p: 1.0, dynatemp_range: 0.5, ..base.clone() },
-                "dynamic_temperature → draw",
+                "dynamic_temperature 0.3 1.3 1.0 → draw",
             ),
             (
                 LlamaCppConfig { samplers: [Temperature, Mirostat].to_vec(), ..base.clone() },
-                "temperature → mirostat",
+                "temperature 0.8 → mirostat 5.0 0.1",
             ),
-            (LlamaCppConfig { samplers: [MirostatV2].to_vec(), ..base.clone() }, "mirostat_v2"),
+            (
+                LlamaCppConfig { samplers: [MirostatV2].to_vec(), ..base.clone() },
+                "mirostat_v2 5.0 0.1",
+            ),
         ];
         for (config, want) in cases {
             assert_eq!(text(&config), want);
@@ -264,14 +281,8 @@ mod tests {
         use LlamaCppSampler::{Mirostat, Temperature};
         let base = LlamaCppConfig::default();
         let cases = [
-            (
-                LlamaCppConfig { top_p: -0.1, ..base.clone() },
-                "top_p is -0.10000000149011612; it must be in 0..=1",
-            ),
-            (
-                LlamaCppConfig { top_p: f64::NAN, ..base.clone() },
-                "top_p is NaN; it must be in 0..=1",
-            ),
+            (LlamaCppConfig { top_p: -0.1, ..base.clone() }, "top_p is -0.1; it must be in 0..=1"),
+            (LlamaCppConfig { top_p: f64::NAN, ..base.clone() }, "top_p is NaN; it must be finite"),
             (
                 LlamaCppConfig { samplers: [Mirostat, Temperature].to_vec(), ..base.clone() },
                 "samplers has a drawing sampler (mirostat, mirostat_v2, adaptive_p) before its end; it must be the last",
@@ -286,11 +297,47 @@ mod tests {
             ),
             (
                 LlamaCppConfig { temperature: f64::NAN, ..base },
-                "temperature is NaN; it must be above 0 and finite (for the most likely token, decode greedily)",
+                "temperature is NaN; it must be finite",
             ),
         ];
         for (config, want) in cases {
             assert_eq!(text(&config), want);
+        }
+    }
+
+    #[test]
+    fn no_number_may_be_none() {
+        type Set = fn(&mut LlamaCppConfig, f64);
+        let fields: [(&str, Set); 19] = [
+            ("temperature", |c, x| c.temperature = x),
+            ("dynatemp_range", |c, x| c.dynatemp_range = x),
+            ("dynatemp_exponent", |c, x| c.dynatemp_exponent = x),
+            ("top_p", |c, x| c.top_p = x),
+            ("min_p", |c, x| c.min_p = x),
+            ("typical_p", |c, x| c.typ_p = x),
+            ("top_n_sigma", |c, x| c.top_n_sigma = x),
+            ("repeat_penalty", |c, x| c.repeat_penalty = x),
+            ("frequency_penalty", |c, x| c.frequency_penalty = x),
+            ("presence_penalty", |c, x| c.presence_penalty = x),
+            ("dry_multiplier", |c, x| c.dry_multiplier = x),
+            ("dry_base", |c, x| c.dry_base = x),
+            ("xtc_probability", |c, x| c.xtc_probability = x),
+            ("xtc_threshold", |c, x| c.xtc_threshold = x),
+            ("mirostat_tau", |c, x| c.mirostat_tau = x),
+            ("mirostat_eta", |c, x| c.mirostat_eta = x),
+            ("adaptive_target", |c, x| c.adaptive_target = x),
+            ("adaptive_decay", |c, x| c.adaptive_decay = x),
+            ("logit_bias", |c, x| c.logit_bias = [(1, x)].to_vec()),
+        ];
+        for base in [LlamaCppConfig::default(), LlamaCppConfig::engine_defaults()] {
+            for (key, set) in fields {
+                for x in [f64::NAN, f64::INFINITY, 1e60] {
+                    let mut config = base.clone();
+                    set(&mut config, x);
+                    let error = llama_cpp(&config, 100, None).expect_err(key);
+                    assert_eq!(error.key(), key, "{x}: {error}");
+                }
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ fn stochastic_beams_are_a_sample_without_replacement() {
         places.dedup();
         assert_eq!(places.len(), 3, "no sequence comes twice");
         // Horvitz and Thompson's estimate of the total probability, which is 1.
-        let share = |f: &Hypothesis<bool>| {
+        let share = |f: &Found| {
             f64::from(f.sum).exp() / f.inclusion_probability.expect("a stochastic search")
         };
         let estimate: f64 = found.iter().map(share).sum();

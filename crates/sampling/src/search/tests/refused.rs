@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn rows_that_allow_no_step_are_refused() {
-    let fresh = || BeamSearch::<()>::new(BeamSettings::new(2, 4, &[]), 3).expect("settings");
-    let refused = |rows: &[f32]| fresh().advance(rows, |_, _| None).expect_err("bad rows");
+    let fresh = || BeamSearch::new(BeamSettings::new(2, 4, &[]), 3).expect("settings");
+    let refused = |rows: &[f32]| fresh().advance(rows).expect_err("bad rows");
     let wrong = SearchError::Rows { given: 2, beams: 1, vocab_size: 3 };
     assert_eq!(refused(&[0.0, 0.0]), wrong);
     let nan = refused(&[0.0, f32::NAN, 0.0]);
@@ -14,9 +14,9 @@ fn rows_that_allow_no_step_are_refused() {
     assert!(matches!(infinite, SearchError::NotFinite { token: 2, .. }));
     assert_eq!(refused(&[f32::NEG_INFINITY; 3]), SearchError::DeadEnd { beams: 1 });
     let mut over = fresh();
-    over.advance(&[0.0; 3], |_, _| Some(())).expect("a step");
+    over.advance_or_stop(&[0.0; 3], |_, _| Some(())).expect("a step");
     assert!(over.is_done());
-    assert_eq!(over.advance(&[0.0; 3], |_, _| None), Err(SearchError::Over));
+    assert_eq!(over.advance(&[0.0; 3]), Err(SearchError::Over));
 }
 
 /// The bad score may lie below everything that is kept, or in a row that comes later.
@@ -38,9 +38,9 @@ fn a_bad_score_is_named_and_nothing_has_changed() {
         BeamSettings { num_beam_groups: 2, diversity_penalty: 0.5, ..searches[0].clone() };
     for settings in searches.into_iter().chain([in_groups]) {
         let started = || {
-            let mut search = BeamSearch::<()>::new(settings.clone(), TOKENS).expect("settings");
+            let mut search = BeamSearch::new(settings.clone(), TOKENS).expect("settings");
             let first: Vec<f32> = row(0).collect();
-            search.advance(&first, |_, _| None).expect("a step");
+            search.advance(&first).expect("a step");
             search
         };
         let (mut spared, mut search) = (started(), started());
@@ -52,7 +52,7 @@ fn a_bad_score_is_named_and_nothing_has_changed() {
                     rows[place] = bad;
                 }
                 let first = places.iter().min().expect("a place");
-                let error = search.advance(&rows, |_, _| None).expect_err("a bad score");
+                let error = search.advance(&rows).expect_err("a bad score");
                 let (beam, token) = (first / TOKENS, (first % TOKENS) as u32);
                 assert!(
                     matches!(error, SearchError::NotFinite { beam: b, token: t, .. }
@@ -61,11 +61,7 @@ fn a_bad_score_is_named_and_nothing_has_changed() {
                 );
             }
         }
-        assert_eq!(
-            search.advance(&rows, |_, _| None),
-            spared.advance(&rows, |_, _| None),
-            "{settings:?}"
-        );
+        assert_eq!(search.advance(&rows), spared.advance(&rows), "{settings:?}");
         assert_eq!((search.length(), search.tree()), (spared.length(), spared.tree()));
     }
 }

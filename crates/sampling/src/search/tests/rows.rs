@@ -24,24 +24,19 @@ fn both_lead_to_the_same_beams() {
         BeamSettings { num_beam_groups: 2, diversity_penalty: 2.5, ..searches[0].clone() };
     for settings in searches.into_iter().chain([in_groups]) {
         for pipeline in [Pipeline::greedy(), staged(), raised()] {
-            let fresh =
-                || BeamSearch::<bool>::new(settings.clone(), TOKENS).expect("good settings");
+            let fresh = || BeamSearch::new(settings.clone(), TOKENS).expect("good settings");
             let (mut by_rows, mut by_scores) = (fresh(), fresh());
-            let mut rows = BeamRows::new(&[0], &pipeline);
+            let mut rows = rows_of(&pipeline, settings.key, &[0]);
             let mut workspace = Workspace::new(TOKENS);
             while !by_rows.is_done() {
                 rows.clear();
                 for beam in 0..by_rows.beams() {
-                    let last = *rows.history(beam).tokens().last().expect("a prompt");
-                    rows.push(beam, &logits(last), &pipeline, settings.key, &mut workspace)
-                        .expect("a clean row");
+                    let logits = logits(last_of(&rows, beam));
+                    rows.push(beam, &logits, &mut workspace).expect("a clean row");
                 }
-                let full = by_rows.length() + 1 == settings.max_new_tokens;
-                let finish = |_: BeamRef, token: u32| (token == 3 || full).then_some(full);
-                let next = by_rows.advance(&rows, finish).expect("a step");
-                let scores = rows.scores();
-                assert_eq!(by_scores.advance(scores, finish).expect("a step"), next);
-                rows.reorder(&next);
+                let next = by_rows.advance(&rows).expect("a step");
+                assert_eq!(by_scores.advance(rows.scores()).expect("a step"), next);
+                rows.reorder(&next).expect("beams of this search");
             }
             assert_eq!(by_rows.tree(), by_scores.tree(), "{settings:?}");
             assert_eq!(by_rows.hypotheses(), by_scores.hypotheses(), "{settings:?}");
@@ -53,11 +48,9 @@ fn both_lead_to_the_same_beams() {
 fn a_refused_row_is_as_if_it_had_not_been_made() {
     let staged = Pipeline::greedy().then(RepetitionPenalty::new(1.4).expect("in range"));
     for pipeline in [Pipeline::greedy(), staged] {
-        let mut rows = BeamRows::new(&[0], &pipeline);
+        let mut rows = rows_of(&pipeline, DrawKey::new(0), &[0]);
         let mut workspace = Workspace::new(TOKENS);
-        let mut push = |rows: &mut BeamRows, logits: &[f32]| {
-            rows.push(0, logits, &pipeline, DrawKey::new(0), &mut workspace)
-        };
+        let mut push = |rows: &mut BeamRows, logits: &[f32]| rows.push(0, logits, &mut workspace);
         for bad in [f32::NAN, f32::INFINITY] {
             let mut logits = logits(1);
             logits[1_234] = bad;
@@ -67,12 +60,10 @@ fn a_refused_row_is_as_if_it_had_not_been_made() {
         push(&mut rows, &[f32::NEG_INFINITY; TOKENS]).expect_err("nothing may follow");
         assert!(rows.scores().is_empty());
         push(&mut rows, &logits(1)).expect("a clean row");
-        let mut search =
-            BeamSearch::<()>::new(BeamSettings::new(2, 4, &[]), TOKENS).expect("settings");
-        let mut bare =
-            BeamSearch::<()>::new(BeamSettings::new(2, 4, &[]), TOKENS).expect("settings");
-        let next = search.advance(&rows, |_, _| None);
-        assert_eq!(next, bare.advance(rows.scores(), |_, _| None));
+        let mut search = BeamSearch::new(BeamSettings::new(2, 4, &[]), TOKENS).expect("settings");
+        let mut bare = BeamSearch::new(BeamSettings::new(2, 4, &[]), TOKENS).expect("settings");
+        let next = search.advance(&rows);
+        assert_eq!(next, bare.advance(rows.scores()));
         assert_eq!(next.expect("a step").tokens.len(), 2);
     }
 }
@@ -88,12 +79,11 @@ fn a_score_above_zero_keeps_the_canonical_search_from_stopping() {
     let mut search = BeamSearch::new(settings, 7).expect("settings");
     let mut row = [-9.0; 7];
     (row[0], row[6]) = (-3.0, 0.5);
-    let ends = |_, token| (token == 6).then_some(());
-    search.advance(&row, ends).expect("a step");
+    search.advance(&row).expect("a step");
     assert!(!search.is_done());
     row[0] = 5.0;
-    search.advance(&row, ends).expect("a step");
-    search.advance(&row, |_, _| Some(())).expect("a step");
+    search.advance(&row).expect("a step");
+    search.advance(&row).expect("a step");
     assert_eq!(search.hypotheses()[0].tokens, [0, 0, 0]);
 }
 
@@ -102,19 +92,18 @@ fn a_score_above_zero_keeps_the_canonical_search_from_stopping() {
 fn rows_of_another_length_are_bare_scores() {
     let pipeline = Pipeline::greedy();
     for lengths in [&[1_500][..], &[700, 800]] {
-        let mut rows = BeamRows::new(&[0], &pipeline);
+        let mut rows = rows_of(&pipeline, DrawKey::new(0), &[0]);
         for (token, &length) in (0..).zip(lengths) {
             let mut workspace = Workspace::new(length);
-            rows.push(0, &logits(token)[..length], &pipeline, DrawKey::new(0), &mut workspace)
-                .expect("a clean row");
+            rows.push(0, &logits(token)[..length], &mut workspace).expect("a clean row");
         }
         let fresh = || {
             let settings = BeamSettings::new(3, 4, &[]);
-            let mut search = BeamSearch::<()>::new(settings, 500).expect("settings");
-            search.advance(&[-6.0; 500], |_, _| None).expect("a step");
+            let mut search = BeamSearch::new(settings, 500).expect("settings");
+            search.advance(&[-6.0; 500]).expect("a step");
             search
         };
-        let next = fresh().advance(&rows, |_, _| None).expect("a step");
-        assert_eq!(next, fresh().advance(rows.scores(), |_, _| None).expect("a step"));
+        let next = fresh().advance(&rows).expect("a step");
+        assert_eq!(next, fresh().advance(rows.scores()).expect("a step"));
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 /// A sampler that is its kept set; it draws the first of it.
 struct Shows<F>(F);
 
-impl<F: FnMut(&[f32]) -> Set> Sampler for Shows<F> {
+impl<F: FnMut(&[f32]) -> Set> Subject for Shows<F> {
     fn token(&mut self, row: &[f32], key: DrawKey) -> Result<u32, Refusal> {
         Ok(self.kept(row, key)?.first().ok_or("nothing")?.0)
     }
@@ -60,7 +60,7 @@ fn what_is_no_set_is_found() {
 #[test]
 fn a_token_from_outside_the_kept_set_is_found() {
     struct Beside(PipelineSampler);
-    impl Sampler for Beside {
+    impl Subject for Beside {
         fn token(&mut self, row: &[f32], _: DrawKey) -> Result<u32, Refusal> {
             Ok(row.len() as u32 - 1)
         }
@@ -115,13 +115,13 @@ fn a_second_cut_that_looks_past_the_first_is_found() {
 
 #[test]
 fn shifts_and_permutations_are_seen() {
-    let mut penalty = cut(RepetitionPenalty::new(4.0).unwrap()).history(History::new(&[0]));
+    let mut penalty = cut(RepetitionPenalty::new(4.0).unwrap()).history(&History::new(&[0]));
     assert_eq!(is_shift_invariant(&mut cut(MinP::new(0.3).unwrap()), &rows()), Ok(()));
     assert_eq!(found(is_shift_invariant(&mut Shows(positive), &rows())), "empty");
     let mut after_penalty = PipelineSampler::new(
         Pipeline::draw().then(RepetitionPenalty::new(4.0).unwrap()).then(TopK::new(1).unwrap()),
     )
-    .history(History::new(&[0]));
+    .history(&History::new(&[0]));
     assert_eq!(found(is_shift_invariant(&mut after_penalty, &rows())), "missing");
     assert_eq!(found(is_permutation_equivariant(&mut penalty, &rows())), "missing");
     for ties in [TiePolicy::KeepAll, TiePolicy::HighestId, TiePolicy::Random] {
@@ -136,7 +136,7 @@ fn positive(row: &[f32]) -> Set {
 
 #[test]
 fn a_penalty_that_raises_is_found() {
-    let penalty = |r| cut(RepetitionPenalty::new(r).unwrap()).history(History::new(&[0]));
+    let penalty = |r| cut(RepetitionPenalty::new(r).unwrap()).history(&History::new(&[0]));
     assert_eq!(never_raises(&mut penalty(1.3), &[0], &rows()), Ok(()));
     assert_eq!(found(never_raises(&mut penalty(0.7), &[0], &rows())), "score");
     assert_eq!(never_raises(&mut penalty(0.7), &[1], &rows()), Ok(()));

@@ -47,7 +47,7 @@ fn steps(pipeline: Result<Pipeline, PresetError>) {
     let mut workspace = Workspace::new(VOCAB);
     let guide = vec![0.25; VOCAB];
     for (step, row) in (0..).zip(rows()) {
-        let key = DrawKey { seed: 7, stream: 0, step };
+        let key = DrawKey::new(7).step(step);
         let step = Step::new(key).history(&history).memory(&memory).unconditional(&guide);
         let step = step.ask(Ask { top_logprobs: 3, ..Ask::everything() });
         let Ok(chosen) = pipeline.select(&row, &step, &mut workspace) else { continue };

@@ -65,7 +65,7 @@ pub(crate) fn run(data: &[u8]) {
     }
     let history: Vec<u32> = (0..bytes.u8() % 16).map(|_| u32::from(bytes.u8() % 64)).collect();
     let history = History::new(&history);
-    let key = DrawKey { seed: u64::from(bytes.u32()), stream: 0, step: u64::from(bytes.u8()) };
+    let key = DrawKey::new(u64::from(bytes.u32())).step(u64::from(bytes.u8()));
     let row: Vec<f32> =
         bytes.0.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
 

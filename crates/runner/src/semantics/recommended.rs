@@ -1,0 +1,155 @@
+//! What a GGUF file recommends to llama.cpp.
+
+use serde_json::{Map, Value};
+use taper_sampling::presets::{self, LlamaCppSampler};
+
+use super::llama_cpp::{LlamaCpp, MirostatVersion};
+use crate::error::RequestError;
+
+/// The keys that llama.cpp reads, with the names of the settings here.
+const KEYS: [(&str, &str); 12] = [
+    ("general.sampling.sequence", "samplers"),
+    ("general.sampling.top_k", "top_k"),
+    ("general.sampling.top_p", "top_p"),
+    ("general.sampling.min_p", "min_p"),
+    ("general.sampling.xtc_probability", "xtc_probability"),
+    ("general.sampling.xtc_threshold", "xtc_threshold"),
+    ("general.sampling.temp", "temperature"),
+    ("general.sampling.penalty_last_n", "repeat_last_n"),
+    ("general.sampling.penalty_repeat", "repeat_penalty"),
+    ("general.sampling.mirostat", "mirostat"),
+    ("general.sampling.mirostat_tau", "mirostat_tau"),
+    ("general.sampling.mirostat_eta", "mirostat_eta"),
+];
+
+/// What llama.cpp starts from with a model.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Recommended {
+    /// The settings, with the chain that there is without mirostat.
+    pub settings: LlamaCpp,
+    /// Whether the file asks for mirostat.
+    pub mirostat: Option<MirostatVersion>,
+}
+
+impl LlamaCpp {
+    /// What llama.cpp starts from with a model: what its file recommends, which is in
+    /// [`LoadedModel::sampling`](taper_models::LoadedModel::sampling), and its own defaults. `given`
+    /// tells which settings have a value already, by their names here; the file's is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Setting`], with the file's key, when a value is not what llama.cpp takes.
+    pub fn for_model(
+        sampling: &Map<String, Value>,
+        given: impl Fn(&str) -> bool,
+    ) -> Result<Recommended, RequestError> {
+        let mut found = Recommended::default();
+        for (key, name) in KEYS {
+            let Some(value) = sampling.get(key).filter(|_| !given(name)) else { continue };
+            found.set(name, value).map_err(|domain| RequestError::Setting {
+                key,
+                value: value.to_string(),
+                domain,
+            })?;
+            found.check(key, name, value)?;
+        }
+        if let Some(Value::Array(ids)) = sampling.get("tokenizer.ggml.suppress_tokens") {
+            let ids = ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok());
+            found.settings.config.logit_bias.extend(ids.map(|id| (id, f64::NEG_INFINITY)));
+        }
+        Ok(found)
+    }
+
+    /// A chain of samplers by names that semicolons separate, in any of the spellings that llama.cpp
+    /// takes; `None` if one is not known.
+    ///
+    /// The logit bias comes first whether or not it is named, and adaptive-p, which draws, comes
+    /// last: so llama.cpp has it.
+    pub fn chain(names: &str) -> Option<Vec<LlamaCppSampler>> {
+        let named = names.split(';').map(sampler).collect::<Option<Vec<_>>>()?;
+        let (last, middle): (Vec<_>, Vec<_>) =
+            named.into_iter().partition(|&sampler| sampler == LlamaCppSampler::AdaptiveP);
+        let first = [LlamaCppSampler::LogitBias];
+        Some(first.into_iter().chain(middle).chain(last.into_iter().take(1)).collect())
+    }
+}
+
+impl Recommended {
+    /// Sets one; what would be right if the value is not.
+    fn set(&mut self, name: &str, value: &Value) -> Result<(), String> {
+        let config = &mut self.settings.config;
+        match name {
+            "samplers" => {
+                let chain = value.as_str().and_then(LlamaCpp::chain);
+                config.samplers = chain.ok_or("names of samplers, separated by semicolons")?;
+            }
+            "mirostat" => {
+                self.mirostat = match whole(value)? {
+                    0 => None,
+                    1 => Some(MirostatVersion::One),
+                    2 => Some(MirostatVersion::Two),
+                    _ => return Err("0 (off), 1 or 2".to_owned()),
+                };
+            }
+            "top_k" => config.top_k = whole(value)?,
+            "repeat_last_n" => config.repeat_last_n = whole(value)?,
+            "top_p" => config.top_p = number(value)?,
+            "min_p" => config.min_p = number(value)?,
+            "xtc_probability" => config.xtc_probability = number(value)?,
+            "xtc_threshold" => config.xtc_threshold = number(value)?,
+            "temperature" => config.temperature = number(value)?,
+            "repeat_penalty" => config.repeat_penalty = number(value)?,
+            "mirostat_tau" => config.mirostat_tau = number(value)?,
+            _ => config.mirostat_eta = number(value)?,
+        }
+        Ok(())
+    }
+
+    /// Whether a pipeline can be made with the setting.
+    fn check(&self, key: &'static str, name: &str, value: &Value) -> Result<(), RequestError> {
+        let mut settings = self.settings.clone();
+        if name.starts_with("mirostat") {
+            settings = settings.mirostat(self.mirostat.unwrap_or(MirostatVersion::Two));
+        }
+        let Err(error) = presets::llama_cpp(&settings.config, usize::MAX, None) else {
+            return Ok(());
+        };
+        let error = error.to_string();
+        let domain = error.split_once("it must be ").map_or(&*error, |(_, domain)| domain);
+        Err(RequestError::Setting { key, value: value.to_string(), domain: domain.to_owned() })
+    }
+}
+
+/// llama.cpp makes a number of a text, and a whole one of what is before the point.
+fn number(value: &Value) -> Result<f64, String> {
+    let number = match value {
+        Value::String(text) => text.trim().parse().ok(),
+        other => other.as_f64(),
+    };
+    let number = number.filter(|number: &f64| (*number as f32).is_finite());
+    number.ok_or_else(|| "a finite number".to_owned())
+}
+
+fn whole(value: &Value) -> Result<i32, String> {
+    let number = number(value)?.trunc();
+    let fits = number >= f64::from(i32::MIN) && number <= f64::from(i32::MAX);
+    if fits { Ok(number as i32) } else { Err("a number that fits into 32 bits".to_owned()) }
+}
+
+fn sampler(name: &str) -> Option<LlamaCppSampler> {
+    let plain: String = name.trim().to_lowercase().split(['_', '-']).collect();
+    Some(match plain.as_str() {
+        "penalties" => LlamaCppSampler::Penalties,
+        "dry" => LlamaCppSampler::Dry,
+        "topnsigma" => LlamaCppSampler::TopNSigma,
+        "topk" => LlamaCppSampler::TopK,
+        "typp" | "typ" => LlamaCppSampler::TypP,
+        "topp" | "nucleus" => LlamaCppSampler::TopP,
+        "minp" => LlamaCppSampler::MinP,
+        "xtc" => LlamaCppSampler::Xtc,
+        "temperature" | "temp" => LlamaCppSampler::Temperature,
+        "adaptivep" => LlamaCppSampler::AdaptiveP,
+        _ => return None,
+    })
+}

@@ -1,0 +1,3 @@
+//! The arithmetic that is the same on every CPU: an exponential, a logarithm, and exact sums of weights.
+
+pub use crate::kernels::{Mass, exp, ln, weight};

@@ -1,0 +1,25 @@
+use taper_sampling::prelude::*;
+
+pub fn pipeline() -> Result<Pipeline, SettingError> {
+    Ok(Pipeline::selecting(Greedy { ties: ArgmaxTies::LowestId })
+        .then(ClassifierFreeGuidance::new(1.5)?)
+        .then(SequenceBias::new([(vec![3, 1, 2], -1.5), (vec![1], f64::NEG_INFINITY)])?)
+        .then(RepetitionPenalty::new(1.3)?.window(Window { prompt: true, last: Some(64) }).exempt(&[2, 7]).reciprocal(true))
+        .then(OccurrencePenalty::new(0.1, 0.0)?.window(Window { prompt: true, last: None }))
+        .then(OccurrencePenalty::new(0.0, -0.2)?)
+        .then(OccurrencePenalty::new(0.3, 0.2)?)
+        .then(NoRepeatNgram::new(3)?)
+        .then(BadWords::new([vec![5], vec![1, 2]])?.except(&[5]).window(Window { prompt: true, last: Some(64) }))
+        .then(Dry::new(0.8, 1.75, 2)?.window(Window { prompt: true, last: Some(64) }).breakers([vec![4]])?)
+        .then(LogitBias::new([(1, f64::NEG_INFINITY), (3, 0.1)])?)
+        .then(AllowedTokens::new(&[0, 9, 33], 40)?)
+        .then(SuppressTokens::new(&[8, 4]))
+        .then(BeginSuppressTokens::new(&[2]).after_forced_bos(true))
+        .then(MinLength::new(4, &[2])?)
+        .then(MinNewTokens::new(4, &[2, 3])?)
+        .then(ForcedBos::new(6))
+        .then(ForcedEos::new(&[2], LengthLimit::New(9))?)
+        .then(ForcedEos::new(&[2], LengthLimit::Total(9))?)
+        .then(ExponentialDecay::new(5, 1.01, &[2])?)
+        .then(RemoveInvalidValues))
+}
