@@ -17,7 +17,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
-pub(crate) use self::assembly::{assemble, not_mapped};
+pub(crate) use self::assembly::{Assembled, assemble, not_mapped};
 use self::checkpoint::Checkpoint;
 pub use self::error::LoadError;
 pub use self::hub::locate;

@@ -24,7 +24,9 @@ mod vocabulary;
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use candle_core::{DType, Device};
 use serde_json::{Map, Value, json};
@@ -38,7 +40,7 @@ use self::header::{Failed, Header, MAGIC};
 use self::metadata::Metadata;
 use self::tensors::Tensors;
 use crate::files::{FileError, FileKind};
-use crate::load::{LoadError, LoadOptions, LoadedModel, assemble, not_mapped};
+use crate::load::{Assembled, LoadError, LoadOptions, LoadedModel, assemble, not_mapped};
 use crate::random;
 use crate::spec::{DecoderSpec, MixerSpec, RopeSpec};
 use crate::weights::{Bytes, TensorSource, refuse_unread};
@@ -68,27 +70,23 @@ pub(crate) fn load_file(
         Err(source) => LoadError::Config { path: path.to_owned(), source },
     })?;
     architecture.rename(&mut spec);
-    let metadata = &header.metadata;
-    let tokenizer = tokenizer::read(metadata, spec.vocab_size).map_err(wrong)?;
-    let tokenizer_config = tokenizer_config(metadata).map_err(wrong)?;
-    let sampling = sampling::recommended(metadata, spec.vocab_size).map_err(wrong)?;
-    let gain = config::rotation_gain(metadata, architecture).map_err(wrong)?;
+    let Header { metadata, tensors } = header;
+    let tokenizer_config = tokenizer_config(&metadata).map_err(wrong)?;
+    let sampling = sampling::recommended(&metadata, spec.vocab_size).map_err(wrong)?;
+    let gain = config::rotation_gain(&metadata, architecture).map_err(wrong)?;
     rotations(&mut spec).for_each(|rope| rope.gain = gain);
     let bytes = Bytes::of_file(&file).map_err(|source| FileError::of_system(path, source))?;
     let notes = if bytes.is_borrowed() { Vec::new() } else { vec![not_mapped(path)] };
-    let mut tensors = Tensors::new(bytes, header);
-    if options.random_weights.is_none() {
-        prepare(&mut spec, architecture, &mut tensors, path)?;
-    }
-    let drawn = options.random_weights.map(|seed| random::Weights::new(&spec, seed, 1.0));
-    let source: &dyn TensorSource = match &drawn {
-        Some(weights) => weights,
-        None => &tensors,
-    };
-    let mut assembled = assemble(&spec, source, options, tell)?;
-    if drawn.is_none() {
-        refuse_unread(&spec, assembled.read.iter(), tensors.names())?;
-    }
+    let vocab_size = spec.vocab_size;
+    let (tokenizer, assembled) = thread::scope(|scope| {
+        // It takes the metadata along, whose many texts are then not held any longer than it needs them.
+        let tokenizer = scope.spawn(move || tokenizer::read(&metadata, vocab_size));
+        let mut tensors = Tensors::new(bytes, tensors);
+        let assembled = model(&mut spec, architecture, &mut tensors, path, options, tell);
+        (tokenizer.join(), assembled)
+    });
+    let tokenizer = tokenizer.unwrap_or_else(|panic| resume_unwind(panic)).map_err(wrong)?;
+    let mut assembled = assembled?;
     assembled.notes.extend(notes);
     Ok(LoadedModel {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
@@ -102,6 +100,24 @@ pub(crate) fn load_file(
         chat_template: None,
         sampling,
     })
+}
+
+/// Makes the model of the tensors of a file, or of weights that are drawn.
+fn model(
+    spec: &mut DecoderSpec,
+    architecture: Architecture,
+    tensors: &mut Tensors,
+    path: &Path,
+    options: &LoadOptions,
+    tell: &dyn Fn(f64),
+) -> Result<Assembled, LoadError> {
+    if let Some(seed) = options.random_weights {
+        return assemble(spec, &random::Weights::new(spec, seed, 1.0), options, tell);
+    }
+    prepare(spec, architecture, tensors, path)?;
+    let assembled = assemble(spec, tensors, options, tell)?;
+    refuse_unread(spec, assembled.read.iter(), tensors.names())?;
+    Ok(assembled)
 }
 
 /// Opens a file and reads its header.

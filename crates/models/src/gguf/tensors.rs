@@ -7,7 +7,7 @@ use std::sync::Arc;
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{DType, Device, Error, Result, Tensor};
 
-use super::header::{Header, TensorEntry};
+use super::header::TensorEntry;
 use crate::cpu::Format;
 use crate::spec::{DecoderSpec, MixerSpec, QkvSpec, TensorSpec};
 use crate::weights::{Bytes, Stored, TensorSource, WeightsError, check_shape};
@@ -22,8 +22,8 @@ pub(super) struct Tensors {
 }
 
 impl Tensors {
-    pub(super) fn new(file: Bytes, header: Header) -> Self {
-        Self { file, entries: header.tensors, neighbours: HashMap::new() }
+    pub(super) fn new(file: Bytes, entries: HashMap<String, TensorEntry>) -> Self {
+        Self { file, entries, neighbours: HashMap::new() }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
