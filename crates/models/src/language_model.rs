@@ -194,16 +194,31 @@ pub struct Capabilities {
     pub all_positions: bool,
     /// One call may carry work for several rows.
     pub batch: bool,
+    /// The logits of a row have the same bits whatever else is in the call, and however its tokens
+    /// are cut into calls.
+    pub batch_invariant: bool,
 }
 
 impl Capabilities {
-    /// Everything.
-    pub const ALL: Self =
-        Self { fork: true, truncate: true, reorder: true, all_positions: true, batch: true };
+    /// Everything that an engine can be asked to do. That it is batch invariant it has to say itself.
+    pub const ALL: Self = Self {
+        fork: true,
+        truncate: true,
+        reorder: true,
+        all_positions: true,
+        batch: true,
+        batch_invariant: false,
+    };
 
     /// Nothing: where an engine that can do little starts from.
-    pub const NONE: Self =
-        Self { fork: false, truncate: false, reorder: false, all_positions: false, batch: false };
+    pub const NONE: Self = Self {
+        fork: false,
+        truncate: false,
+        reorder: false,
+        all_positions: false,
+        batch: false,
+        batch_invariant: false,
+    };
 }
 
 /// Where [`forward`](LanguageModel::forward) leaves the logits: a buffer to be used again and again.

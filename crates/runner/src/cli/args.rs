@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use taper_runner::experiment::Table;
-use taper_runner::models::{DeviceChoice, Dtype, LoadOptions};
+use taper_runner::models::{DeviceChoice, Dtype, LoadOptions, Threads};
 use taper_runner::sampling::Pipeline;
 
 pub(super) use self::habits::plain_words;
@@ -203,9 +203,14 @@ pub(super) struct ModelsArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = values::device)]
     pub(super) device: DeviceChoice,
 
-    /// In which type: auto, f32, f16 or bf16
+    /// In which type: auto, f32, f16 or bf16. On a CPU auto is the one that each matrix is stored in
     #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = values::dtype)]
     pub(super) dtype: Dtype,
+
+    /// On how many threads of a CPU, from 1 to 1024, which changes no number [as many as there are
+    /// cores]
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    pub(super) threads: Option<Threads>,
 }
 
 #[derive(Debug, Args)]
@@ -257,9 +262,14 @@ pub(super) struct ModelArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = values::device)]
     pub(super) device: DeviceChoice,
 
-    /// In which type: auto, f32, f16 or bf16
+    /// In which type: auto, f32, f16 or bf16. On a CPU auto is the one that each matrix is stored in
     #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = values::dtype)]
     pub(super) dtype: Dtype,
+
+    /// On how many threads of a CPU, from 1 to 1024, which changes no number [as many as there are
+    /// cores]
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    pub(super) threads: Option<Threads>,
 }
 
 impl ModelArgs {
@@ -268,6 +278,7 @@ impl ModelArgs {
             device: self.device,
             dtype: self.dtype,
             random_weights: self.random_weights,
+            threads: self.threads.unwrap_or_default(),
             ..LoadOptions::default()
         }
     }

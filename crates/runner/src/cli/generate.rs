@@ -322,6 +322,7 @@ pub(super) fn load_model(
         let what = error.to_string();
         Failure::Usage(match error {
             LoadError::Device(_) => format!("--device {}: {what}", args.device),
+            LoadError::Threads(_) => format!("--threads: {what}"),
             _ if what.starts_with(model) => format!("{flag}: {what}"),
             _ => format!("{flag} {model}: {what}"),
         })

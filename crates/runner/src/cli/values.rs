@@ -6,7 +6,7 @@ use std::path::Path;
 use taper_runner::LogitsDtype;
 use taper_runner::experiment::{MOST_REDRAWS, Shard, Table};
 pub(super) use taper_runner::knobs::words::*;
-use taper_runner::models::{DeviceChoice, Dtype};
+use taper_runner::models::{DeviceChoice, Dtype, Threads};
 use taper_runner::sampling::Pipeline;
 
 use super::input::PIPELINE;
@@ -64,4 +64,9 @@ pub(super) fn device(text: &str) -> Result<DeviceChoice, String> {
 
 pub(super) fn dtype(text: &str) -> Result<Dtype, String> {
     text.parse().map_err(|error| format!("{error}"))
+}
+
+pub(super) fn threads(text: &str) -> Result<Threads, String> {
+    let expected = || format!("it must be a whole number in 1..={}", Threads::MOST);
+    text.parse().map_err(|_| expected())
 }

@@ -18,7 +18,7 @@ use crate::request::encode;
 use crate::source::Source;
 
 /// Tokens whose logits are looked at together: a row of logits can be wide.
-const PIECE: usize = 64;
+pub(crate) const PIECE: usize = 64;
 
 /// A text as tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -35,3 +35,4 @@ mod sweep_bad_input;
 mod sweep_kills;
 mod sweep_lessons;
 mod text;
+mod threads;

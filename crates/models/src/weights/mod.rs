@@ -1,5 +1,10 @@
 //! Where the tensors of a model come from.
 
+mod bytes;
+mod error;
+mod source;
+mod stored;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
@@ -9,7 +14,10 @@ use candle_core::quantized::QTensor;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 
-use crate::load::LoadError;
+pub(crate) use self::bytes::Bytes;
+pub use self::error::WeightsError;
+pub(crate) use self::source::{HandedOut, Source};
+pub use self::stored::Stored;
 use crate::spec::{DecoderSpec, HeadSpec, Naming};
 
 /// A collection of named tensors: a map in memory, a [`VarBuilder`], the files of a checkpoint.
@@ -32,6 +40,20 @@ pub trait TensorSource {
     /// When the matrix is there and cannot be read.
     fn blocks(&self, _name: &str, _device: &Device) -> candle_core::Result<Option<Arc<QTensor>>> {
         Ok(None)
+    }
+
+    /// The tensor of that name as it is stored, whatever that is. A source that has it in memory
+    /// shares it; as it is here, it is copied.
+    ///
+    /// # Errors
+    ///
+    /// When the tensor is there and cannot be read.
+    fn stored(&self, name: &str) -> candle_core::Result<Option<Stored>> {
+        if let Some(blocks) = self.blocks(name, &Device::Cpu)? {
+            return Stored::of_blocks(&blocks).map(Some);
+        }
+        let tensor = self.tensor(name, &Device::Cpu)?;
+        tensor.as_ref().map(Stored::of_tensor).transpose()
     }
 }
 
@@ -106,17 +128,17 @@ impl<'a> Weights<'a> {
     ///
     /// A tensor that has the type and the device already is handed on as it is, so that a trained
     /// variable stays a variable.
-    pub(crate) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+    pub(crate) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
         self.get_in(name, shape, self.dtype)
     }
 
     /// The same in `f32`, for the parts that are computed in it whatever the type is.
-    pub(crate) fn get_f32(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+    pub(crate) fn get_f32(&self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
         self.get_in(name, shape, DType::F32)
     }
 
     /// The matrix `name`: in the blocks that it is stored in, or else as by [`get`](Self::get).
-    pub(crate) fn matrix(&self, name: &str, shape: &[usize]) -> Result<Matrix, LoadError> {
+    pub(crate) fn matrix(&self, name: &str, shape: &[usize]) -> Result<Matrix, WeightsError> {
         let stored = self.naming.stored_name(name, self.prefix);
         let Some(blocks) = self.source.blocks(&stored, self.device)? else {
             return self.get(name, shape).map(Matrix::Plain);
@@ -128,16 +150,34 @@ impl<'a> Weights<'a> {
     }
 
     /// The tensor `name` as it is stored, with its name in the source. It is not handed out.
-    pub(crate) fn read(&self, name: &str, shape: &[usize]) -> Result<(String, Tensor), LoadError> {
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<(String, Tensor), WeightsError> {
         let name = self.naming.stored_name(name, self.prefix);
         let Some(tensor) = self.source.tensor(&name, self.device)? else {
-            return Err(LoadError::MissingTensor { name, expected: shape.to_vec() });
+            return Err(WeightsError::MissingTensor { name, expected: shape.to_vec() });
         };
         check_shape(&name, tensor.dims(), shape)?;
         Ok((name, tensor))
     }
 
-    fn get_in(&self, name: &str, shape: &[usize], dtype: DType) -> Result<Tensor, LoadError> {
+    /// The tensor `name` where it lies, with its name in the source. It is not handed out.
+    pub(crate) fn stored(
+        &self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<(String, Stored), WeightsError> {
+        let name = self.naming.stored_name(name, self.prefix);
+        let Some(stored) = self.source.stored(&name)? else {
+            return Err(WeightsError::MissingTensor { name, expected: shape.to_vec() });
+        };
+        check_shape(&name, &stored.shape, shape)?;
+        Ok((name, stored))
+    }
+
+    fn get_in(&self, name: &str, shape: &[usize], dtype: DType) -> Result<Tensor, WeightsError> {
         let (name, tensor) = self.read(name, shape)?;
         let tensor = tensor.to_dtype(dtype)?;
         self.handed_out.borrow_mut().push((name, Matrix::Plain(tensor.clone())));
@@ -150,12 +190,16 @@ impl<'a> Weights<'a> {
     }
 }
 
-pub(crate) fn check_shape(name: &str, got: &[usize], expected: &[usize]) -> Result<(), LoadError> {
+pub(crate) fn check_shape(
+    name: &str,
+    got: &[usize],
+    expected: &[usize],
+) -> Result<(), WeightsError> {
     if got == expected {
         return Ok(());
     }
     let (got, expected) = (got.to_vec(), expected.to_vec());
-    Err(LoadError::WrongShape { name: name.to_owned(), got, expected })
+    Err(WeightsError::WrongShape { name: name.to_owned(), got, expected })
 }
 
 /// Refuses weights with tensors among `names` that a model of this spec has not `read`, and that are
@@ -165,7 +209,7 @@ pub(crate) fn refuse_unread<'a>(
     spec: &DecoderSpec,
     read: impl Iterator<Item = &'a String>,
     names: impl Iterator<Item = &'a String>,
-) -> Result<(), LoadError> {
+) -> Result<(), WeightsError> {
     // Angles, which were once saved as if they were weights.
     let mut ignored = vec!["rotary_emb.inv_freq"];
     ignored.extend(spec.naming.ignored.iter().map(String::as_str));
@@ -181,7 +225,7 @@ pub(crate) fn refuse_unread<'a>(
     match unread.iter().min() {
         None => Ok(()),
         Some(first) => {
-            Err(LoadError::ExtraTensors { first: (*first).clone(), count: unread.len() })
+            Err(WeightsError::ExtraTensors { first: (*first).clone(), count: unread.len() })
         }
     }
 }
