@@ -87,6 +87,7 @@ impl LoadedModel {
             model,
             tokenizer: None,
             config: Value::Null,
+            turned_bytes: 0,
             generation_config: None,
             tokenizer_config: None,
             chat_template: None,

@@ -7,7 +7,7 @@ use super::record::{Alternative, StepRecord};
 use crate::detokenizer::token_text;
 use crate::error::RunError;
 use crate::logits_dtype::LogitsDtype;
-use crate::score::PIECE;
+use crate::run::PIECE;
 
 /// Log-probability, rank, entropy and the model's best tokens for each of `tokens` after `prompt`, a few
 /// rows of logits at a time. Nothing for a model that can not return the logits of all positions, and for a

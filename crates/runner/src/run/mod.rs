@@ -8,5 +8,6 @@ mod search;
 
 pub use self::generation::{Draft, Generation, Step};
 pub(crate) use self::prepared::check_prompt;
+pub(crate) use self::score::PIECE;
 pub use self::score::{ScoreOptions, ScoredText, Scorer, score_prompt};
 pub use self::search::Search;
