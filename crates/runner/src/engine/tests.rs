@@ -21,8 +21,8 @@ use crate::semantics::{LlamaCpp, Semantics, Vllm};
 fn sample(engine: &str, name: &str) -> Value {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/engines");
     let text = std::fs::read_to_string(format!("{folder}/{engine}.jsonl")).unwrap();
-    let all = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    all.into_iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("{engine}: {name}"))
+    let mut all = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    all.find(|one| one["name"] == name).unwrap_or_else(|| panic!("{engine}: {name}"))
 }
 
 fn shape(path: &str) -> Shape {
