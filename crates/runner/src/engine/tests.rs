@@ -288,7 +288,6 @@ fn what_an_engine_ignores_clamps_or_lacks_is_refused() {
         (vllm(&|s| s.config.logit_bias = vec![(3, 1.0)]), Dialect::Max, "max ignores it"),
         (vllm(&|s| s.config.logit_bias = vec![(3, 200.0)]), Dialect::Vllm, "clamps biases to ±100"),
         (vllm(&|s| s.config.temperature = 0.005), Dialect::Vllm, "raises it to 0.01"),
-        (vllm(&|s| s.config.temperature = 2.5), Dialect::Max, "at most 2"),
         (vllm(&|s| s.config.top_k = 5), Dialect::OpenAi, "openai has no such setting"),
         (
             vllm(&|s| s.config.frequency_penalty = 0.5),
