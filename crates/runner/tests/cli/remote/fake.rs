@@ -16,9 +16,6 @@ pub(super) struct Got {
     pub(super) body: Value,
 }
 
-/// What a test does with a request; `false` leaves it to the fake.
-pub(super) type Act = dyn Fn(&Got, &mut TcpStream) -> bool + Send + Sync;
-
 /// The server.
 pub(super) struct Fake {
     pub(super) url: String,
@@ -33,6 +30,7 @@ impl Fake {
         Self::new(|_, _| false)
     }
 
+    /// One that does this with a request; `false` leaves it to the fake.
     pub(super) fn new(act: impl Fn(&Got, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();

@@ -18,7 +18,7 @@ fn run(act: impl Fn(&mut TcpStream) + Send + Sync + 'static, more: &[&str]) -> R
         its
     });
     let args = ["generate", "The", "--engine", &fake.url, "--max-new-tokens", "2"];
-    taper([&args, more].concat())
+    taper([&args[..], more].concat())
 }
 
 fn failed(ran: &Ran, word: &str) {

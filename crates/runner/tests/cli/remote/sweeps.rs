@@ -27,7 +27,8 @@ temperature = [0.5, 1.0]
 const ALL: usize = 20;
 
 fn sweep(spec: &str, out: &Path, more: &[&str]) -> Ran {
-    taper([&["sweep", spec, "--out", out.to_str().unwrap()], more].concat())
+    let all = ["sweep", spec, "--out", out.to_str().unwrap()];
+    taper([&all[..], more].concat())
 }
 
 fn records(out: &Path) -> Vec<Value> {
