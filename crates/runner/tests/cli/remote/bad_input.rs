@@ -225,7 +225,8 @@ fn the_object_has_the_shape_of_a_local_run() {
     assert!(there["pipeline"].is_null() && there["timing"]["sampler_s"].is_null());
     assert_eq!(there["engine"]["dialect"], "llama.cpp");
     assert_eq!(there["engine"]["reproducible"], true);
-    let body = &fake.got().last().unwrap().body;
+    let got = fake.got();
+    let body = &got.last().unwrap().body;
     assert_eq!(body["temperature"], 0.0);
     assert_eq!(body["cache_prompt"], false);
 }
