@@ -123,7 +123,7 @@ fn tokens(count: usize) -> Vec<u32> {
 }
 
 /// Rows of a state that all hold the same tokens.
-struct Rows<'m> {
+struct Session<'m> {
     model: &'m dyn LanguageModel,
     state: Box<dyn State>,
     rows: Vec<RowId>,
@@ -131,7 +131,7 @@ struct Rows<'m> {
     outputs: Outputs,
 }
 
-impl<'m> Rows<'m> {
+impl<'m> Session<'m> {
     /// Each read for itself, or forks of one.
     fn new(
         model: &'m dyn LanguageModel,
@@ -171,9 +171,9 @@ impl<'m> Rows<'m> {
 /// A step of rows in company gives the bits of the whole text alone.
 fn check(model: &dyn LanguageModel) -> Result<(), Error> {
     let text = tokens(HELD + 1);
-    let mut whole = Rows::new(model, 1, 0, false)?;
+    let mut whole = Session::new(model, 1, 0, false)?;
     whole.pass(&text);
-    let mut steps = Rows::new(model, 3, HELD, true)?;
+    let mut steps = Session::new(model, 3, HELD, true)?;
     steps.pass(&text[HELD..]);
     for row in 0..3 {
         assert_eq!(steps.outputs.last(row), whole.outputs.last(0), "the bits of row {row}");
@@ -195,7 +195,7 @@ fn bench(
     let (short, long, step) = (tokens(32), tokens(512), tokens(1));
     let threads = Threads::default().count();
     let array = vec![1_u64; threads * READ / 8];
-    let rows = |count, held, forked| Rows::new(model, count, held, forked);
+    let rows = |count, held, forked| Session::new(model, count, held, forked);
     let (mut empty, mut also_empty) = (rows(1, 0, false)?, rows(1, 0, false)?);
     let (mut one, mut four, mut sixteen) =
         (rows(1, HELD, false)?, rows(4, HELD, false)?, rows(16, HELD, false)?);
