@@ -7,8 +7,8 @@ use taper_sampling::{Ask, DrawKey, Pipeline, Step, Workspace};
 use crate::detokenizer::token_text;
 use crate::dump::{Dump, DumpError};
 use crate::error::RunError;
-use crate::source::Source;
 use crate::inspect::TokenShare;
+use crate::source::Source;
 
 /// What the model would say if it ended after a layer.
 #[derive(Debug, Clone, PartialEq, Serialize)]

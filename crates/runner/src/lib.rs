@@ -37,9 +37,10 @@ pub use knobs::{Idle, ModelConfigError, file_of, model_config, unused_settings};
 pub use layers::{LayerView, LayersError, layers};
 pub use logits_dtype::LogitsDtype;
 pub use outcome::{
-    BeamFate, BeamTreeNode, EffectiveConfig, Expectation, FinishReason, MemoryUse, Moved, MovedToken,
-    Outcome, Redraw, Score, ScoreTiming, ScoreTotals, SequenceOutcome, SpeculationReport,
-    StageReport, StepReport, Timing, TokenScore, TopToken, Usage, pipeline_as_data,
+    BeamFate, BeamTreeNode, EffectiveConfig, Expectation, FinishReason, MemoryUse, Moved,
+    MovedToken, Outcome, Redraw, Score, ScoreTiming, ScoreTotals, SequenceOutcome,
+    SpeculationReport, StageReport, StepReport, Timing, TokenScore, TopToken, Usage,
+    pipeline_as_data,
 };
 pub use request::{
     DEFAULT_MAX_NEW_TOKENS, OnError, Request, SearchMode, draw_seed, tie_policy_name, tokenize,

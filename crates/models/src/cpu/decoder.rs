@@ -356,4 +356,16 @@ impl LanguageModel for CpuDecoder {
     ) -> Result<(), ModelError> {
         self.append(state, work, outputs, Some(&mut Watch::new(observer, &self.spec)))
     }
+
+    fn read_out(&self, hidden: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let width = self.spec.hidden_size;
+        if hidden.len() != width {
+            let what = format!("a hidden state of {} numbers; it must have {width}", hidden.len());
+            return Err(candle_core::Error::Msg(what).into());
+        }
+        let (mut state, mut row) = (Rows::zeros(1, width), Vec::new());
+        state.numbers_mut(0).copy_from_slice(hidden);
+        self.engine.enter(self.head.size(), || row = self.logits(&state).numbers(0).to_vec());
+        Ok(row)
+    }
 }

@@ -72,7 +72,10 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
     tell(args, flags, &generation, &loaded);
     #[cfg(feature = "engines")]
     if let Some(here) = &here {
-        here.settle(generation.pipeline(), !asks(&args.output) && args.knobs.turned.get("best_of").is_none())?;
+        here.settle(
+            generation.pipeline(),
+            !asks(&args.output) && args.knobs.turned.get("best_of").is_none(),
+        )?;
     }
     if let Some(format) = args.output.print_pipeline {
         return print_pipeline(generation.pipeline(), format);

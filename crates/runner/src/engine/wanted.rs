@@ -8,8 +8,8 @@ use super::dialect::Dialect;
 use super::error::EngineError;
 use crate::error::RequestError;
 use crate::grammar::TextGrammar;
-use crate::logits_dtype::LogitsDtype;
 use crate::knobs;
+use crate::logits_dtype::LogitsDtype;
 use crate::request::{DEFAULT_MAX_NEW_TOKENS, OnError, Request, tie_policy_name};
 use crate::semantics::{LlamaCpp, Semantics, Vllm, at_zero};
 

@@ -146,11 +146,7 @@ struct Which {
 ///
 /// When the folders do not belong together, when runs are missing without `partial`, when a sweep is at
 /// work in one, and when `out` holds a sweep. Nothing is written then.
-pub fn merge(
-    dirs: &[PathBuf],
-    out: impl AsRef<Path>,
-    partial: bool,
-) -> Result<Merged, MergeError> {
+pub fn merge(dirs: &[PathBuf], out: impl AsRef<Path>, partial: bool) -> Result<Merged, MergeError> {
     let out = out.as_ref();
     if out.join(MANIFEST).exists() || out.join(RECORDS).exists() {
         return Err(MergeError::Taken(out.to_owned()));
@@ -215,7 +211,9 @@ impl<'d> Part<'d> {
     }
 
     fn name(&self) -> String {
-        self.manifest.shard.map_or_else(|| "the whole sweep".into(), |shard| format!("shard {shard}"))
+        self.manifest
+            .shard
+            .map_or_else(|| "the whole sweep".into(), |shard| format!("shard {shard}"))
     }
 
     /// Where the first record of each run is.

@@ -14,7 +14,8 @@ fn set<const N: usize>(names: [&'static str; N]) -> BTreeSet<&'static str> {
     BTreeSet::from(names)
 }
 
-const STEP: [&str; 7] = ["token", "text", "logprob", "probability", "rank", "kept", "entropy"];
+const STEP: [&str; 8] =
+    ["token", "text", "logprob", "probability", "rank", "kept", "entropy", "drawn"];
 
 #[test]
 fn the_object_has_the_fields_of_the_contract() {
@@ -83,12 +84,13 @@ fn top_and_stages_are_there_when_asked_for() {
     let outcome = json(&asked);
     for step in outcome["sequences"][0]["steps"].as_array().unwrap() {
         let mut fields = set(STEP);
-        fields.extend(["top", "stages"]);
+        fields.extend(["top", "stages", "ranks"]);
         assert_eq!(keys(step), fields);
         let top = step["top"].as_array().unwrap();
         assert_eq!(top.len(), 2);
         assert!(top[0]["logprob"].as_f64() >= top[1]["logprob"].as_f64());
-        assert!(top.iter().all(|token| keys(token) == set(["token", "text", "logprob"])));
+        let alternative = set(["token", "text", "logprob", "probability", "removed_by", "ranks"]);
+        assert!(top.iter().all(|token| keys(token) == alternative));
         if step["rank"] == 1 {
             assert_eq!((&step["token"], &step["logprob"]), (&top[0]["token"], &top[0]["logprob"]));
         }

@@ -40,16 +40,17 @@ fn alternatives_have_both_probabilities_and_say_who_removed_them() {
         assert_eq!(removed, [None, None, None, None, Some("top_k"), Some("top_k"), Some("top_k")]);
         assert!(top[4..].iter().all(|top| number(&top["probability"]) == 0.0));
         let kept: Vec<f64> = top[..4].iter().map(|top| number(&top["probability"])).collect();
-        assert!((kept.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{kept:?}");
+        // Masses are sums of single-precision weights.
+        assert!((kept.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{kept:?}");
         // A temperature of one half squares the odds.
         let odds = (number(&top[0]["logprob"]) - number(&top[3]["logprob"])) / 0.5;
         assert!(((kept[0] / kept[3]).ln() - odds).abs() < 1e-4);
 
         let drawn = &step["drawn"];
         let entropy = -kept.iter().map(|p| p * p.ln()).sum::<f64>();
-        assert!((number(&drawn["entropy"]) - entropy).abs() < 1e-9);
+        assert!((number(&drawn["entropy"]) - entropy).abs() < 1e-6);
         let apart = kept.iter().zip(top).map(|(p, top)| p * (p.ln() - number(&top["logprob"])));
-        assert!((number(&drawn["kl"]) - apart.sum::<f64>()).abs() < 1e-9);
+        assert!((number(&drawn["kl"]) - apart.sum::<f64>()).abs() < 1e-6);
         let best: Vec<_> = drawn["top"].as_array().expect("a list").clone();
         assert_eq!(best.len(), 4);
         assert_eq!(best[0]["token"], top[0]["token"]);

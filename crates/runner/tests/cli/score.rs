@@ -142,7 +142,10 @@ fn what_can_not_be_scored_is_refused() {
     let (_dir, empty) = text_file(b"");
     let (not_text, empty) = (not_text.to_str().unwrap(), empty.to_str().unwrap());
     let cases: &[(&[&str], &str)] = &[
-        (&[], "the text is missing; give a file, - for standard input, or --prompt-ids 1,2,3"),
+        (
+            &[],
+            "the text is missing; give a file, - for standard input, --text TEXT, or --prompt-ids 1,2,3",
+        ),
         (
             &["/nowhere/at/all"],
             "/nowhere/at/all: no such file or folder; expected a text in UTF-8, or - for standard input",

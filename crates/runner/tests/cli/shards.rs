@@ -135,7 +135,7 @@ fn a_part_can_be_joined_and_gone_on_with() {
     let records = parts[0].join("records.jsonl");
     let text = fs::read_to_string(&records).unwrap();
     fs::write(&records, &text[..text.len() - 9]).unwrap();
-    let lacks = "lacks 1 of the 5 runs of shard 1/3; finish it with sweep --resume";
+    let lacks = "lacks 1 of the 4 runs of shard 1/3; finish it with sweep --resume";
     refused(&merge(&parts, &out, &[]), lacks);
 
     let ran = merge(&parts[..2], &out, &["--partial"]);
@@ -151,7 +151,8 @@ fn a_part_can_be_joined_and_gone_on_with() {
 fn a_record_of_another_shard_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let parts = shards(&dir, 2);
-    let [one, two] = [0, 1].map(|part| fs::read_to_string(parts[part].join("records.jsonl")).unwrap());
+    let [one, two] =
+        [0, 1].map(|part| fs::read_to_string(parts[part].join("records.jsonl")).unwrap());
     fs::write(parts[0].join("records.jsonl"), format!("{one}{two}")).unwrap();
     let ran = merge(&parts, &dir.path().join("out"), &[]);
     refused(&ran, "line 8 is of prompt ");

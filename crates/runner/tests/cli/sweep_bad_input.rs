@@ -58,7 +58,7 @@ fn a_knob_that_can_not_be_turned_so_is_said_with_its_place() {
         ("control = 1", "control is 1; it must be true or false"),
         (
             "tables = ['all']",
-            "tables is [\"all\"]; it must be a list of summary, prompts, jaccard, kept, texts, steps",
+            "tables is [\"all\"]; it must be a list of summary, prompts, jaccard, paired, kept, texts, steps",
         ),
         ("[grid]", "grid is empty, so that there is nothing to run; give a knob a list of values"),
         (

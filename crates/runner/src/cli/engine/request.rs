@@ -51,12 +51,15 @@ fn rules(turned: &Turned, dialect: Dialect) -> Option<&'static str> {
     if given(&["semantics"]) {
         return None;
     }
-    let at_zero = |value: &KnobValue| *value == KnobValue::Whole(0) || *value == KnobValue::Number(0.0);
+    let at_zero =
+        |value: &KnobValue| *value == KnobValue::Whole(0) || *value == KnobValue::Number(0.0);
     let cold = turned.get("temperature").is_some_and(at_zero);
     let foreign = turned.check_engine().is_err();
     let drawing = given(&DRAWING) && !cold && !given(&["do_sample", "num_beams"]);
     match own_semantics(dialect) {
-        own @ (Semantics::LlamaCpp(_) | Semantics::Vllm(_)) if foreign || drawing => Some(own.name()),
+        own @ (Semantics::LlamaCpp(_) | Semantics::Vllm(_)) if foreign || drawing => {
+            Some(own.name())
+        }
         _ => None,
     }
 }
