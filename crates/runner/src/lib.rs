@@ -12,6 +12,7 @@ pub mod experiment;
 mod generation;
 mod grammar;
 mod inspect;
+pub mod knobs;
 mod logits_dtype;
 mod outcome;
 pub mod report;
@@ -21,7 +22,6 @@ mod search;
 mod semantics;
 mod table_model;
 mod told;
-pub mod words;
 
 pub use chat::{Chat, ChatError, ChatTemplate};
 pub use detokenizer::{Detokenizer, Piece, token_text};

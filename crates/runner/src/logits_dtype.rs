@@ -39,6 +39,11 @@ impl LogitsDtype {
         }
     }
 
+    /// The type of a [name](Self::name).
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::F32, Self::F16, Self::Bf16].into_iter().find(|dtype| dtype.name() == name)
+    }
+
     /// Rounds a row to the nearest numbers of this type, ties to even.
     pub fn round(self, row: &mut [f32]) {
         match self {

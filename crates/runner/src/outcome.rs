@@ -313,6 +313,20 @@ fn peak_rss_bytes() -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
+/// All tie policies.
+pub(crate) const TIE_POLICIES: [TiePolicy; 5] = [
+    TiePolicy::KeepAll,
+    TiePolicy::LowestId,
+    TiePolicy::HighestId,
+    TiePolicy::Random,
+    TiePolicy::Error,
+];
+
+/// The tie policy of a [name](tie_policy_name).
+pub(crate) fn tie_policy(name: &str) -> Option<TiePolicy> {
+    TIE_POLICIES.into_iter().find(|&policy| tie_policy_name(policy) == name)
+}
+
 /// The name of a tie policy on the command line and in the JSON.
 pub fn tie_policy_name(ties: TiePolicy) -> &'static str {
     match ties {

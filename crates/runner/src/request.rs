@@ -11,14 +11,14 @@ use taper_sampling::presets::PresetError;
 use taper_sampling::{Ask, GenerationConfig, OneOrMany, TiePolicy};
 
 pub use self::file::{ModelConfigError, file_of, model_config, unused_settings};
-pub(crate) use self::file::{OF_BEAMS, WARPERS, alone, domain, known, odd};
+pub(crate) use self::file::{domain, known, odd};
 use crate::error::RequestError;
 use crate::generation::Source;
 use crate::grammar::TextGrammar;
 use crate::logits_dtype::LogitsDtype;
 use crate::outcome::OnError;
 use crate::search::{SearchMode, fill_beams};
-use crate::semantics::{SHARED, Semantics};
+use crate::semantics::Semantics;
 use crate::told::shortened;
 
 /// Tokens that a run makes where neither the user nor the model sets a limit.

@@ -22,20 +22,8 @@ pub use self::recommended::Recommended;
 pub use self::vllm::Vllm;
 use crate::error::RequestError;
 use crate::generation::Source;
+use crate::knobs;
 use crate::request::{at_zero, odd, refuse};
-
-/// Settings of [`GenerationConfig`] that mean the same under all rules: when to stop, and how
-/// often to begin.
-pub(crate) const SHARED: [&str; 8] = [
-    "bos_token_id",
-    "eos_token_id",
-    "max_length",
-    "max_new_tokens",
-    "max_time",
-    "num_return_sequences",
-    "pad_token_id",
-    "stop_strings",
-];
 
 /// Whose names, defaults, order of stages, gating and tie rules.
 ///
@@ -251,11 +239,18 @@ fn with_texts<S: Serializer>(
     settings.serialize(serializer)
 }
 
+/// Whether a setting of [`GenerationConfig`] means the same under all rules: when to stop, and how
+/// often to begin. Two of the model's own tokens do, which are no knobs.
+pub(crate) fn is_shared(key: &str) -> bool {
+    let token = ["bos_token_id", "pad_token_id"].contains(&key);
+    token || knobs::named(key).is_some_and(knobs::Knob::is_shared)
+}
+
 /// Refuses a setting that Hugging Face's rules alone would look at.
 fn only_shared(config: &GenerationConfig, engine: &'static str) -> Result<(), RequestError> {
     let known = GenerationConfig { extra: BTreeMap::new(), ..config.clone() };
     let Ok(Value::Object(settings)) = serde_json::to_value(known) else { return Ok(()) };
-    match settings.into_iter().find(|(key, _)| !SHARED.contains(&key.as_str())) {
+    match settings.into_iter().find(|(key, _)| !is_shared(key)) {
         None => Ok(()),
         Some((key, _)) => Err(RequestError::Foreign { key, engine }),
     }

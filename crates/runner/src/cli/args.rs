@@ -1,21 +1,18 @@
 //! The flags.
 
-mod decoding;
 mod habits;
+mod knobs;
 mod observing;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use taper_runner::LogitsDtype;
 use taper_runner::experiment::Table;
 use taper_runner::models::{DeviceChoice, Dtype, LoadOptions};
-use taper_runner::sampling::{Pipeline, TiePolicy};
+use taper_runner::sampling::Pipeline;
 
-pub(super) use self::decoding::{
-    DecodingArgs, GrammarArgs, HuggingFaceArgs, LlamaCppArgs, SomeArgs, UNDER, VllmArgs,
-};
 pub(super) use self::habits::plain_words;
+pub(super) use self::knobs::KnobArgs;
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
 use super::export::ExportArgs;
 use super::sweep::SweepArgs;
@@ -50,7 +47,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = values::table)]
         tables: Vec<Table>,
     },
-    /// Make a page to look at of what a sweep has written: one HTML file that needs no network
+    /// Turn a sweep's folder into one self-contained HTML page
     Report {
         /// The sweep's output folder
         dir: PathBuf,
@@ -59,7 +56,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE.html")]
         out: Option<PathBuf>,
     },
-    /// Run cases that other engines made, and say where this build differs
+    /// Check taper against recorded outputs of transformers, llama.cpp and vLLM
     Conform {
         /// Case files (JSON Lines), model folders with an expected.json, and folders of such
         #[arg(required = true, value_name = "PATH")]
@@ -81,10 +78,6 @@ pub(super) struct GenerateArgs {
     #[arg(long, value_name = "IDS", value_parser = values::ids, conflicts_with = "prompt")]
     pub(super) prompt_ids: Option<Ids>,
 
-    /// A text that what is generated has to begin with
-    #[arg(long, value_name = "TEXT", value_parser = values::word)]
-    pub(super) forced_prefix: Option<String>,
-
     #[command(flatten)]
     pub(super) chat: ChatArgs,
 
@@ -92,31 +85,13 @@ pub(super) struct GenerateArgs {
     pub(super) model: ModelArgs,
 
     #[command(flatten)]
-    pub(super) engine: EngineArgs,
+    pub(super) knobs: KnobArgs,
 
     #[command(flatten)]
-    pub(super) decoding: DecodingArgs,
-
-    #[command(flatten)]
-    pub(super) some: SomeArgs,
-
-    #[command(flatten)]
-    pub(super) hugging_face: HuggingFaceArgs,
-
-    #[command(flatten)]
-    pub(super) llama_cpp: LlamaCppArgs,
-
-    #[command(flatten)]
-    pub(super) vllm: VllmArgs,
-
-    #[command(flatten)]
-    pub(super) grammar: GrammarArgs,
+    pub(super) rules: RulesArgs,
 
     #[command(flatten)]
     pub(super) speculation: SpeculationArgs,
-
-    #[command(flatten)]
-    pub(super) stopping: StoppingArgs,
 
     #[command(flatten)]
     pub(super) output: OutputArgs,
@@ -157,11 +132,11 @@ pub(super) const UNINSPECTED: [&str; 17] = [
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What to show")]
 pub(super) struct ViewArgs {
-    /// Show the first N tokens, one after the other [1; with --watch all]
+    /// Show N steps, one table each [1; with --watch all]
     #[arg(long, value_name = "N", value_parser = values::count)]
     pub(super) steps: Option<usize>,
 
-    /// Begin with the Nth
+    /// Start at step N
     #[arg(long, value_name = "N", default_value = "1", value_parser = values::count)]
     pub(super) from: usize,
 
@@ -173,7 +148,7 @@ pub(super) struct ViewArgs {
     )]
     pub(super) watch: Option<f64>,
 
-    /// How many tokens to list of the best, and of the best that a stage removed
+    /// List the N best tokens, and the N best among those each stage removed
     #[arg(long, value_name = "N", default_value = "10", value_parser = values::count)]
     pub(super) top: usize,
 
@@ -239,7 +214,7 @@ pub(super) struct ModelArgs {
     #[arg(long, value_name = "REV")]
     pub(super) revision: Option<String>,
 
-    /// Draw the weights instead of reading them, for which a folder needs a config.json alone
+    /// Use random weights (seeded); the folder then needs only config.json
     #[arg(long, value_name = "SEED", value_parser = values::seed)]
     pub(super) random_weights: Option<u64>,
 
@@ -265,35 +240,11 @@ impl ModelArgs {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rules and randomness")]
-pub(super) struct EngineArgs {
-    /// Whose settings, defaults, order of stages and tie rules: huggingface, llama.cpp or
-    /// vllm
-    #[arg(long, value_name = "ENGINE", default_value = "huggingface", value_parser = values::semantics)]
-    pub(super) semantics: Engine,
-
+pub(super) struct RulesArgs {
     /// The stages and the selector from a JSON file, in the place of an engine's: what
     /// --print-pipeline json prints. Flags then say when to stop, and no more
     #[arg(long, value_name = "FILE.json", value_parser = values::pipeline, conflicts_with = "semantics")]
     pub(super) pipeline: Option<Pipeline>,
-
-    /// Who stays where equal scores meet a cut, instead of the engine's own rule: keep-all,
-    /// lowest-id, highest-id, random or error
-    #[arg(long, value_name = "POLICY", value_parser = values::ties)]
-    pub(super) ties: Option<TiePolicy>,
-
-    /// Round each row of logits first, to f32 (not at all), f16 or bf16, as a model that computes in
-    /// that type has them [f32]
-    #[arg(long, value_name = "TYPE", value_parser = values::logits_dtype)]
-    pub(super) logits_dtype: Option<LogitsDtype>,
-
-    /// Names the randomness: the same seed gives the same tokens. Drawn and reported if not given
-    #[arg(long, value_name = "N", value_parser = values::seed)]
-    pub(super) seed: Option<u64>,
-
-    /// What to do when no token can be chosen, as when a logit is NaN: end with the error, or take
-    /// the best finite logit
-    #[arg(long, value_name = "ACTION", value_enum, default_value_t = OnErrorArg::Refuse)]
-    pub(super) on_error: OnErrorArg,
 }
 
 #[derive(Debug, Args)]
@@ -303,7 +254,8 @@ pub(super) struct SpeculationArgs {
     #[arg(long, value_name = "N", value_parser = values::count, conflicts_with = "draft_model")]
     pub(super) prompt_lookup_num_tokens: Option<usize>,
 
-    /// Look for so many last tokens, fewer if they are not found [2]
+    /// With --prompt-lookup-num-tokens: match the last N tokens earlier in the text, falling back to
+    /// fewer [2]
     #[arg(long, value_name = "N", value_parser = values::count, requires = "prompt_lookup_num_tokens")]
     pub(super) max_matching_ngram_size: Option<usize>,
 
@@ -314,39 +266,6 @@ pub(super) struct SpeculationArgs {
     /// Tokens that it guesses at once [5]
     #[arg(long, value_name = "N", value_parser = values::count, requires = "draft_model")]
     pub(super) num_assistant_tokens: Option<usize>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "How much")]
-pub(super) struct StoppingArgs {
-    /// How many sequences to draw [1]
-    #[arg(long, value_name = "N", value_parser = values::count)]
-    pub(super) num_return_sequences: Option<usize>,
-
-    /// Draw N sequences and show the best: those with the highest mean log-probability under the
-    /// model itself
-    #[arg(long, value_name = "N", value_parser = values::count)]
-    pub(super) best_of: Option<usize>,
-
-    /// Most tokens to generate [128, unless the model says otherwise]
-    #[arg(long, value_name = "N", value_parser = values::count)]
-    pub(super) max_new_tokens: Option<usize>,
-
-    /// Most tokens, prompt included
-    #[arg(long, value_name = "N", value_parser = values::count)]
-    pub(super) max_length: Option<usize>,
-
-    /// Stop after so many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
-    pub(super) max_time: Option<f64>,
-
-    /// Tokens that end the text, instead of the model's own; `none` to go on regardless
-    #[arg(long, value_name = "IDS", value_parser = values::eos_ids)]
-    pub(super) eos_token_id: Option<Ids>,
-
-    /// A text to stop before; may be given several times
-    #[arg(long, value_name = "TEXT", value_parser = values::stop_string)]
-    pub(super) stop_strings: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -386,18 +305,4 @@ pub(super) enum Format {
 pub(super) enum PipelineFormat {
     Json,
     Rust,
-}
-
-/// An engine whose rules there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Engine {
-    HuggingFace,
-    LlamaCpp,
-    Vllm,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum OnErrorArg {
-    Refuse,
-    Argmax,
 }

@@ -11,14 +11,11 @@ use taper_runner::models::{
 };
 use taper_runner::sampling::{Ask, GenerationConfig, OneOrMany, Pipeline};
 use taper_runner::{
-    Chat, Draft, EffectiveConfig, Generation, OnError, Outcome, Request, RequestError, RunError,
-    Search, Source, Step, file_of, model_config, tokenize, tokenize_plain, unused_settings,
+    Chat, Draft, EffectiveConfig, Generation, Outcome, Request, RequestError, RunError, Search,
+    Source, Step, file_of, model_config, tokenize, unused_settings,
 };
 
-use super::args::{
-    Engine, Format, GenerateArgs, ModelArgs, OnErrorArg, OutputArgs, PipelineFormat,
-    SpeculationArgs,
-};
+use super::args::{Format, GenerateArgs, ModelArgs, OutputArgs, PipelineFormat, SpeculationArgs};
 use super::dump::Look;
 use super::failure::{Failure, remark};
 use super::interrupt::watch_for_ctrl_c;
@@ -109,12 +106,13 @@ pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Fa
     if args.prompt.as_deref() == Some("") {
         return Err(Failure::usage(RequestError::EmptyPrompt));
     }
-    flags.check(args.engine.semantics)?;
-    let user = args.config()?;
+    let refused = |error| flags.blame(error, args, None);
+    args.knobs.turned.check_engine().map_err(refused)?;
+    let user = args.knobs.turned.config().map_err(refused)?;
     // Before the model is loaded, which may take a while.
     args.semantics(&GenerationConfig::default(), &Map::new())
-        .and_then(|semantics| semantics.validate(&user))
-        .map_err(|error| blame(&error, args, flags, None))?;
+        .and_then(|semantics| Ok(semantics.validate(&user)?))
+        .map_err(refused)?;
     let began = Instant::now();
     let loaded = load_model(&args.model, "--model", &args.model.model)?;
     let draft = args.speculation.draft_model.as_ref();
@@ -310,25 +308,11 @@ fn request(
     let file = with_eos(file, end_of_turn);
     let mut request = Request::new(prompt);
     let semantics = args.semantics(&file, &loaded.sampling);
-    let semantics = semantics.map_err(|error| blame(&error, args, flags, Some(loaded)))?;
+    let semantics = semantics.map_err(|error| flags.blame(error, args, Some(loaded)))?;
     request.config = user.or(semantics.heed(file));
     request.semantics = semantics;
-    request.negative_prompt = args.negative_prompt(loaded)?;
-    request.grammar = args.grammar.read()?;
-    request.ties = args.engine.ties;
-    request.seed = args.engine.seed;
-    request.on_error = match args.engine.on_error {
-        OnErrorArg::Refuse => OnError::Refuse,
-        OnErrorArg::Argmax => OnError::Argmax,
-    };
-    request.logits_dtype = args.engine.logits_dtype.unwrap_or_default();
     request.ask = ask(&args.output);
-    if let Some(text) = &args.forced_prefix {
-        let told = |error| Failure::Usage(format!("--forced-prefix: {error}"));
-        request.forced_prefix = tokenize_plain(loaded.tokenizer.as_ref(), text).map_err(told)?;
-    }
-    request.best_of = args.stopping.best_of;
-    request.search = args.hugging_face.search.unwrap_or_default();
+    args.apply(&mut request, flags, loaded)?;
     Ok(request)
 }
 
@@ -375,19 +359,19 @@ pub(super) fn blame(
         let at_ids = args.prompt_ids.is_some() && of_prompt;
         return Failure::Usage(format!("{}{error}", if at_ids { "--prompt-ids: " } else { "" }));
     };
-    let engine = args.engine.semantics;
+    let engine = args.knobs.turned.engine();
     let file = |key| loaded.and_then(|loaded| file(args, loaded, key));
     // Groups ask for a penalty, so that its default is wrong because of them.
     let unnamed = flags.for_setting(key).is_none() && file(key).is_none();
     let source = if unnamed && key == "diversity_penalty" { "num_beam_groups" } else { key };
     Failure::Usage(match (flags.for_setting(source), file(source)) {
-        (Some(flag), _) if (key, engine) == ("temperature", Engine::HuggingFace) => {
+        (Some(flag), _) if (key, engine) == ("temperature", "huggingface") => {
             format!("{flag}: {error}; use --temperature 0 for that")
         }
         (Some(flag), _) => format!("{flag}: {error}"),
         (None, Some(file)) => format!("{}: {error}", file.display()),
         // Nothing but the engine's defaults names it.
-        (None, _) => format!("--semantics {}: {error}", engine.name()),
+        (None, _) => format!("--semantics {engine}: {error}"),
     })
 }
 

@@ -46,7 +46,7 @@ pub(super) struct SweepArgs {
     #[arg(long, value_name = "N", value_parser = values::jobs)]
     pub(super) jobs: Option<NonZeroUsize>,
 
-    /// Make more than a million runs
+    /// Allow a sweep of more than a million runs
     #[arg(long)]
     pub(super) yes: bool,
 

@@ -2,7 +2,6 @@
 
 mod digest;
 mod folder;
-mod knobs;
 mod manifest;
 mod plan;
 mod record;
@@ -18,8 +17,6 @@ pub use self::digest::digest_of;
 #[cfg(feature = "builtin")]
 pub use self::digest::digest_of_builtin;
 pub use self::folder::FolderError;
-pub(crate) use self::knobs::is_decoding;
-pub use self::knobs::{Knob, KnobError, Knobs, knobs};
 pub use self::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
 pub use self::plan::{Plan, PlanError};
 pub use self::record::{Alternative, Record, RunId, StepRecord};
@@ -28,4 +25,5 @@ pub use self::shipped::{Shipped, UnknownSpec, shipped};
 pub use self::spec::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
 pub use self::summary::{Between, Estimate, METRICS, Row, Spread, Summary, metrics};
 pub use self::sweep::{SweepError, SweepEvent, SweepOptions, Swept, sweep};
+pub use crate::knobs::{KnobError, Knobs};
 pub use crate::outcome::Redraw;

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use taper_models::LoadedModel;
 
-use super::knobs::{Knobs, OF_CONTROL, request};
 use super::manifest::Setting;
 use super::spec::{Spec, SpecError};
+use crate::knobs::{KnobError, Knobs, Turned, find};
 use crate::request::Request;
 
 /// What the control is called.
@@ -50,15 +50,14 @@ pub(super) fn settings(
 }
 
 fn control(spec: &Spec, loaded: Option<&LoadedModel>) -> Result<Resolved, SpecError> {
-    let shared = spec.base.iter().filter(|(name, _)| OF_CONTROL.contains(&name.as_str()));
+    let shared = spec.base.iter().filter(|(name, _)| find(name).is_ok_and(|knob| knob.of_control));
     let mut all: Knobs = shared.map(|(name, value)| (name.clone(), value.clone())).collect();
     let knobs: Knobs = [("do_sample".to_owned(), Value::Bool(false))].into_iter().collect();
     all.extend(knobs.clone());
     // A model's own file may ask for beams or penalties; greedy is without them.
     let plain = [("num_beams", Value::from(1)), ("repetition_penalty", Value::from(1.0))];
     all.extend(plain.map(|(name, value)| (name.to_owned(), value)));
-    let request = request(&all, loaded)
-        .map_err(|source| SpecError::Knob { at: "control".to_owned(), source })?;
+    let request = request("control", &all, loaded)?;
     let setting = Setting { label: CONTROL.to_owned(), knobs, control: true };
     Ok(Resolved { setting, request })
 }
@@ -72,10 +71,14 @@ fn resolve(
 ) -> Result<Resolved, SpecError> {
     let mut all = spec.base.clone();
     all.extend(knobs.clone());
-    let request =
-        request(&all, loaded).map_err(|source| SpecError::Knob { at: at.to_owned(), source })?;
+    let request = request(at, &all, loaded)?;
     let label = label.unwrap_or_else(|| describe(&knobs));
     Ok(Resolved { setting: Setting { label, knobs, control: false }, request })
+}
+
+fn request(at: &str, knobs: &Knobs, loaded: Option<&LoadedModel>) -> Result<Request, SpecError> {
+    let refused = |source: KnobError| SpecError::Knob { at: at.to_owned(), source };
+    Turned::read(knobs).and_then(|turned| turned.request(loaded)).map_err(refused)
 }
 
 /// `temperature=0.7 top_p=0.9`.

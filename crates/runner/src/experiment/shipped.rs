@@ -1,6 +1,6 @@
 //! The specs that come with the program.
 
-use super::knobs::nearest;
+use crate::knobs::nearest;
 
 /// A spec that comes with the program; the file itself is in `specs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ mod parse;
 
 use serde::Serialize;
 
-use super::knobs::{KnobError, Knobs};
+use crate::knobs::{KnobError, Knobs};
 use crate::told::shortened;
 
 /// An experiment: each prompt under each setting with each seed.

@@ -8,7 +8,8 @@ use taper_sampling::{GenerationConfig, OneOrMany};
 
 use super::refuse;
 use crate::error::RequestError;
-use crate::semantics::Semantics;
+use crate::knobs::{self, Kind, Needs, Range};
+use crate::semantics::{Semantics, is_shared};
 use crate::told::shortened;
 
 /// Why the model's own settings cannot be read.
@@ -25,22 +26,6 @@ pub struct ModelConfigError {
 
 /// The special tokens that `config.json` may name where there is no `generation_config.json`.
 const SPECIAL: [&str; 3] = ["bos_token_id", "eos_token_id", "pad_token_id"];
-
-/// Settings that greedy decoding under Hugging Face's rules does not look at.
-pub(crate) const WARPERS: [&str; 8] = [
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "typical_p",
-    "epsilon_cutoff",
-    "eta_cutoff",
-    "top_h",
-];
-
-/// Settings that have no effect without beams.
-pub(crate) const OF_BEAMS: [&str; 5] =
-    ["num_beam_groups", "diversity_penalty", "length_penalty", "early_stopping", "search"];
 
 /// The settings that come with a model: its `generation_config.json`, or, as in transformers, the
 /// special tokens that `config.json` names where there is no such file.
@@ -163,72 +148,38 @@ fn goes_before(config: &GenerationConfig, key: &str) -> bool {
 /// Whether a run looks at the setting.
 fn counts(config: &GenerationConfig, semantics: &Semantics, key: &str) -> bool {
     if !matches!(semantics, Semantics::HuggingFace) {
-        return super::SHARED.contains(&key);
+        return is_shared(key);
     }
     let beams = config.num_beams.is_some_and(|beams| beams > 1);
     let draws = semantics.draws(config);
-    (beams || !OF_BEAMS.contains(&key)) && (draws || !WARPERS.contains(&key))
+    match knobs::named(key).map(|knob| knob.needs) {
+        Some(Needs::Beams) => beams,
+        Some(Needs::Drawing) => draws,
+        _ => true,
+    }
 }
 
-/// The names of settings with a type, and what their values must be.
-const DOMAINS: [(&str, &str); 36] = [
-    ("begin_suppress_tokens", LIST),
-    ("bad_words_ids", "a list of lists of token ids"),
-    ("bos_token_id", ONE_OR_MANY),
-    ("diversity_penalty", NUMBER),
-    ("do_sample", BOOL),
-    ("early_stopping", "true, false or \"never\""),
-    ("eos_token_id", ONE_OR_MANY),
-    ("epsilon_cutoff", NUMBER),
-    ("eta_cutoff", NUMBER),
-    ("exponential_decay_length_penalty", "a pair of a whole number, at least 0, and a number"),
-    ("forced_bos_token_id", "a token id"),
-    ("forced_eos_token_id", ONE_OR_MANY),
-    ("guidance_scale", NUMBER),
-    ("length_penalty", NUMBER),
-    ("max_length", COUNT),
-    ("max_new_tokens", COUNT),
-    ("max_time", NUMBER),
-    ("min_length", COUNT),
-    ("min_new_tokens", COUNT),
-    ("min_p", NUMBER),
-    ("no_repeat_ngram_size", COUNT),
-    ("num_beam_groups", COUNT),
-    ("num_beams", COUNT),
-    ("num_return_sequences", COUNT),
-    ("pad_token_id", ONE_OR_MANY),
-    ("remove_invalid_values", BOOL),
-    ("renormalize_logits", BOOL),
-    ("repetition_penalty", NUMBER),
-    ("sequence_bias", "a list of pairs, each a list of token ids and a number"),
-    ("stop_strings", "a text or a list of texts"),
-    ("suppress_tokens", LIST),
-    ("temperature", NUMBER),
-    ("top_h", NUMBER),
-    ("top_k", "a whole number, at least 0 (0 is off)"),
-    ("top_p", NUMBER),
-    ("typical_p", NUMBER),
-];
-
-const BOOL: &str = "true or false";
-const NUMBER: &str = "a number";
-const COUNT: &str = "a whole number, at least 0";
-const LIST: &str = "a list of token ids";
-const ONE_OR_MANY: &str = "a token id or a list of token ids";
+/// Tokens that are no knobs: nothing looks at them.
+const TOKENS: [&str; 2] = ["bos_token_id", "pad_token_id"];
 
 /// What a setting's value must be, with the ids of the vocabulary if it is known.
 pub(crate) fn domain(key: &str, vocab_size: Option<usize>) -> String {
-    let domain = DOMAINS.iter().find(|(known, _)| *known == key);
-    let domain = domain.map_or(NUMBER, |(_, domain)| domain);
+    let kind = match knobs::named(key) {
+        _ if TOKENS.contains(&key) => Kind::Ids { none: false, alone: true },
+        Some(knob) => knob.kind,
+        None => Kind::Number(Range::ANY),
+    };
+    let domain = kind.type_in_config();
     match vocab_size.filter(|_| domain.contains("token id")) {
         Some(size) => format!("{domain} (0 to {})", size.saturating_sub(1)),
-        None => domain.to_owned(),
+        None => domain,
     }
 }
 
 /// The name of a setting as one that errors can carry.
 pub(crate) fn known(key: &str) -> &'static str {
-    DOMAINS.iter().find(|(known, _)| *known == key).map_or("a setting", |(known, _)| known)
+    let token = TOKENS.into_iter().find(|known| *known == key);
+    token.or(knobs::named(key).map(|knob| knob.name)).unwrap_or("a setting")
 }
 
 #[cfg(test)]
@@ -260,29 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_with_a_type_says_what_it_must_be() {
-        let full = json!({
-            "do_sample": true, "temperature": 1.0, "top_k": 1, "top_p": 1.0, "min_p": 0.0,
-            "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0, "top_h": 0.5,
-            "repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "sequence_bias": [],
-            "bad_words_ids": [], "suppress_tokens": [], "begin_suppress_tokens": [],
-            "forced_bos_token_id": 1, "forced_eos_token_id": 1, "remove_invalid_values": false,
-            "exponential_decay_length_penalty": [1, 1.0], "renormalize_logits": false,
-            "guidance_scale": 1.0, "num_beams": 1, "num_beam_groups": 1, "diversity_penalty": 0.0,
-            "length_penalty": 1.0, "early_stopping": false, "min_length": 0, "min_new_tokens": 0,
-            "max_new_tokens": 1, "max_length": 1, "max_time": 1.0, "eos_token_id": 1,
-            "pad_token_id": 1, "bos_token_id": 1, "stop_strings": "x", "num_return_sequences": 1,
-        });
-        let typed = read(full.as_object().expect("an object"));
-        assert!(typed.extra.is_empty(), "{:?}", typed.extra);
-        for key in full.as_object().expect("an object").keys() {
-            assert!(DOMAINS.iter().any(|(known, _)| known == key), "{key}");
-        }
-    }
-
-    #[test]
     fn what_is_of_another_type_is_kept_beside_what_is_right() {
-        for (key, _) in DOMAINS {
+        let settings =
+            knobs::all().filter(|knob| knob.name_under("huggingface") == Some(knob.name));
+        for key in settings.map(|knob| knob.name).chain(TOKENS) {
             for value in values() {
                 let file = json!({ key: value, "note": 1 });
                 let config = read(file.as_object().expect("an object"));

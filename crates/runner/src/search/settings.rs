@@ -33,6 +33,12 @@ impl SearchMode {
         }
     }
 
+    /// The mode of a [name](Self::name).
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::HuggingFace, Self::Canonical, Self::Stochastic];
+        all.into_iter().find(|mode| mode.name() == name)
+    }
+
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(crate) fn is_usual(&self) -> bool {
         *self == Self::default()

@@ -4,8 +4,7 @@ use taper_sampling::GenerationConfig;
 use taper_sampling::presets::LlamaCppSampler;
 
 use super::{LlamaCpp, Semantics};
-use crate::experiment::is_decoding;
-use crate::request::{OF_BEAMS, WARPERS};
+use crate::knobs::{self, Knob, Needs};
 
 /// Settings without effect, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,44 +18,37 @@ pub struct Idle {
     pub names: Vec<String>,
 }
 
-/// Settings that vLLM's greedy decoding does not look at.
-const CUTS: [&str; 3] = ["top_k", "top_p", "min_p"];
-
-/// Settings that mirostat leaves an effect.
-const BESIDE_MIROSTAT: [&str; 5] =
-    ["temperature", "logit_bias", "mirostat", "mirostat_tau", "mirostat_eta"];
-
 impl Semantics {
     /// Which of the settings that were `given` have no effect beside the others.
     pub fn idle(&self, config: &GenerationConfig, given: &[&str]) -> Vec<Idle> {
         let mut found = Vec::new();
-        let mut note = |why, why_by_flag, picks: &dyn Fn(&str) -> bool| {
-            let names = given.iter().filter(|name| picks(name)).map(|&name| name.to_owned());
-            found.push(Idle { why, why_by_flag, names: names.collect() });
+        let mut note = |why, why_by_flag, picks: &dyn Fn(&Knob) -> bool| {
+            let names = given.iter().filter(|name| knobs::named(name).is_some_and(picks));
+            let names = names.map(|&name| name.to_owned()).collect();
+            found.push(Idle { why, why_by_flag, names });
         };
         if config.num_beams.is_none_or(|beams| beams == 1) {
             let (why, flag) = ("without num_beams above 1", "without --num-beams above 1");
-            note(why, flag, &|name| OF_BEAMS.contains(&name) && name != "num_beam_groups");
+            // Groups without beams are refused.
+            let idle = |knob: &Knob| knob.needs == Needs::Beams && knob.name != "num_beam_groups";
+            note(why, flag, &idle);
         }
+        let draws = |knob: &Knob| knob.needs == Needs::Drawing;
         let cold = self.temperature(config) == Some(0.0);
         match self {
-            Self::HuggingFace if cold => {
-                let warps = |name: &str| WARPERS.contains(&name) && name != "temperature";
+            Self::HuggingFace | Self::Vllm(_) if cold => {
+                let warps = |knob: &Knob| draws(knob) && knob.name != "temperature";
                 note("at temperature 0", "at temperature 0", &warps);
             }
             Self::HuggingFace if !self.draws(config) => {
-                let (why, flag) = ("without do_sample = true", "without --do-sample true");
-                note(why, flag, &|name| WARPERS.contains(&name));
+                note("without do_sample = true", "without --do-sample true", &draws);
             }
             Self::LlamaCpp(settings) if settings.draws_by_mirostat() => {
-                note("with mirostat", "with --mirostat", &|name| {
-                    is_decoding(name) && !BESIDE_MIROSTAT.contains(&name)
+                note("with mirostat", "with --mirostat", &|knob| {
+                    knob.is_decoding() && !knob.beside_mirostat
                 });
             }
             Self::LlamaCpp(settings) => of_llama_cpp(settings, &mut note),
-            Self::Vllm(_) if cold => {
-                note("at temperature 0", "at temperature 0", &|name| CUTS.contains(&name));
-            }
             Self::HuggingFace | Self::Vllm(_) | Self::Own(_) => {}
         }
         found.retain(|idle| !idle.names.is_empty());
@@ -69,42 +61,42 @@ impl Semantics {
     }
 }
 
-type Note<'n> = dyn FnMut(&'static str, &'static str, &dyn Fn(&str) -> bool) + 'n;
+type Note<'n> = dyn FnMut(&'static str, &'static str, &dyn Fn(&Knob) -> bool) + 'n;
 
 /// What hangs on another setting of llama.cpp's that is off.
 fn of_llama_cpp(settings: &LlamaCpp, note: &mut Note<'_>) {
     let config = &settings.config;
-    let draws = |sampler| config.samplers.last() == Some(&sampler);
-    let rows: [(bool, &str, &str, &[&str]); 5] = [
+    let adapts = config.samplers.last() == Some(&LlamaCppSampler::AdaptiveP);
+    let rows = [
         (
             config.xtc_probability as f32 <= 0.0,
             "without xtc_probability",
             "without --xtc-probability",
-            &["xtc_threshold"],
+            Needs::Xtc,
         ),
         (
             config.dry_multiplier as f32 == 0.0,
             "without dry_multiplier",
             "without --dry-multiplier",
-            &["dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers"],
+            Needs::Dry,
         ),
         (
             config.dynatemp_range as f32 <= 0.0,
             "without dynatemp_range",
             "without --dynatemp-range",
-            &["dynatemp_exponent"],
+            Needs::DynamicTemperature,
         ),
-        (true, "without mirostat", "without --mirostat", &["mirostat_tau", "mirostat_eta"]),
+        (true, "without mirostat", "without --mirostat", Needs::Mirostat),
         (
-            !draws(LlamaCppSampler::AdaptiveP),
+            !adapts,
             "without adaptive_p among the samplers",
             "without adaptive_p in --samplers",
-            &["adaptive_target", "adaptive_decay"],
+            Needs::AdaptiveP,
         ),
     ];
-    for (off, why, why_by_flag, names) in rows {
+    for (off, why, why_by_flag, needs) in rows {
         if off {
-            note(why, why_by_flag, &|name| names.contains(&name));
+            note(why, why_by_flag, &|knob| knob.needs == needs);
         }
     }
 }

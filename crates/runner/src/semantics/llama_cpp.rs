@@ -84,3 +84,14 @@ pub enum MirostatVersion {
     /// [`MirostatV2`](taper_sampling::MirostatV2).
     Two,
 }
+
+impl MirostatVersion {
+    /// The version of a number, which is 0 for none.
+    pub(crate) fn numbered(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::One),
+            2 => Some(Self::Two),
+            _ => None,
+        }
+    }
+}

@@ -5,22 +5,7 @@ use taper_sampling::presets::{self, LlamaCppSampler};
 
 use super::llama_cpp::{LlamaCpp, MirostatVersion};
 use crate::error::RequestError;
-
-/// The keys that llama.cpp reads, with the names of the settings here.
-const KEYS: [(&str, &str); 12] = [
-    ("general.sampling.sequence", "samplers"),
-    ("general.sampling.top_k", "top_k"),
-    ("general.sampling.top_p", "top_p"),
-    ("general.sampling.min_p", "min_p"),
-    ("general.sampling.xtc_probability", "xtc_probability"),
-    ("general.sampling.xtc_threshold", "xtc_threshold"),
-    ("general.sampling.temp", "temperature"),
-    ("general.sampling.penalty_last_n", "repeat_last_n"),
-    ("general.sampling.penalty_repeat", "repeat_penalty"),
-    ("general.sampling.mirostat", "mirostat"),
-    ("general.sampling.mirostat_tau", "mirostat_tau"),
-    ("general.sampling.mirostat_eta", "mirostat_eta"),
-];
+use crate::knobs::{self, Kind, Knob, KnobValue};
 
 /// What llama.cpp starts from with a model.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -45,14 +30,15 @@ impl LlamaCpp {
         given: impl Fn(&str) -> bool,
     ) -> Result<Recommended, RequestError> {
         let mut found = Recommended::default();
-        for (key, name) in KEYS {
-            let Some(value) = sampling.get(key).filter(|_| !given(name)) else { continue };
-            found.set(name, value).map_err(|domain| RequestError::Setting {
+        for knob in knobs::all() {
+            let Some(key) = knob.gguf.filter(|_| !given(knob.name)) else { continue };
+            let Some(value) = sampling.get(key) else { continue };
+            found.set(knob, value).map_err(|domain| RequestError::Setting {
                 key,
                 value: value.to_string(),
                 domain,
             })?;
-            found.check(key, name, value)?;
+            found.check(key, knob.name, value)?;
         }
         if let Some(Value::Array(ids)) = sampling.get("tokenizer.ggml.suppress_tokens") {
             let ids = ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok());
@@ -76,34 +62,31 @@ impl LlamaCpp {
 }
 
 impl Recommended {
-    /// Sets one; what would be right if the value is not.
-    fn set(&mut self, name: &str, value: &Value) -> Result<(), String> {
-        let config = &mut self.settings.config;
-        match name {
-            "samplers" => {
-                let chain = value.as_str().and_then(LlamaCpp::chain);
-                config.samplers = chain.ok_or("names of samplers, separated by semicolons")?;
-            }
-            "mirostat" => {
-                self.mirostat = match whole(value)? {
-                    0 => None,
-                    1 => Some(MirostatVersion::One),
-                    2 => Some(MirostatVersion::Two),
-                    _ => return Err("0 (off), 1 or 2".to_owned()),
-                };
-            }
-            "top_k" => config.top_k = whole(value)?,
-            "repeat_last_n" => config.repeat_last_n = whole(value)?,
-            "top_p" => config.top_p = number(value)?,
-            "min_p" => config.min_p = number(value)?,
-            "xtc_probability" => config.xtc_probability = number(value)?,
-            "xtc_threshold" => config.xtc_threshold = number(value)?,
-            "temperature" => config.temperature = number(value)?,
-            "repeat_penalty" => config.repeat_penalty = number(value)?,
-            "mirostat_tau" => config.mirostat_tau = number(value)?,
-            _ => config.mirostat_eta = number(value)?,
+    /// The settings, with mirostat if it is to draw.
+    #[must_use]
+    pub fn in_force(self) -> LlamaCpp {
+        match self.mirostat {
+            Some(version) => self.settings.mirostat(version),
+            None => self.settings,
         }
-        Ok(())
+    }
+
+    /// Sets one; what would be right if the value is not.
+    fn set(&mut self, knob: &Knob, value: &Value) -> Result<(), String> {
+        let (value, domain) = match knob.kind {
+            Kind::Samplers => {
+                let domain = "names of samplers, separated by semicolons".to_owned();
+                (value.as_str().and_then(|names| knob.parse(names).ok()), domain)
+            }
+            Kind::Whole(_) => (Some(KnobValue::Whole(whole(value)?)), String::new()),
+            Kind::OneOf(_) => {
+                let domain = knob.kind.domain().replace("it must be ", "");
+                (knob.parse(&whole(value)?.to_string()).ok(), domain)
+            }
+            _ => (Some(KnobValue::Number(number(value)?)), String::new()),
+        };
+        let value = value.ok_or_else(|| domain.clone())?;
+        knob.set_llama_cpp(self, &value).map_err(|_| domain)
     }
 
     /// Whether a pipeline can be made with the setting.
@@ -131,10 +114,10 @@ fn number(value: &Value) -> Result<f64, String> {
     number.ok_or_else(|| "a finite number".to_owned())
 }
 
-fn whole(value: &Value) -> Result<i32, String> {
+fn whole(value: &Value) -> Result<i128, String> {
     let number = number(value)?.trunc();
     let fits = number >= f64::from(i32::MIN) && number <= f64::from(i32::MAX);
-    if fits { Ok(number as i32) } else { Err("a number that fits into 32 bits".to_owned()) }
+    if fits { Ok(number as i128) } else { Err("a number that fits into 32 bits".to_owned()) }
 }
 
 fn sampler(name: &str) -> Option<LlamaCppSampler> {

@@ -172,19 +172,26 @@ fn a_flag_that_an_engine_does_not_have_names_the_engines_that_do() {
         ("huggingface", "--samplers", "top_k", "llama.cpp"),
         ("huggingface", "--frequency-penalty", "0.5", "llama.cpp or vllm"),
         ("huggingface", "--logit-bias", "5:1", "llama.cpp or vllm"),
-        ("huggingface", "--min-tokens", "3", "vllm"),
         ("llama.cpp", "--do-sample", "true", "huggingface"),
         ("llama.cpp", "--top-h", "0.5", "huggingface"),
-        ("llama.cpp", "--repetition-penalty", "1.1", "huggingface or vllm"),
         ("llama.cpp", "--bad-words", "sea", "vllm"),
         ("vllm", "--typical-p", "0.5", "huggingface or llama.cpp"),
-        ("vllm", "--min-new-tokens", "3", "huggingface"),
         ("vllm", "--mirostat", "2", "llama.cpp"),
     ];
     for (engine, flag, value, others) in cases {
         let line = format!(
             "{flag}: {engine} has no such setting; leave it out, or use --semantics {others}"
         );
+        assert_refused(&generate(&["x", "--semantics", engine, flag, value]), &line, flag);
+    }
+    let other_names = [
+        ("huggingface", "--min-tokens", "3", "--min-new-tokens", "vllm"),
+        ("llama.cpp", "--repetition-penalty", "1.1", "--repeat-penalty", "huggingface or vllm"),
+        ("vllm", "--min-new-tokens", "3", "--min-tokens", "huggingface"),
+    ];
+    for (engine, flag, value, own, others) in other_names {
+        let line =
+            format!("{flag}: {engine} calls it {own}; use that, or use --semantics {others}");
         assert_refused(&generate(&["x", "--semantics", engine, flag, value]), &line, flag);
     }
 }

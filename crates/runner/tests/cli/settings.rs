@@ -2,7 +2,8 @@
 //! name, what is not used is kept and told.
 
 use serde_json::{Map, Value, json};
-use taper_runner::experiment::{Plan, Spec, knobs};
+use taper_runner::experiment::{Plan, Spec};
+use taper_runner::knobs;
 use taper_runner::models::{LoadOptions, LoadedModel, load};
 use taper_runner::{Generation, LlamaCpp, Request, Semantics, model_config, unused_settings};
 
@@ -307,11 +308,12 @@ fn a_knob_takes_the_words_of_its_flag() {
     let loaded = load(llama(), &LoadOptions::default()).unwrap();
     // They take a file where the flag does, or more than a word.
     let apart = ["semantics", "json_schema", "regex", "grammar", "negative_prompt"];
-    for knob in knobs().filter(|knob| !apart.contains(&knob.name)) {
+    let of_spec = knobs::all().filter(|knob| knob.instead.is_none());
+    for knob in of_spec.filter(|knob| !apart.contains(&knob.name)) {
         assert!(said().iter().any(|(name, ..)| *name == knob.name), "{}", knob.name);
     }
     for (name, word, own) in said() {
-        let engines = knobs().find(|knob| knob.name == name).unwrap().engines;
+        let engines = knobs::find(name).unwrap().engines;
         for engine in engines {
             let with = |value: &str| {
                 let base = format!("semantics = '{engine}'\n{}", beside(name));
@@ -370,7 +372,7 @@ fn plain(config: &Map<String, Value>) -> Map<String, Value> {
 
 #[test]
 fn no_value_of_a_knob_is_refused_in_the_language_s_own_words() {
-    for knob in knobs() {
+    for knob in knobs::all().filter(|knob| knob.instead.is_none()) {
         for engine in knob.engines {
             for value in odd_values().into_iter().chain([json!([]), json!([[]]), json!(0)]) {
                 // JSON's values of these kinds are TOML's.

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use taper_runner::experiment::{Knob, Records, Summary, knobs};
+use taper_runner::experiment::{Records, Spec, Summary};
+use taper_runner::knobs;
 use tempfile::TempDir;
 
 use crate::support::{Ran, taper};
@@ -267,14 +268,20 @@ fn the_knobs_are_the_flags() {
             flags.insert(flag.replace('-', "_"), heading.to_owned());
         }
     }
-    for Knob { name, engines, .. } in knobs() {
+    for knob in knobs::all() {
+        let name = knob.name;
         let heading = flags.get(name).unwrap_or_else(|| panic!("--{name} is no flag"));
         if let Some(under) = heading.strip_prefix("Decoding under ") {
-            assert_eq!(under.split(", ").collect::<Vec<_>>(), engines, "{name}");
+            assert_eq!(under.split(", ").collect::<Vec<_>>(), knob.engines, "{name}");
         }
+        let text = format!("title = 'x'\nprompts = ['a']\n[base]\n{name} = 1");
+        let refused = Spec::parse(&text).err().map(|error| error.to_string()).unwrap_or_default();
+        let elsewhere = knob.instead.is_some_and(|instead| refused.ends_with(instead));
+        assert_eq!(elsewhere, knob.instead.is_some(), "{refused}");
+        assert!(!refused.contains("no such knob"), "{refused}");
     }
-    let known: BTreeSet<&str> = knobs().map(|knob| knob.name).collect();
+    let known: BTreeSet<&str> = knobs::all().map(|knob| knob.name).collect();
     for (flag, _) in flags.iter().filter(|(_, heading)| heading.starts_with("Decoding")) {
-        assert!(known.contains(flag.as_str()) || flag == "negative_prompt_ids", "{flag}");
+        assert!(known.contains(flag.as_str()), "{flag}");
     }
 }

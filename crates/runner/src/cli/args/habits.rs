@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, ArgAction, Command};
-use taper_runner::words::boolean;
+use taper_runner::knobs::words::boolean;
 
 /// The arguments with dashes for the underscores of a flag's name, and with `--flag=true` for a flag that takes true or false and stands without a word for
 /// it; what follows such a flag is then no value of it. And a switch without its word: `--chat True`

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
-use crate::experiment::knobs::{Knobs, find, nearest};
 use crate::experiment::settings::settings;
+use crate::knobs::{Knobs, find, nearest};
 use crate::told::shortened;
 
 /// The keys of a spec.

@@ -1,12 +1,12 @@
 //! The names of llama.cpp's samplers.
 
-use serde::Serialize;
 use taper_sampling::presets::LlamaCppSampler;
 
+use crate::knobs::KnobValue;
 use crate::semantics::LlamaCpp;
 
 /// A chain of samplers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain(
     /// In order.
     pub Vec<LlamaCppSampler>,
@@ -23,4 +23,14 @@ pub fn samplers(text: &str) -> Result<Chain, String> {
          top_p, min_p, xtc, temperature, adaptive_p (mirostat has a flag of its own)"
             .to_owned()
     })
+}
+
+impl From<Chain> for KnobValue {
+    fn from(chain: Chain) -> Self {
+        let name = |sampler| match serde_json::to_value(sampler) {
+            Ok(serde_json::Value::String(name)) => Self::Text(name),
+            _ => Self::Text(String::new()),
+        };
+        Self::List(chain.0.into_iter().map(name).collect())
+    }
 }

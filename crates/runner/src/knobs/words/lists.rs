@@ -1,37 +1,37 @@
 //! Values that are lists: of tokens, of sequences of tokens, of tokens with a number.
 
-use serde::Serialize;
+use crate::knobs::KnobValue;
 
 /// Token ids separated by commas.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ids(
     /// In order.
     pub Vec<u32>,
 );
 
 /// Sequences of token ids, separated by semicolons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequences(
     /// In order.
     pub Vec<Vec<u32>>,
 );
 
 /// Sequences of token ids, each with a number.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SequenceBiases(
     /// In order.
     pub Vec<(Vec<u32>, f64)>,
 );
 
 /// Token ids, each with a number.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogitBiases(
     /// In order.
     pub Vec<(u32, f64)>,
 );
 
 /// Where a decay starts, and its factor.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decay(
     /// After how many tokens.
     pub usize,
@@ -126,6 +126,12 @@ pub fn decay(text: &str) -> Result<Decay, String> {
     };
     let domain = "it must be a number of tokens and a finite factor: 20,1.05";
     read().ok_or_else(|| domain.to_owned())
+}
+
+impl From<Decay> for KnobValue {
+    fn from(Decay(start, factor): Decay) -> Self {
+        Self::List(vec![Self::Whole(start as i128), Self::Number(factor)])
+    }
 }
 
 fn list(text: &str) -> Option<Vec<u32>> {
