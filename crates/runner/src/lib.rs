@@ -9,6 +9,7 @@ mod detokenizer;
 mod dump;
 mod error;
 pub mod experiment;
+pub mod explore;
 mod generation;
 mod grammar;
 mod inspect;

@@ -1,9 +1,6 @@
 //! `taper explore`.
 
-use std::time::Duration;
-
 use clap::Args;
-use serde_json::Value;
 use taper_runner::explore::{ExploreServer, Explorer, Listen};
 use taper_runner::knobs::{KnobValue, Knobs};
 use taper_runner::{RequestError, draw_seed, tokenize};

@@ -5,6 +5,7 @@ mod beams;
 mod chat;
 mod conform;
 mod dump;
+mod explore;
 mod export;
 mod failure;
 mod generate;
@@ -57,6 +58,7 @@ fn run() -> Result<(), Failure> {
             input::read_prompt(&mut args.run.prompt)?;
             inspect::run(&args, &flags)
         }
+        Command::Explore(args) => explore::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Summarize { dir, tables } => sweep::again(&dir, &tables),

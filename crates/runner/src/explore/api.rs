@@ -16,7 +16,6 @@ use crate::generation::Generation;
 use crate::knobs::{self, Kind};
 use crate::request::{tokenize, tokenize_plain};
 use crate::search::Search;
-use crate::semantics::Semantics;
 
 /// Draws of one question.
 const MOST_DRAWS: u32 = 10_000;
@@ -108,7 +107,6 @@ impl Explorer {
             "seed": self.seed,
             "prompt": self.texts(&self.prompt)?,
             "started_with": self.knobs,
-            "engines": Semantics::NAMES,
             "knobs": knobs::all().filter(|knob| is_shown(knob)).map(field).collect::<Vec<_>>(),
         }))
     }
@@ -235,8 +233,8 @@ struct Line {
 
 fn next(ready: &Ready<'_>, workspace: &mut Workspace) -> Result<Line, Denied> {
     let asked = ready.given().ask(Ask { logprob: true, probability: true, ..Ask::token() });
-    let mut sequence = ready.sequence.clone();
-    let chosen = sequence.select_given(ready.row(), asked, workspace).map_err(Denied::new)?;
+    let step = ready.sequence.step().given(asked);
+    let chosen = ready.pipeline.select(ready.row(), &step, workspace).map_err(Denied::new)?;
     Ok(Line {
         id: chosen.token,
         text: text(ready, chosen.token)?,
