@@ -5,16 +5,33 @@ mod block;
 mod recurrent;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
-use self::block::{BLOCK, Block};
-pub(crate) use self::block::{CacheLayout, KeyValues};
+pub(crate) use self::block::{BLOCK, CacheLayout, KeyValues};
 pub(crate) use self::recurrent::{Advanced, Recurrent};
 use crate::error::StateError;
 use crate::language_model::{RowId, State};
+
+/// What the rows of one model's states are made of. States of one model share one layout, which is
+/// also how the model knows them.
+pub(crate) trait Layout: Debug + Send + Sync + 'static {
+    /// Keys and values of [`BLOCK`] positions, of all attentions.
+    type Block: Debug + Send + Sync;
+    /// What one recurrent mixer remembers of a row. It is never written to, so rows may share it.
+    type Recurrent: Debug + Send + Sync;
+
+    fn block(&self) -> Result<Self::Block>;
+    /// A copy that shares nothing.
+    fn duplicate(&self, block: &Self::Block) -> Result<Self::Block>;
+    fn block_bytes(&self) -> usize;
+    fn recurrent_bytes(&self, recurrent: &Self::Recurrent) -> usize;
+    /// Whether rows cannot go back.
+    fn is_recurrent(&self) -> bool;
+}
 
 /// The rows of one state.
 ///
@@ -22,9 +39,9 @@ use crate::language_model::{RowId, State};
 /// counted by reference: a fork copies pointers, and the only block that is ever copied is the last
 /// one of a row, half full and shared, at the moment when one of its owners writes to it.
 #[derive(Debug)]
-pub(crate) struct Cache {
-    layout: Arc<CacheLayout>,
-    rows: BTreeMap<RowId, Row>,
+pub(crate) struct Cache<L: Layout> {
+    layout: Arc<L>,
+    rows: BTreeMap<RowId, Row<L>>,
     next_id: u64,
 }
 
@@ -32,40 +49,55 @@ pub(crate) struct Cache {
 ///
 /// Between calls it has exactly the blocks that `len` positions need. While a call runs it may have
 /// more, and what is written behind `len` becomes part of the row when [`Row::commit`] says so.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Row {
+#[derive(Debug)]
+pub(crate) struct Row<L: Layout> {
     len: usize,
-    blocks: Vec<Arc<Block>>,
+    blocks: Vec<Arc<L::Block>>,
     /// What recurrent mixers remember of the row's tokens, by slot; nothing of an empty row.
-    recurrent: BTreeMap<usize, Arc<Recurrent>>,
+    recurrent: BTreeMap<usize, Arc<L::Recurrent>>,
 }
 
-impl Cache {
-    pub(crate) fn new(layout: Arc<CacheLayout>) -> Self {
+impl<L: Layout> Clone for Row<L> {
+    fn clone(&self) -> Self {
+        Self { len: self.len, blocks: self.blocks.clone(), recurrent: self.recurrent.clone() }
+    }
+}
+
+impl<L: Layout> Default for Row<L> {
+    fn default() -> Self {
+        Self { len: 0, blocks: Vec::new(), recurrent: BTreeMap::new() }
+    }
+}
+
+impl<L: Layout> Cache<L> {
+    pub(crate) fn new(layout: Arc<L>) -> Self {
         Self { layout, rows: BTreeMap::new(), next_id: 0 }
     }
 
-    pub(crate) fn layout(&self) -> &Arc<CacheLayout> {
+    pub(crate) fn layout(&self) -> &Arc<L> {
         &self.layout
     }
 
-    pub(crate) fn row(&self, row: RowId) -> std::result::Result<&Row, StateError> {
+    pub(crate) fn row(&self, row: RowId) -> std::result::Result<&Row<L>, StateError> {
         self.rows.get(&row).ok_or(StateError::UnknownRow { row })
     }
 
-    pub(crate) fn row_mut(&mut self, row: RowId) -> std::result::Result<&mut Row, StateError> {
+    pub(crate) fn row_mut(&mut self, row: RowId) -> std::result::Result<&mut Row<L>, StateError> {
         self.rows.get_mut(&row).ok_or(StateError::UnknownRow { row })
     }
 
     /// Makes what a call has come to part of the rows.
-    pub(crate) fn advance(&mut self, advanced: Advanced) -> std::result::Result<(), StateError> {
+    pub(crate) fn advance(
+        &mut self,
+        advanced: Advanced<L::Recurrent>,
+    ) -> std::result::Result<(), StateError> {
         for ((row, slot), recurrent) in advanced {
             self.row_mut(row)?.recurrent.insert(slot, Arc::new(recurrent));
         }
         Ok(())
     }
 
-    fn insert(&mut self, row: Row) -> RowId {
+    fn insert(&mut self, row: Row<L>) -> RowId {
         let id = RowId::new(self.next_id);
         self.next_id += 1;
         self.rows.insert(id, row);
@@ -73,7 +105,7 @@ impl Cache {
     }
 }
 
-impl State for Cache {
+impl<L: Layout> State for Cache<L> {
     fn new_row(&mut self) -> RowId {
         self.insert(Row::default())
     }
@@ -115,36 +147,71 @@ impl State for Cache {
         let blocks = self.rows.values().flat_map(|row| &row.blocks);
         let distinct: HashSet<_> = blocks.map(Arc::as_ptr).collect();
         let recurrent = self.rows.values().flat_map(|row| row.recurrent.values());
-        let recurrent: HashMap<_, _> =
-            recurrent.map(|recurrent| (Arc::as_ptr(recurrent), recurrent.bytes())).collect();
+        let recurrent: HashMap<_, _> = recurrent
+            .map(|recurrent| (Arc::as_ptr(recurrent), self.layout.recurrent_bytes(recurrent)))
+            .collect();
         distinct.len() * self.layout.block_bytes() + recurrent.values().sum::<usize>()
     }
 }
 
-impl Row {
+impl<L: Layout> Row<L> {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// What a recurrent mixer remembers of the row, or `None` if the row is empty.
-    pub(crate) fn recurrent(&self, slot: usize) -> Option<&Recurrent> {
+    pub(crate) fn recurrent(&self, slot: usize) -> Option<&L::Recurrent> {
         self.recurrent.get(&slot).map(|recurrent| &**recurrent)
     }
 
     /// Makes room for `added` positions that this row alone can write to.
-    pub(crate) fn reserve(&mut self, added: usize, layout: &CacheLayout) -> Result<()> {
+    pub(crate) fn reserve(&mut self, added: usize, layout: &L) -> Result<()> {
         if !self.len.is_multiple_of(BLOCK)
             && let Some(last) = self.blocks.last_mut()
             && Arc::get_mut(last).is_none()
         {
-            *last = Arc::new(last.duplicate()?);
+            *last = Arc::new(layout.duplicate(last)?);
         }
         while self.blocks.len() * BLOCK < self.len + added {
-            self.blocks.push(Arc::new(Block::new(layout)?));
+            self.blocks.push(Arc::new(layout.block()?));
         }
         Ok(())
     }
 
+    /// The block of a position, if it is this row's alone: those that [`reserve`](Self::reserve)
+    /// made are.
+    pub(crate) fn block_mut(&mut self, position: usize) -> Option<&mut L::Block> {
+        Arc::get_mut(self.blocks.get_mut(position / BLOCK)?)
+    }
+
+    /// From now on the row holds `len` positions, which may be fewer than before.
+    pub(crate) fn commit(&mut self, len: usize) {
+        self.len = len;
+        self.blocks.truncate(len.div_ceil(BLOCK));
+    }
+
+    /// Gives back what [`reserve`](Self::reserve) made.
+    pub(crate) fn roll_back(&mut self) {
+        self.commit(self.len);
+    }
+
+    /// The blocks that cover `positions`, each with the part of it that does.
+    pub(crate) fn parts(
+        &self,
+        positions: Range<usize>,
+    ) -> impl Iterator<Item = (&L::Block, Range<usize>)> {
+        let first = positions.start / BLOCK;
+        let blocks = self.blocks.iter().enumerate().skip(first);
+        blocks.map_while(move |(index, block)| {
+            let start = positions.start.max(index * BLOCK);
+            let end = positions.end.min((index + 1) * BLOCK);
+            let offset = index * BLOCK;
+            (start < end).then(|| (&**block, start - offset..end - offset))
+        })
+    }
+}
+
+impl Row<CacheLayout> {
     /// Stores keys and values, each `[kv_heads, n, head_dim]`, of one attention from `position` on.
     ///
     /// The positions must lie behind the row's length, in what [`reserve`](Self::reserve) made.
@@ -178,28 +245,5 @@ impl Row {
                 })
             })
             .collect()
-    }
-
-    /// From now on the row holds `len` positions, which may be fewer than before.
-    pub(crate) fn commit(&mut self, len: usize) {
-        self.len = len;
-        self.blocks.truncate(len.div_ceil(BLOCK));
-    }
-
-    /// Gives back what [`reserve`](Self::reserve) made.
-    pub(crate) fn roll_back(&mut self) {
-        self.commit(self.len);
-    }
-
-    /// The blocks that cover `positions`, each with the part of it that does.
-    fn parts(&self, positions: Range<usize>) -> impl Iterator<Item = (&Block, Range<usize>)> {
-        let first = positions.start / BLOCK;
-        let blocks = self.blocks.iter().enumerate().skip(first);
-        blocks.map_while(move |(index, block)| {
-            let start = positions.start.max(index * BLOCK);
-            let end = positions.end.min((index + 1) * BLOCK);
-            let offset = index * BLOCK;
-            (start < end).then(|| (&**block, start - offset..end - offset))
-        })
     }
 }

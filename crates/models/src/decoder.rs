@@ -9,7 +9,6 @@ mod kernels;
 mod layers;
 mod mamba;
 mod parts;
-mod watch;
 
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ use self::layers::{Layer, Slots};
 use self::parts::{Linear, Norm};
 use crate::cache::CacheLayout;
 use crate::load::LoadError;
-use crate::spec::{DecoderSpec, HeadSpec, MixerSpec, RopeSpec};
+use crate::spec::{DecoderSpec, HeadSpec};
 use crate::weights::{Matrix, TensorSource, Weights};
 
 /// A model: the weights that a [`DecoderSpec`] asks for, ready to compute.
@@ -65,7 +64,7 @@ impl Decoder {
         let embedding = weights.matrix(&spec.embedding.weight, &[spec.vocab_size, hidden])?;
         let positions = spec.embedding.positions.as_ref();
         let positions = positions.map(|name| weights.get(name, &[spec.context_length, hidden]));
-        let rotations = distinct_rotations(spec);
+        let rotations = spec.rotations();
         let mut slots = Slots::default();
         let layers =
             spec.layers.iter().map(|layer| Layer::new(layer, &mut slots, &rotations, &weights));
@@ -163,19 +162,4 @@ impl Decoder {
             None => Ok(logits),
         }
     }
-}
-
-/// The rotations that occur in the layers, each once.
-fn distinct_rotations(spec: &DecoderSpec) -> Vec<&RopeSpec> {
-    let mut distinct = Vec::new();
-    let ropes = spec.mixers().filter_map(|mixer| match mixer {
-        MixerSpec::Attention(attention) => attention.rope.as_ref(),
-        _ => None,
-    });
-    for rope in ropes {
-        if !distinct.contains(&rope) {
-            distinct.push(rope);
-        }
-    }
-    distinct
 }

@@ -20,19 +20,19 @@ pub enum DeviceChoice {
     Cuda(usize),
 }
 
-/// The type that weights are held in and products are computed in. Norms, rotations, softmax and
-/// logits are `f32` whatever it is.
+/// The type that weights are held in and, on a GPU, products are computed in. Norms, rotations,
+/// softmax and logits are `f32` whatever it is, and on a CPU so are all activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Dtype {
-    /// `f32` on the CPU, `bf16` on a GPU.
+    /// On the CPU the type that each matrix is stored in, `bf16` on a GPU.
     #[default]
     Auto,
     /// 32 bits: the reference.
     F32,
     /// 16 bits, 11 of them significant.
     F16,
-    /// 16 bits, 8 of them significant, with the range of `f32`. Slow on a CPU.
+    /// 16 bits, 8 of them significant, with the range of `f32`.
     Bf16,
 }
 
@@ -134,6 +134,18 @@ impl Dtype {
             Self::Auto | Self::F32 => DType::F32,
             Self::F16 => DType::F16,
             Self::Bf16 => DType::BF16,
+        }
+    }
+}
+
+impl Dtype {
+    /// The type that was asked for, if one was.
+    pub(crate) fn chosen(self) -> Option<DType> {
+        match self {
+            Self::Auto => None,
+            Self::F32 => Some(DType::F32),
+            Self::F16 => Some(DType::F16),
+            Self::Bf16 => Some(DType::BF16),
         }
     }
 }

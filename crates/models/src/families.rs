@@ -52,7 +52,8 @@ const FAMILIES: &[Family] = &[
 
 impl Family {
     const fn new(model_type: &'static str, spec: ReadSpec) -> Self {
-        Self { model_type, spec, capabilities: Capabilities::ALL }
+        let capabilities = Capabilities { batch_invariant: true, ..Capabilities::ALL };
+        Self { model_type, spec, capabilities }
     }
 
     /// Some layers keep a state in place of the past.
@@ -67,7 +68,7 @@ pub fn supported() -> Vec<&'static str> {
     FAMILIES.iter().map(|family| family.model_type).collect()
 }
 
-/// What the models of a family can do, or `None` if there is no such family.
+/// What the models of a family can do on a CPU, or `None` if there is no such family.
 pub fn capabilities(model_type: &str) -> Option<Capabilities> {
     let family = FAMILIES.iter().find(|family| family.model_type == model_type);
     family.map(|family| family.capabilities)

@@ -69,6 +69,18 @@ pub trait LanguageModel: Debug + Send + Sync {
         let _ = (state, work, outputs, observer);
         Err(ModelError::NotObservable)
     }
+
+    /// The logits that the last norm and the head make of a hidden state between two layers, as an observer
+    /// is shown it: what the model would say if it ended there.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NotObservable`] where [`observable`](Self::observable) is `None`; when the state has
+    /// another width, and when the computation fails.
+    fn read_out(&self, hidden: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let _ = hidden;
+        Err(ModelError::NotObservable)
+    }
 }
 
 /// What a model remembers: rows of tokens, each addressed by its [`RowId`].
@@ -182,16 +194,31 @@ pub struct Capabilities {
     pub all_positions: bool,
     /// One call may carry work for several rows.
     pub batch: bool,
+    /// The logits of a row have the same bits whatever else is in the call, and however its tokens
+    /// are cut into calls.
+    pub batch_invariant: bool,
 }
 
 impl Capabilities {
-    /// Everything.
-    pub const ALL: Self =
-        Self { fork: true, truncate: true, reorder: true, all_positions: true, batch: true };
+    /// Everything that an engine can be asked to do. That it is batch invariant it has to say itself.
+    pub const ALL: Self = Self {
+        fork: true,
+        truncate: true,
+        reorder: true,
+        all_positions: true,
+        batch: true,
+        batch_invariant: false,
+    };
 
     /// Nothing: where an engine that can do little starts from.
-    pub const NONE: Self =
-        Self { fork: false, truncate: false, reorder: false, all_positions: false, batch: false };
+    pub const NONE: Self = Self {
+        fork: false,
+        truncate: false,
+        reorder: false,
+        all_positions: false,
+        batch: false,
+        batch_invariant: false,
+    };
 }
 
 /// Where [`forward`](LanguageModel::forward) leaves the logits: a buffer to be used again and again.

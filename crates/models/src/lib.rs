@@ -24,8 +24,10 @@
 //! # The parts
 //!
 //! - [`DecoderSpec`] says what a model is made of; [`families`] reads one from a `config.json`.
-//! - [`Decoder`] is a spec with its weights. It decodes, as a [`LanguageModel`], and it trains: its
-//!   [differentiable mode](Decoder::forward_train) starts from [`random`] weights.
+//! - [`CpuDecoder`] is a spec with its weights on a CPU: it computes on them where they lie in the file, and
+//!   gives the same bits whatever else is in a call.
+//! - [`Decoder`] is the same by the tensor library. It decodes, also on a GPU, as a [`LanguageModel`], and it
+//!   trains: its [differentiable mode](Decoder::forward_train) starts from [`random`] weights.
 //! - [`export_gguf`] writes a model as a file that llama.cpp reads, in the types that it has.
 //! - [`LanguageModel`] is object safe and open: implement it to drive another engine.
 //! - [`files`] reads and writes files: up to a size, and whole or not at all.
@@ -47,6 +49,7 @@ struct Readme;
 pub mod builtin;
 mod cache;
 mod config;
+mod cpu;
 mod decoder;
 mod device;
 mod error;
@@ -56,12 +59,16 @@ mod gguf;
 mod language_model;
 mod load;
 mod observe;
+mod passes;
 pub mod random;
 pub mod spec;
+mod threads;
+mod watch;
 mod weights;
 
 pub use candle_core;
 pub use config::ConfigError;
+pub use cpu::CpuDecoder;
 pub use decoder::Decoder;
 pub use device::{DeviceChoice, DeviceError, Dtype};
 pub use error::{ModelError, StateError};
@@ -76,5 +83,6 @@ pub use load::{
 };
 pub use observe::{AttentionWeights, HiddenStates, Observable, Observe, Observer};
 pub use spec::DecoderSpec;
+pub use threads::{Threads, ThreadsError};
 pub use tokenizers;
-pub use weights::TensorSource;
+pub use weights::{Stored, TensorSource, WeightsError};

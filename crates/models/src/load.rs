@@ -1,6 +1,7 @@
 //! Loading a model from a Hugging Face folder; the other form, a GGUF file, is in [`crate::gguf`].
 
 mod added_tokens;
+mod assembly;
 mod checkpoint;
 mod error;
 mod experts;
@@ -16,20 +17,20 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
+pub(crate) use self::assembly::{Assembled, assemble, not_mapped};
 use self::checkpoint::Checkpoint;
 pub use self::error::LoadError;
 pub use self::hub::locate;
-pub(crate) use self::progress::Watched;
 use self::tokenizer::Tokenization;
 pub use self::tokenizer::load_tokenizer;
 use crate::config::ConfigError;
-use crate::decoder::Decoder;
 use crate::device::{DeviceChoice, Dtype};
 use crate::files::{FileError, FileKind};
 use crate::gguf;
 use crate::language_model::LanguageModel;
 use crate::random;
 use crate::spec::DecoderSpec;
+use crate::threads::Threads;
 use crate::weights::{TensorSource, refuse_unread};
 
 /// How to load a model.
@@ -42,6 +43,8 @@ pub struct LoadOptions {
     /// Weights drawn by this seed in place of those in the folder, which then needs a config alone.
     /// They say nothing sensible, as fast as trained ones.
     pub random_weights: Option<u64>,
+    /// On how many threads a CPU computes. It changes no number.
+    pub threads: Threads,
     /// Leaves the dropout that a `tokenizer.json` may ask for as it is: a text is then cut otherwise
     /// each time, and a seed does not repeat a run. Off, a [note](LoadedModel::notes) says so.
     pub bpe_dropout: bool,
@@ -67,19 +70,40 @@ pub struct LoadedModel {
     pub tokenizer_config: Option<Value>,
     /// `chat_template.jinja`, which is for the template that is in no other file.
     pub chat_template: Option<String>,
-    /// What is not done as the files say.
+    /// Bytes of matrices that lie inputs first, and were copied to turn them over.
+    pub turned_bytes: usize,
+    /// What is not done as the files say, and what it costs: a sentence each.
     pub notes: Vec<String>,
     /// What a GGUF file recommends for sampling, by its keys (`general.sampling.temp`): llama.cpp
     /// starts from it. A folder has nothing of the kind.
     pub sampling: Map<String, Value>,
 }
 
+impl LoadedModel {
+    /// A model that comes from no file, with nothing beside it: without a tokenizer and without settings.
+    pub fn of(name: impl Into<String>, model: Box<dyn LanguageModel>) -> Self {
+        Self {
+            name: name.into(),
+            model,
+            tokenizer: None,
+            config: Value::Null,
+            turned_bytes: 0,
+            generation_config: None,
+            tokenizer_config: None,
+            chat_template: None,
+            notes: Vec::new(),
+            sampling: Map::new(),
+        }
+    }
+}
+
 /// Loads the model in a Hugging Face folder (`config.json`, `model.safetensors` or the shards that
 /// `model.safetensors.index.json` names, and, where they are there, the tokenizer, the generation
 /// config and the chat template), or in a GGUF file, which has all of it in one.
 ///
-/// The files of weights must not be changed while they are read. The matrices of a GGUF file stay in
-/// the blocks of few bits that it has; [`LoadOptions::dtype`] is the type of everything else.
+/// On a CPU the files of weights are mapped and computed on where they lie: they must not be changed
+/// as long as the model is there. The matrices of a GGUF file stay in the blocks of few bits that it
+/// has; [`LoadOptions::dtype`] is the type of everything else.
 ///
 /// # Errors
 ///
@@ -151,11 +175,13 @@ impl Parts<'static> {
         let (config, spec) = parse_config(&config, &config_path)?;
         let tokenization = Tokenization::of_folder(folder, options.bpe_dropout)?;
         check_size(tokenization.tokenizer.as_ref(), folder, spec.vocab_size)?;
+        let mut notes = tokenization.notes;
         let (weights, names): (Box<dyn TensorSource>, _) =
             if let Some(seed) = options.random_weights {
                 (Box::new(random::Weights::new(&spec, seed, 1.0)), Vec::new())
             } else {
                 let checkpoint = Checkpoint::open(folder)?;
+                notes.extend(checkpoint.read().iter().map(|path| not_mapped(path)));
                 let names = checkpoint.names().cloned().collect();
                 (Box::new(checkpoint), names)
             };
@@ -169,7 +195,7 @@ impl Parts<'static> {
             generation_config: read_json(&folder.join("generation_config.json"))?,
             tokenizer_config: tokenization.config,
             chat_template: read_text(&folder.join("chat_template.jinja"))?,
-            notes: tokenization.notes,
+            notes,
         })
     }
 
@@ -183,7 +209,7 @@ impl Parts<'static> {
             name: name.to_owned(),
             config,
             spec,
-            weights: Box::new(checkpoint::InMemory::parse(weights, Path::new(name))?),
+            weights: Box::new(Checkpoint::in_memory(weights, Path::new(name))?),
             names: Vec::new(),
             tokenizer: Some(tokenizer::parse(tokenizer, Path::new(name))?),
             generation_config: None,
@@ -196,20 +222,18 @@ impl Parts<'static> {
 
 impl Parts<'_> {
     fn load(self, options: &LoadOptions, tell: &dyn Fn(f64)) -> Result<LoadedModel, LoadError> {
-        let device = options.device.open()?;
-        let dtype = options.dtype.on(&device);
-        let weights = Watched::new(&*self.weights, &self.spec, tell);
-        let decoder = Decoder::new(&self.spec, &weights, dtype, &device)?;
-        self.refuse_unread(decoder.tensors().iter().map(|(name, _)| name))?;
+        let assembled = assemble(&self.spec, &*self.weights, options, tell)?;
+        self.refuse_unread(assembled.read.iter())?;
         Ok(LoadedModel {
             name: self.name,
-            model: Box::new(decoder),
+            model: assembled.model,
             tokenizer: self.tokenizer,
             config: self.config,
             generation_config: self.generation_config,
             tokenizer_config: self.tokenizer_config,
             chat_template: self.chat_template,
-            notes: self.notes,
+            turned_bytes: assembled.turned_bytes,
+            notes: assembled.notes.into_iter().chain(self.notes).collect(),
             sampling: Map::new(),
         })
     }
@@ -219,7 +243,7 @@ impl Parts<'_> {
         &'a self,
         read: impl Iterator<Item = &'a String>,
     ) -> Result<(), LoadError> {
-        refuse_unread(&self.spec, read, self.names.iter())
+        refuse_unread(&self.spec, read, self.names.iter()).map_err(LoadError::from)
     }
 
     /// The chat template: in a file of its own, or else in `tokenizer_config.json`, where of several

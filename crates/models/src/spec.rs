@@ -13,6 +13,7 @@ mod experts;
 mod mamba;
 mod parts;
 mod rope;
+mod routing;
 mod tensors;
 mod yarn;
 
@@ -150,6 +151,21 @@ impl DecoderSpec {
     /// The mixers of all layers, in order.
     pub fn mixers(&self) -> impl Iterator<Item = &MixerSpec> {
         self.layers.iter().flat_map(|layer| &layer.blocks).flat_map(|block| &block.mixers)
+    }
+
+    /// The rotations that occur in the layers, each once.
+    pub(crate) fn rotations(&self) -> Vec<&RopeSpec> {
+        let mut distinct = Vec::new();
+        let ropes = self.mixers().filter_map(|mixer| match mixer {
+            MixerSpec::Attention(attention) => attention.rope.as_ref(),
+            _ => None,
+        });
+        for rope in ropes {
+            if !distinct.contains(&rope) {
+                distinct.push(rope);
+            }
+        }
+        distinct
     }
 
     /// Whether some layers keep a state in place of the past, so that a row cannot be cut back.

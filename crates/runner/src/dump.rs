@@ -13,8 +13,8 @@ use taper_models::{
 };
 
 use crate::error::RequestError;
-use crate::generation::Source;
-use crate::request::check_prompt;
+use crate::run::check_prompt;
+use crate::source::Source;
 
 /// Hidden states and attention weights of one text.
 ///

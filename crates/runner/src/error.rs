@@ -1,5 +1,7 @@
 //! What can go wrong before a run, and what can go wrong in one.
 
+use std::fmt::Display;
+
 use taper_models::{ModelError, StateError};
 use taper_sampling::presets::PresetError;
 use taper_sampling::search::{BeamSettingsError, SearchError};
@@ -170,4 +172,14 @@ pub enum RunError {
     /// The tokenizer failed to make text of tokens.
     #[error("the tokenizer failed: {0}")]
     Tokenizer(String),
+}
+
+/// Refuses a setting, under its name in the config.
+pub(crate) fn refuse<T>(
+    key: &'static str,
+    value: impl Display,
+    domain: impl Into<String>,
+) -> Result<T, RequestError> {
+    let value = shortened(&value.to_string()).into_owned();
+    Err(RequestError::Setting { key, value, domain: domain.into() })
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use taper_sampling::Pipeline;
 
 use crate::error::RequestError;
-use crate::generation::Source;
 use crate::semantics::Semantics;
+use crate::source::Source;
 
 /// A grammar for the generated text; EOS may come only where the text is complete in it.
 ///

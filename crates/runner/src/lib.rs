@@ -3,49 +3,52 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod chat;
-mod clock;
 pub mod conform;
 mod detokenizer;
+mod drawn;
 mod dump;
+#[cfg(feature = "engines")]
+pub mod engine;
 mod error;
 pub mod experiment;
 pub mod explore;
-mod generation;
 mod grammar;
 mod inspect;
 pub mod knobs;
+mod layers;
 mod logits_dtype;
 mod outcome;
+mod paths;
 pub mod report;
 mod request;
-mod score;
-mod search;
+mod run;
 mod semantics;
+mod source;
 mod table_model;
 mod told;
 
 pub use chat::{Chat, ChatError, ChatTemplate};
 pub use detokenizer::{Detokenizer, Piece, token_text};
+pub use drawn::{Drawn, DrawnToken, KeptSet, KeptSets};
 pub use dump::{Dump, DumpError};
 pub use error::{RequestError, RunError};
-pub use generation::{Draft, Generation, Source, SpeculationReport, Step};
 pub use grammar::TextGrammar;
 pub use inspect::{BoundaryToken, Place, StageView, StepView, TokenPath, TokenShare, ViewAsk};
+pub use knobs::{Idle, ModelConfigError, file_of, model_config, unused_settings};
+pub use layers::{LayerView, LayersError, layers};
 pub use logits_dtype::LogitsDtype;
 pub use outcome::{
-    EffectiveConfig, FinishReason, MemoryUse, OnError, Outcome, Redraw, SequenceOutcome,
-    StageReport, StepReport, Timing, TopToken, Usage, pipeline_as_data, tie_policy_name,
+    BeamFate, BeamTreeNode, EffectiveConfig, Expectation, FinishReason, MemoryUse, Moved, MovedToken,
+    Outcome, Redraw, Score, ScoreTiming, ScoreTotals, SequenceOutcome, SpeculationReport,
+    StageReport, StepReport, Timing, TokenScore, TopToken, Usage, pipeline_as_data,
 };
 pub use request::{
-    DEFAULT_MAX_NEW_TOKENS, ModelConfigError, Request, draw_seed, file_of, model_config, tokenize,
-    tokenize_plain, unused_settings,
+    DEFAULT_MAX_NEW_TOKENS, OnError, Request, SearchMode, draw_seed, tie_policy_name, tokenize,
+    tokenize_plain,
 };
-pub use score::{
-    Expectation, Score, ScoreOptions, ScoreTiming, ScoreTotals, ScoredText, Scorer, TokenScore,
-    score_prompt,
-};
-pub use search::{BeamFate, BeamTreeNode, Search, SearchMode};
-pub use semantics::{Idle, LlamaCpp, MirostatVersion, OwnPipeline, Recommended, Semantics, Vllm};
+pub use run::{Draft, Generation, ScoreOptions, ScoredText, Scorer, Search, Step, score_prompt};
+pub use semantics::{LlamaCpp, MirostatVersion, OwnPipeline, Recommended, Semantics, Vllm};
+pub use source::Source;
 pub use table_model::{TableError, TableModel};
 pub use taper_models as models;
 pub use taper_sampling as sampling;

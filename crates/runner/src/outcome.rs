@@ -1,14 +1,18 @@
 //! What a run yields: the object that `taper generate --format json` prints.
 
+mod score;
+mod tree;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use taper_sampling::{GenerationConfig, Pipeline, TiePolicy};
 
-use crate::generation::SpeculationReport;
+pub use self::score::{Expectation, Score, ScoreTiming, ScoreTotals, TokenScore};
+pub use self::tree::{BeamFate, BeamTreeNode};
+use crate::drawn::{Drawn, KeptSet};
 use crate::grammar::TextGrammar;
 use crate::logits_dtype::LogitsDtype;
-use crate::score::TokenScore;
-use crate::search::{BeamTreeNode, SearchMode};
+use crate::request::{OnError, SearchMode, tie_policy_name};
 use crate::semantics::Semantics;
 
 /// Everything about a finished, stopped or failed run.
@@ -21,6 +25,9 @@ pub struct Outcome {
     pub config: EffectiveConfig,
     /// The stages and the selector that they made, as [`pipeline_as_data`] has them.
     pub pipeline: Value,
+    /// The prompt as the model reads it, special tokens included, if it is to be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// The prompt.
     pub prompt_tokens: Vec<u32>,
     /// What the model makes of each of the prompt's tokens, if that was asked for.
@@ -40,6 +47,9 @@ pub struct Outcome {
     pub timing: Timing,
     /// How much memory it took.
     pub memory: MemoryUse,
+    /// The engine that computed the rows, if it was not this program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Value>,
 }
 
 /// A pipeline as [`Pipeline::to_json`] writes it, but for what has no settings of its own, such as a
@@ -57,6 +67,18 @@ pub fn pipeline_as_data(pipeline: &Pipeline) -> Value {
     let selector = selector.ok().and_then(|list| list.get(0).cloned());
     let selector = selector.unwrap_or_else(|| json!({"select": pipeline.selector().name()}));
     stages.chain([selector]).collect()
+}
+
+/// What guessing came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct SpeculationReport {
+    /// Tokens that were guessed.
+    pub proposed: usize,
+    /// Guesses that were right.
+    pub accepted: usize,
+    /// Passes of the model after the prompt's.
+    pub passes: usize,
 }
 
 /// The settings of a run after all sources were merged.
@@ -109,18 +131,6 @@ impl EffectiveConfig {
     }
 }
 
-/// What to do when a row of logits allows no choice: NaN, +∞, everything banned, a tie under
-/// [`TiePolicy::Error`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnError {
-    /// End the run with the error.
-    #[default]
-    Refuse,
-    /// Take the highest finite logit of the untouched row, the lowest id among equals.
-    Argmax,
-}
-
 /// One generated sequence.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -157,6 +167,8 @@ pub enum FinishReason {
     StopString,
     /// The model can hold no more.
     ContextFull,
+    /// An engine says that it stopped, and not whether at the end of the text or at a stop string.
+    Stop,
     /// `max_time` was over.
     MaxTime,
     /// The caller stopped asking.
@@ -174,6 +186,7 @@ impl FinishReason {
             Self::StopToken => "stop_token",
             Self::StopString => "stop_string",
             Self::ContextFull => "context_full",
+            Self::Stop => "stop",
             Self::MaxTime => "max_time",
             Self::Cancelled => "cancelled",
             Self::Error => "error",
@@ -200,6 +213,14 @@ pub struct StepReport {
     pub kept: Option<usize>,
     /// The entropy (nats) of the model's own distribution.
     pub entropy: Option<f64>,
+    /// The distribution that the token was chosen from.
+    pub drawn: Option<Drawn>,
+    /// All that could be drawn, if [`Ask::kept_tokens`](taper_sampling::Ask) asked for it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub kept_set: Option<KeptSet>,
+    /// Where the token stood in the model's row and then after each stage, if a trace was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<Option<usize>>,
     /// The model's own best tokens, if they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top: Option<Vec<TopToken>>,
@@ -225,9 +246,14 @@ pub struct TopToken {
     pub text: String,
     /// Its log-probability (nats) under the model itself.
     pub logprob: f64,
-    /// The stage that removed or banned it, if a trace was asked for and one did.
-    #[serde(skip)]
+    /// Its share of what the selector saw, 0 when it was removed; `None` where nothing selects.
+    pub probability: Option<f64>,
+    /// The stage that removed or banned it, if one did.
     pub removed_by: Option<String>,
+    /// Where it stood in the model's row and then after each stage, from 1, if a trace was asked for;
+    /// `None` where it could not be chosen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<Option<usize>>,
 }
 
 /// How often a token came up when its step was drawn again and again.
@@ -256,6 +282,32 @@ pub struct StageReport {
     pub removed_mass: Option<f64>,
     /// Equal scores that its boundary met.
     pub ties: usize,
+    /// The scores that it changed without removing them, as a penalty does; `None` where it changed none,
+    /// or all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
+}
+
+/// Scores that a stage changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Moved {
+    /// How many.
+    pub count: usize,
+    /// Those that it changed most.
+    pub tokens: Vec<MovedToken>,
+}
+
+/// A token whose score a stage changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MovedToken {
+    /// The token.
+    pub token: u32,
+    /// Its own text.
+    pub text: String,
+    /// What was added to its score.
+    pub by: f64,
 }
 
 /// How many tokens.
@@ -270,6 +322,7 @@ pub struct Usage {
 
 /// How long it took, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Timing {
     /// Loading the model; `None` if the run did not load it.
@@ -311,31 +364,6 @@ fn peak_rss_bytes() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kilobytes.checked_mul(1024)
-}
-
-/// All tie policies.
-pub(crate) const TIE_POLICIES: [TiePolicy; 5] = [
-    TiePolicy::KeepAll,
-    TiePolicy::LowestId,
-    TiePolicy::HighestId,
-    TiePolicy::Random,
-    TiePolicy::Error,
-];
-
-/// The tie policy of a [name](tie_policy_name).
-pub(crate) fn tie_policy(name: &str) -> Option<TiePolicy> {
-    TIE_POLICIES.into_iter().find(|&policy| tie_policy_name(policy) == name)
-}
-
-/// The name of a tie policy on the command line and in the JSON.
-pub fn tie_policy_name(ties: TiePolicy) -> &'static str {
-    match ties {
-        TiePolicy::KeepAll => "keep-all",
-        TiePolicy::LowestId => "lowest-id",
-        TiePolicy::HighestId => "highest-id",
-        TiePolicy::Random => "random",
-        TiePolicy::Error => "error",
-    }
 }
 
 #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

@@ -1,29 +1,21 @@
 //! Whose rules a run follows, with the settings that those rules alone know.
 
 mod breakers;
-mod idle;
 mod llama_cpp;
 mod prefix;
-mod recommended;
 mod vllm;
-
-use std::collections::BTreeMap;
 
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use taper_sampling::presets::{self, PresetError};
-use taper_sampling::{Constraint, GenerationConfig, OneOrMany, Pipeline, TiePolicy};
+use taper_sampling::{Constraint, GenerationConfig, Pipeline, TiePolicy};
 
-pub use self::idle::Idle;
-pub use self::llama_cpp::{LlamaCpp, MirostatVersion};
+pub use self::llama_cpp::{LlamaCpp, MirostatVersion, Recommended};
 use self::prefix::ForcedPrefix;
-pub use self::recommended::Recommended;
 pub use self::vllm::Vllm;
-use crate::error::RequestError;
-use crate::generation::Source;
-use crate::knobs;
-use crate::request::{at_zero, odd, refuse};
+use crate::error::{RequestError, refuse};
+use crate::source::Source;
 
 /// Whose names, defaults, order of stages, gating and tie rules.
 ///
@@ -122,77 +114,6 @@ impl Semantics {
         }
     }
 
-    /// Checks every value that can be checked without a model; those of `config` too if they have
-    /// no effect.
-    ///
-    /// # Errors
-    ///
-    /// The first value that is out of its range.
-    pub fn validate(&self, config: &GenerationConfig) -> Result<(), RequestError> {
-        match self {
-            Self::HuggingFace => {
-                // Some settings are nothing without an EOS token, which is the model's to name.
-                let some_eos = GenerationConfig {
-                    eos_token_id: Some(OneOrMany::One(0)),
-                    ..GenerationConfig::default()
-                };
-                let config = at_zero(config.clone(), self).or(some_eos);
-                // Which transformers refuses too: it means greedy decoding.
-                let temperature = config.temperature.filter(|&t| t != 0.0);
-                GenerationConfig { temperature, ..config }.validate()?;
-            }
-            Self::LlamaCpp(settings) => {
-                only_shared(config, self.name())?;
-                // A vocabulary that no token is outside of.
-                presets::llama_cpp(&settings.config, usize::MAX, None)?;
-            }
-            Self::Vllm(settings) => {
-                only_shared(config, self.name())?;
-                settings.config.validate()?;
-            }
-            Self::Own(_) => only_shared(config, self.name())?,
-        }
-        Ok(())
-    }
-
-    /// What a model's own `generation_config.json` counts for in a request's config: everything
-    /// where the rules are those that the file was written for, otherwise its special tokens, and
-    /// for vLLM the limit on new tokens. What else vLLM reads is in [`Vllm::for_model`].
-    #[must_use]
-    pub fn heed(&self, file: GenerationConfig) -> GenerationConfig {
-        let max_new_tokens = match self {
-            Self::HuggingFace => return file,
-            Self::LlamaCpp(_) => None,
-            Self::Vllm(_) | Self::Own(_) => file.max_new_tokens,
-        };
-        let limited = matches!(self, Self::Vllm(_));
-        let heeded = |key: &str| key == "eos_token_id" || limited && key == "max_new_tokens";
-        let odd = odd(&file).filter(|(key, _)| heeded(key));
-        GenerationConfig {
-            extra: odd.map(|(key, value)| (key.to_owned(), value.clone())).collect(),
-            bos_token_id: file.bos_token_id,
-            eos_token_id: file.eos_token_id,
-            pad_token_id: file.pad_token_id,
-            max_new_tokens,
-            ..GenerationConfig::default()
-        }
-    }
-
-    /// `config`, with the engine's defaults for what it leaves open.
-    pub(crate) fn with_defaults(
-        &self,
-        config: GenerationConfig,
-    ) -> Result<GenerationConfig, RequestError> {
-        match self {
-            Self::HuggingFace => Ok(config.or(GenerationConfig::class_defaults())),
-            Self::LlamaCpp(_) | Self::Vllm(_) | Self::Own(_) => {
-                only_shared(&config, self.name())?;
-                let one = GenerationConfig { num_return_sequences: Some(1), ..Default::default() };
-                Ok(config.or(one))
-            }
-        }
-    }
-
     pub(crate) fn pipeline(
         &self,
         config: &GenerationConfig,
@@ -239,19 +160,12 @@ fn with_texts<S: Serializer>(
     settings.serialize(serializer)
 }
 
-/// Whether a setting of [`GenerationConfig`] means the same under all rules: when to stop, and how
-/// often to begin. Two of the model's own tokens do, which are no knobs.
-pub(crate) fn is_shared(key: &str) -> bool {
-    let token = ["bos_token_id", "pad_token_id"].contains(&key);
-    token || knobs::named(key).is_some_and(knobs::Knob::is_shared)
-}
-
-/// Refuses a setting that Hugging Face's rules alone would look at.
-fn only_shared(config: &GenerationConfig, engine: &'static str) -> Result<(), RequestError> {
-    let known = GenerationConfig { extra: BTreeMap::new(), ..config.clone() };
-    let Ok(Value::Object(settings)) = serde_json::to_value(known) else { return Ok(()) };
-    match settings.into_iter().find(|(key, _)| !is_shared(key)) {
-        None => Ok(()),
-        Some((key, _)) => Err(RequestError::Foreign { key, engine }),
+/// Temperature 0, which transformers refuses, is the limit that every other engine means by it: the
+/// most likely token each time. So is one that is 0 in single precision.
+pub(crate) fn at_zero(config: GenerationConfig, semantics: &Semantics) -> GenerationConfig {
+    let hugging_face = matches!(semantics, Semantics::HuggingFace);
+    if hugging_face && config.temperature.is_some_and(|t| t as f32 == 0.0) {
+        return GenerationConfig { temperature: Some(0.0), do_sample: Some(false), ..config };
     }
+    config
 }

@@ -2,14 +2,14 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::{Layout, Recurrent};
 use crate::spec::{DecoderSpec, MixerSpec};
 
 /// Positions in a block. Small enough that a short row is cheap and a copy on divergence costs
 /// little, large enough that a long row needs few matrix products.
-pub(super) const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
-/// The shape of what one position leaves behind. States of one model share one layout, which is
-/// also how the model knows them.
+/// The shape of what one position leaves behind, as tensors of the library.
 #[derive(Debug)]
 pub(crate) struct CacheLayout {
     /// Key heads and their width, per attention.
@@ -33,15 +33,31 @@ impl CacheLayout {
             device: device.clone(),
         }
     }
+}
 
-    /// Whether rows cannot go back.
-    pub(crate) fn is_recurrent(&self) -> bool {
-        self.recurrent
+impl Layout for CacheLayout {
+    type Block = Block;
+    type Recurrent = Recurrent;
+
+    fn block(&self) -> Result<Block> {
+        Block::new(self)
     }
 
-    pub(super) fn block_bytes(&self) -> usize {
+    fn duplicate(&self, block: &Block) -> Result<Block> {
+        block.duplicate()
+    }
+
+    fn block_bytes(&self) -> usize {
         let numbers: usize = self.attentions.iter().map(|(heads, dim)| heads * dim).sum();
         2 * BLOCK * numbers * self.dtype.size_in_bytes()
+    }
+
+    fn recurrent_bytes(&self, recurrent: &Recurrent) -> usize {
+        recurrent.bytes()
+    }
+
+    fn is_recurrent(&self) -> bool {
+        self.recurrent
     }
 }
 
@@ -53,7 +69,7 @@ pub(crate) struct KeyValues {
 }
 
 #[derive(Debug)]
-pub(super) struct Block(Vec<KeyValues>);
+pub(crate) struct Block(Vec<KeyValues>);
 
 impl Block {
     pub(super) fn new(layout: &CacheLayout) -> Result<Self> {

@@ -24,4 +24,4 @@ impl Recurrent {
 }
 
 /// What a call has come to, by row and slot. It becomes part of the rows when the call succeeds.
-pub(crate) type Advanced = BTreeMap<(RowId, usize), Recurrent>;
+pub(crate) type Advanced<R> = BTreeMap<(RowId, usize), R>;

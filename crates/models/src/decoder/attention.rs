@@ -5,9 +5,8 @@ use candle_core::{Result, Tensor};
 use super::context::Context;
 use super::kernels::{Angles, Kernels};
 use super::parts::{Linear, Norm};
-use crate::load::LoadError;
 use crate::spec::{AttentionSpec, NormSpec, QkvSpec};
-use crate::weights::Weights;
+use crate::weights::{Weights, WeightsError};
 
 #[derive(Debug)]
 pub(super) struct Attention {
@@ -34,7 +33,7 @@ impl Attention {
         slot: usize,
         rotation: Option<usize>,
         weights: &Weights<'_>,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, WeightsError> {
         let norm = |spec: &Option<NormSpec>| {
             spec.as_ref().map(|norm| Norm::new(norm, weights)).transpose()
         };

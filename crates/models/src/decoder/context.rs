@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use candle_core::{Device, Result, Tensor};
 
-pub(super) use self::cached::{Cached, Segment};
+pub(super) use self::cached::Cached;
 pub(super) use self::causal_batch::CausalBatch;
 use super::kernels::Kernels;
 use crate::cache::Recurrent;

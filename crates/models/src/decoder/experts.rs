@@ -5,9 +5,8 @@ use candle_nn::ops;
 
 use super::kernels::Kernels;
 use super::parts::{Linear, Mlp};
-use crate::load::LoadError;
 use crate::spec::{ExpertsSpec, RouterSpec, Scoring};
-use crate::weights::Weights;
+use crate::weights::{Weights, WeightsError};
 
 #[derive(Debug)]
 pub(super) struct Experts {
@@ -23,10 +22,10 @@ impl Experts {
     pub(super) fn new(
         spec: &ExpertsSpec,
         weights: &Weights<'_>,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, WeightsError> {
         let experts = spec.experts.iter().map(|expert| Mlp::new(expert, weights));
         let correction = spec.router.correction.as_ref().map(|name| {
-            weights.get_f32(name, &[spec.experts.len()])?.to_vec1().map_err(LoadError::from)
+            weights.get_f32(name, &[spec.experts.len()])?.to_vec1().map_err(WeightsError::from)
         });
         Ok(Self {
             gate: Linear::in_f32(&spec.router.gate, weights)?,
@@ -77,7 +76,7 @@ impl Experts {
             for (score, correction) in scores.iter_mut().zip(self.correction.iter().flatten()) {
                 *score += correction;
             }
-            chosen.extend(best_experts(&scores, &self.router));
+            chosen.extend(self.router.best(&scores));
         }
         chosen
     }
@@ -94,55 +93,5 @@ impl Experts {
             weights
         };
         weights * self.router.scale
-    }
-}
-
-/// The best experts of the best groups; where scores are equal, the first.
-fn best_experts(scores: &[f32], router: &RouterSpec) -> Vec<u32> {
-    let size = scores.len() / router.groups;
-    let group_score = |group: usize| {
-        let members = &scores[group * size..][..size];
-        best(members, 2.min(size), |_| true).map(|member| members[member as usize]).sum::<f32>()
-    };
-    let group_scores: Vec<f32> = (0..router.groups).map(group_score).collect();
-    let groups: Vec<u32> = best(&group_scores, router.chosen_groups, |_| true).collect();
-    best(scores, router.chosen, |expert| groups.contains(&((expert / size) as u32))).collect()
-}
-
-/// The indices of the `count` largest of `scores` that may be taken, the largest first.
-fn best(scores: &[f32], count: usize, may: impl Fn(usize) -> bool) -> impl Iterator<Item = u32> {
-    let mut order: Vec<usize> = (0..scores.len()).filter(|index| may(*index)).collect();
-    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-    order.into_iter().take(count).map(|index| index as u32)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::spec::LinearSpec;
-
-    fn router(chosen: usize, groups: usize, chosen_groups: usize) -> RouterSpec {
-        RouterSpec {
-            gate: LinearSpec::new("gate", 1, 6, false),
-            scoring: Scoring::Sigmoid,
-            correction: None,
-            chosen,
-            groups,
-            chosen_groups,
-            normalise: true,
-            scale: 1.0,
-        }
-    }
-
-    #[test]
-    fn the_best_are_chosen_and_the_first_of_equals() {
-        assert_eq!(best_experts(&[0.1, 0.5, 0.3, 0.5, 0.2, 0.5], &router(2, 1, 1)), [1, 3]);
-    }
-
-    #[test]
-    fn groups_are_chosen_by_their_two_best() {
-        // The groups sum to 0.8, 1.1 and 0.9, so the best expert of all is out of reach.
-        let scores = [0.8, 0.0, 0.5, 0.6, 0.4, 0.5];
-        assert_eq!(best_experts(&scores, &router(3, 3, 2)), [3, 2, 5]);
     }
 }

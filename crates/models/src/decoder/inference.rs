@@ -1,20 +1,20 @@
 //! Decoding: the decoder as a [`LanguageModel`].
 
 use std::any::Any;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use candle_core::{Device, Error, Tensor};
 
 use super::Decoder;
-use super::context::{Cached, Context, Segment};
+use super::context::{Cached, Context};
 use super::cpu::Floats;
 use super::kernels::Kernels;
-use super::watch::Watch;
-use crate::cache::{Advanced, Cache};
-use crate::error::{ModelError, StateError};
+use crate::cache::{Advanced, Cache, CacheLayout, Recurrent};
+use crate::error::ModelError;
 use crate::language_model::{Capabilities, LanguageModel, Outputs, State, Want, Work};
 use crate::observe::{Observable, Observer};
+use crate::passes::{Segment, check, passes};
+use crate::watch::Watch;
 
 /// Most tokens that are computed at once; longer work is done in several passes. It bounds the
 /// scores, which would otherwise take the square of a prompt's length.
@@ -63,6 +63,11 @@ impl LanguageModel for Decoder {
     ) -> Result<(), ModelError> {
         self.append(state, work, outputs, Some(&mut Watch::new(observer, &self.spec)))
     }
+
+    fn read_out(&self, hidden: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let hidden = Tensor::new(hidden, &self.device)?.unsqueeze(0)?.to_dtype(self.dtype)?;
+        Ok(self.logits(&hidden, Kernels::Fused)?.flatten_all()?.to_vec1()?)
+    }
 }
 
 impl Decoder {
@@ -75,10 +80,10 @@ impl Decoder {
         watch: Option<&mut Watch<'_>>,
     ) -> Result<(), ModelError> {
         let cache = (state as &mut dyn Any)
-            .downcast_mut::<Cache>()
+            .downcast_mut::<Cache<CacheLayout>>()
             .filter(|cache| Arc::ptr_eq(cache.layout(), &self.cache_layout))
             .ok_or(ModelError::ForeignState)?;
-        self.check(cache, work)?;
+        check(&self.spec, cache, work)?;
         outputs.reset(self.spec.vocab_size, work);
         let result = self.compute(cache, work, outputs, watch);
         for piece in work {
@@ -92,41 +97,20 @@ impl Decoder {
         Ok(())
     }
 
-    fn check(&self, cache: &Cache, work: &[Work<'_>]) -> Result<(), ModelError> {
-        let (vocab_size, limit) = (self.spec.vocab_size, self.spec.context_length);
-        let mut rows = HashSet::new();
-        for &Work { row, tokens, .. } in work {
-            let held = cache.row(row)?.len();
-            if !rows.insert(row) {
-                return Err(ModelError::RepeatedRow { row });
-            }
-            if tokens.is_empty() {
-                return Err(ModelError::EmptyWork { row });
-            }
-            if let Some(&token) = tokens.iter().find(|token| **token as usize >= vocab_size) {
-                return Err(ModelError::TokenOutOfRange { token, vocab_size });
-            }
-            if tokens.len() > limit - held {
-                return Err(ModelError::ContextOverflow { row, held, added: tokens.len(), limit });
-            }
-        }
-        Ok(())
-    }
-
     /// Leaves keys and values behind the rows' ends and the logits in `outputs`.
     fn compute(
         &self,
-        cache: &mut Cache,
+        cache: &mut Cache<CacheLayout>,
         work: &[Work<'_>],
         outputs: &mut Outputs,
         mut watch: Option<&mut Watch<'_>>,
-    ) -> Result<Advanced, ModelError> {
+    ) -> Result<Advanced<Recurrent>, ModelError> {
         for piece in work {
             let row = cache.row_mut(piece.row)?;
             row.reserve(piece.tokens.len(), &self.cache_layout)?;
         }
         let mut advanced = Advanced::new();
-        for segments in passes(cache, work)? {
+        for segments in passes(cache, work, TOKENS_PER_PASS)? {
             let mut context = Cached::new(cache, &segments, &mut advanced, watch.as_deref_mut());
             self.pass(&mut context, work, &segments, outputs)?;
         }
@@ -187,44 +171,6 @@ impl Decoder {
         distribute(rows, work, segments, self.spec.vocab_size, outputs);
         Ok(())
     }
-}
-
-impl Segment {
-    /// Of how many of its last tokens the logits are wanted.
-    fn wanted(&self, piece: &Work<'_>) -> usize {
-        match piece.want {
-            Want::All => self.tokens.len(),
-            Want::Last => usize::from(self.tokens.end == piece.tokens.len()),
-        }
-    }
-}
-
-/// Cuts the work into passes of at most [`TOKENS_PER_PASS`] tokens, in order.
-fn passes(cache: &Cache, work: &[Work<'_>]) -> Result<Vec<Vec<Segment>>, StateError> {
-    let (mut passes, mut pass, mut room) = (Vec::new(), Vec::new(), TOKENS_PER_PASS);
-    for (index, piece) in work.iter().enumerate() {
-        let held = cache.row(piece.row)?.len();
-        let mut start = 0;
-        while start < piece.tokens.len() {
-            let end = piece.tokens.len().min(start + room);
-            pass.push(Segment {
-                work: index,
-                row: piece.row,
-                tokens: start..end,
-                position: held + start,
-            });
-            room -= end - start;
-            start = end;
-            if room == 0 {
-                passes.push(std::mem::take(&mut pass));
-                room = TOKENS_PER_PASS;
-            }
-        }
-    }
-    if !pass.is_empty() {
-        passes.push(pass);
-    }
-    Ok(passes)
 }
 
 /// Copies the rows of a pass, one per wanted token, to where the caller looks for them.

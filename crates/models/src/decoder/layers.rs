@@ -8,9 +8,8 @@ use super::experts::Experts;
 use super::kernels::Angles;
 use super::mamba::Mamba;
 use super::parts::{Mlp, Norm};
-use crate::load::LoadError;
 use crate::spec::{BlockSpec, LayerSpec, MixerSpec, RopeSpec};
-use crate::weights::Weights;
+use crate::weights::{Weights, WeightsError};
 
 /// Numbers the mixers that remember something, each kind by itself: that is how the caches of a
 /// state know them.
@@ -35,7 +34,7 @@ impl Layer {
         slots: &mut Slots,
         rotations: &[&RopeSpec],
         weights: &Weights<'_>,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, WeightsError> {
         let blocks = spec.blocks.iter().map(|block| Block::new(block, slots, rotations, weights));
         blocks.collect::<std::result::Result<_, _>>().map(Self)
     }
@@ -64,7 +63,7 @@ impl Block {
         slots: &mut Slots,
         rotations: &[&RopeSpec],
         weights: &Weights<'_>,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, WeightsError> {
         let mixers = spec.mixers.iter().map(|mixer| Mixer::new(mixer, slots, rotations, weights));
         let post_norm = spec.post_norm.as_ref().map(|norm| Norm::new(norm, weights));
         Ok(Self {
@@ -103,7 +102,7 @@ impl Mixer {
         slots: &mut Slots,
         rotations: &[&RopeSpec],
         weights: &Weights<'_>,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, WeightsError> {
         Ok(match spec {
             MixerSpec::Attention(spec) => {
                 let rotation = rotations.iter().position(|rope| Some(*rope) == spec.rope.as_ref());

@@ -8,9 +8,8 @@ use self::scan::{Channels, scan};
 use super::context::Context;
 use super::parts::Linear;
 use crate::cache::Recurrent;
-use crate::load::LoadError;
 use crate::spec::MambaSpec;
-use crate::weights::Weights;
+use crate::weights::{Weights, WeightsError};
 
 /// Everything between the two projections is computed in `f32`: a state sums up what thousands of
 /// tokens leave.
@@ -35,7 +34,7 @@ impl Mamba {
         spec: &MambaSpec,
         slot: usize,
         weights: &Weights<'_>,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, WeightsError> {
         let (channels, heads) = (spec.channels(), [spec.heads]);
         let conv_bias = spec.conv_bias.as_ref().map(|name| weights.get_f32(name, &[channels]));
         let conv_weight = weights.get_f32(&spec.conv_weight, &[channels, 1, spec.kernel])?;

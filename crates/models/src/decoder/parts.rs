@@ -3,9 +3,8 @@
 use candle_core::{Result, Tensor};
 
 use super::kernels::Kernels;
-use crate::load::LoadError;
 use crate::spec::{Activation, GateSpec, LinearSpec, MatrixLayout, MlpSpec, NormKind, NormSpec};
-use crate::weights::{Matrix, Weights};
+use crate::weights::{Matrix, Weights, WeightsError};
 
 #[derive(Debug)]
 pub(super) struct Norm {
@@ -21,7 +20,7 @@ impl Norm {
     pub(super) fn new(
         spec: &NormSpec,
         weights: &Weights<'_>,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, WeightsError> {
         let mut weight = weights.get_f32(&spec.weight, &[spec.size])?;
         let mut plus_one = spec.kind == NormKind::RmsPlusOne;
         // A variable must stay one, so that the decoder follows its training.
@@ -57,7 +56,7 @@ impl Linear {
     pub(super) fn new(
         spec: &LinearSpec,
         weights: &Weights<'_>,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, WeightsError> {
         let shape = spec.stored_shape();
         let weight = match spec.layout {
             MatrixLayout::OutputsFirst => weights.matrix(&spec.weight, &shape)?,
@@ -72,7 +71,7 @@ impl Linear {
     pub(super) fn in_f32(
         spec: &LinearSpec,
         weights: &Weights<'_>,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, WeightsError> {
         let weight = weights.get_f32(&spec.weight, &[spec.outputs, spec.inputs])?;
         Ok(Self::without_bias(Matrix::Plain(weight)))
     }
@@ -110,7 +109,7 @@ impl Mlp {
     pub(super) fn new(
         spec: &MlpSpec,
         weights: &Weights<'_>,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, WeightsError> {
         Ok(Self {
             gate: match &spec.gate {
                 GateSpec::None => Gate::None,

@@ -266,7 +266,8 @@ impl Writer<'_> {
                 architecture: self.architecture.name(),
                 what: format!("the tensor {}", tensor.name),
             })?;
-            let (stored, numbers) = weights.read(&tensor.name, &tensor.shape)?;
+            let read_one = weights.read(&tensor.name, &tensor.shape);
+            let (stored, numbers) = read_one.map_err(LoadError::from)?;
             read.push(stored);
             let numbers = self.arranged(&name, numbers.to_dtype(DType::F32)?)?;
             let (wanted, got) = self.type_of(&name, &tensor.shape);

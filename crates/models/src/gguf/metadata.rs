@@ -95,7 +95,7 @@ pub(super) struct Metadata {
     values: HashMap<String, Value>,
     /// Every key that was looked up, for the test of the table of keys.
     #[cfg(test)]
-    asked: std::cell::RefCell<std::collections::BTreeSet<String>>,
+    asked: std::sync::Mutex<std::collections::BTreeSet<String>>,
 }
 
 impl Metadata {
@@ -103,19 +103,19 @@ impl Metadata {
         Self {
             values,
             #[cfg(test)]
-            asked: std::cell::RefCell::default(),
+            asked: std::sync::Mutex::default(),
         }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         #[cfg(test)]
-        self.asked.borrow_mut().insert(key.to_owned());
+        self.asked.lock().unwrap().insert(key.to_owned());
         self.values.get(key)
     }
 
     #[cfg(test)]
     pub(super) fn asked(&self) -> std::collections::BTreeSet<String> {
-        self.asked.borrow().clone()
+        self.asked.lock().unwrap().clone()
     }
 
     fn optional<'a, T>(

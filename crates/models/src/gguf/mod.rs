@@ -2,7 +2,7 @@
 //!
 //! A GGUF file says in its metadata what a folder says in `config.json` and `tokenizer.json`. Both
 //! are put together from it and read by the families as they are, so that the model is the same
-//! [`Decoder`], whose matrices stay in the blocks of few bits that the file has.
+//! [`CpuDecoder`](crate::CpuDecoder), or [`Decoder`](crate::Decoder), whose matrices stay in the blocks of few bits that the file has.
 
 mod architecture;
 mod config;
@@ -24,7 +24,9 @@ mod vocabulary;
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use candle_core::{DType, Device};
 use serde_json::{Map, Value, json};
@@ -37,12 +39,11 @@ pub use self::export::{ExportError, Exported, GgufType, export_gguf};
 use self::header::{Failed, Header, MAGIC};
 use self::metadata::Metadata;
 use self::tensors::Tensors;
-use crate::decoder::Decoder;
 use crate::files::{FileError, FileKind};
-use crate::load::{LoadError, LoadOptions, LoadedModel, Watched};
+use crate::load::{Assembled, LoadError, LoadOptions, LoadedModel, assemble, not_mapped};
 use crate::random;
 use crate::spec::{DecoderSpec, MixerSpec, RopeSpec};
-use crate::weights::{TensorSource, refuse_unread};
+use crate::weights::{Bytes, TensorSource, refuse_unread};
 
 /// A tensor of llama 3's files: by what each frequency of the rotation is divided.
 const ROPE_FACTORS: &str = "rope_freqs.weight";
@@ -69,27 +70,54 @@ pub(crate) fn load_file(
         Err(source) => LoadError::Config { path: path.to_owned(), source },
     })?;
     architecture.rename(&mut spec);
-    let metadata = &header.metadata;
-    let tokenizer = tokenizer::read(metadata, spec.vocab_size).map_err(wrong)?;
-    let tokenizer_config = tokenizer_config(metadata).map_err(wrong)?;
-    let sampling = sampling::recommended(metadata, spec.vocab_size).map_err(wrong)?;
-    let gain = config::rotation_gain(metadata, architecture).map_err(wrong)?;
+    let Header { metadata, tensors } = header;
+    let tokenizer_config = tokenizer_config(&metadata).map_err(wrong)?;
+    let sampling = sampling::recommended(&metadata, spec.vocab_size).map_err(wrong)?;
+    let gain = config::rotation_gain(&metadata, architecture).map_err(wrong)?;
     rotations(&mut spec).for_each(|rope| rope.gain = gain);
-    let mut tensors = Tensors::new(file, header);
-    if options.random_weights.is_none() {
-        prepare(&mut spec, architecture, &mut tensors, path)?;
-    }
+    let bytes = Bytes::of_file(&file).map_err(|source| FileError::of_system(path, source))?;
+    let notes = if bytes.is_borrowed() { Vec::new() } else { vec![not_mapped(path)] };
+    let vocab_size = spec.vocab_size;
+    let (tokenizer, assembled) = thread::scope(|scope| {
+        // It takes the metadata along, whose many texts are then not held any longer than it needs them.
+        let tokenizer = scope.spawn(move || tokenizer::read(&metadata, vocab_size));
+        let mut tensors = Tensors::new(bytes, tensors);
+        let assembled = model(&mut spec, architecture, &mut tensors, path, options, tell);
+        (tokenizer.join(), assembled)
+    });
+    let tokenizer = tokenizer.unwrap_or_else(|panic| resume_unwind(panic)).map_err(wrong)?;
+    let mut assembled = assembled?;
+    assembled.notes.extend(notes);
     Ok(LoadedModel {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-        model: Box::new(decoder(&spec, &tensors, options, tell)?),
+        model: assembled.model,
+        turned_bytes: assembled.turned_bytes,
+        notes: assembled.notes,
         tokenizer,
         config,
         generation_config: None,
         tokenizer_config: Some(tokenizer_config),
         chat_template: None,
-        notes: Vec::new(),
         sampling,
     })
+}
+
+/// Makes the model of the tensors of a file, or of weights that are drawn.
+fn model(
+    spec: &mut DecoderSpec,
+    architecture: Architecture,
+    tensors: &mut Tensors,
+    path: &Path,
+    options: &LoadOptions,
+    tell: &dyn Fn(f64),
+) -> Result<Assembled, LoadError> {
+    if let Some(seed) = options.random_weights {
+        return assemble(spec, &random::Weights::new(spec, seed, 1.0), options, tell);
+    }
+    prepare(spec, architecture, tensors, path)?;
+    let assembled = assemble(spec, tensors, options, tell)?;
+    refuse_unread(spec, assembled.read.iter(), tensors.names())?;
+    Ok(assembled)
 }
 
 /// Opens a file and reads its header.
@@ -135,24 +163,6 @@ fn prepare(
         tensors.part_neighbours(spec);
     }
     Ok(())
-}
-
-fn decoder(
-    spec: &DecoderSpec,
-    tensors: &Tensors,
-    options: &LoadOptions,
-    tell: &dyn Fn(f64),
-) -> Result<Decoder, LoadError> {
-    let device = options.device.open()?;
-    let dtype = options.dtype.on(&device);
-    if let Some(seed) = options.random_weights {
-        let weights = random::Weights::new(spec, seed, 1.0);
-        return Decoder::new(spec, &Watched::new(&weights, spec, tell), dtype, &device);
-    }
-    let decoder = Decoder::new(spec, &Watched::new(tensors, spec, tell), dtype, &device)?;
-    let read = decoder.tensors().iter().map(|(name, _)| name);
-    refuse_unread(spec, read, tensors.names())?;
-    Ok(decoder)
 }
 
 fn rotations(spec: &mut DecoderSpec) -> impl Iterator<Item = &mut RopeSpec> {

@@ -2,30 +2,28 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Error, Result, Tensor};
 
-use super::header::{Header, TensorEntry};
-use crate::load::LoadError;
+use super::header::TensorEntry;
+use crate::cpu::Format;
 use crate::spec::{DecoderSpec, MixerSpec, QkvSpec, TensorSpec};
-use crate::weights::{TensorSource, check_shape};
+use crate::weights::{Bytes, Stored, TensorSource, WeightsError, check_shape};
 
-/// An open file and what its header says of the tensors.
+/// A file and what its header says of the tensors.
 #[derive(Debug)]
 pub(super) struct Tensors {
-    file: Mutex<File>,
+    file: Bytes,
     entries: HashMap<String, TensorEntry>,
     /// Width of a head, by tensor, where the rows of each head are to be put in another order.
     neighbours: HashMap<String, usize>,
 }
 
 impl Tensors {
-    pub(super) fn new(file: File, header: Header) -> Self {
-        Self { file: Mutex::new(file), entries: header.tensors, neighbours: HashMap::new() }
+    pub(super) fn new(file: Bytes, entries: HashMap<String, TensorEntry>) -> Self {
+        Self { file, entries, neighbours: HashMap::new() }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
@@ -45,24 +43,29 @@ impl Tensors {
     }
 
     /// Checks a tensor by the header.
-    pub(super) fn check(&self, tensor: &TensorSpec) -> std::result::Result<(), LoadError> {
+    pub(super) fn check(&self, tensor: &TensorSpec) -> std::result::Result<(), WeightsError> {
         let TensorSpec { name, shape, .. } = tensor;
         match self.entries.get(name) {
             Some(entry) => check_shape(name, &entry.shape, shape),
-            None => Err(LoadError::MissingTensor { name: name.clone(), expected: shape.clone() }),
+            None => {
+                Err(WeightsError::MissingTensor { name: name.clone(), expected: shape.clone() })
+            }
         }
+    }
+
+    fn bytes(&self, entry: &TensorEntry) -> Result<Bytes> {
+        let start = usize::try_from(entry.offset).unwrap_or(usize::MAX);
+        let part = self.file.part(start..start.saturating_add(entry.size));
+        part.ok_or_else(|| Error::msg("the file became shorter while it was read"))
     }
 
     fn read(&self, name: &str) -> Result<Option<(&TensorEntry, Vec<u8>)>> {
         let Some(entry) = self.entries.get(name) else { return Ok(None) };
-        let mut bytes = vec![0; entry.size];
-        // A reader that panicked left nothing behind that matters: every read seeks first.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(entry.offset))?;
-        file.read_exact(&mut bytes)?;
-        if let Some(&head_dim) = self.neighbours.get(name) {
-            bytes = halves(&bytes, entry.shape[0], head_dim);
-        }
+        let bytes = self.bytes(entry)?;
+        let bytes = match self.neighbours.get(name) {
+            Some(&head_dim) => halves(&bytes, entry.shape[0], head_dim),
+            None => bytes.to_vec(),
+        };
         Ok(Some((entry, bytes)))
     }
 }
@@ -130,6 +133,17 @@ impl TensorSource for Tensors {
         }
         let Some((entry, bytes)) = self.read(name)? else { return Ok(None) };
         blocks(entry, bytes, device).map(Arc::new).map(Some)
+    }
+
+    /// The rows of queries and keys stay in llama.cpp's order.
+    fn stored(&self, name: &str) -> Result<Option<Stored>> {
+        let Some(entry) = self.entries.get(name) else { return Ok(None) };
+        let format = Format::of(entry.dtype);
+        let format =
+            format.ok_or_else(|| Error::msg(format!("no kernel for {:?}", entry.dtype)))?;
+        let (bytes, shape) = (self.bytes(entry)?, entry.shape.clone());
+        let neighbours = self.neighbours.contains_key(name);
+        Ok(Some(Stored { bytes, format, shape, neighbours }))
     }
 }
 

@@ -3,27 +3,30 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
-use candle_core::safetensors::Load;
-#[cfg(feature = "builtin")]
-use candle_core::safetensors::SliceSafetensors;
 use candle_core::{DType, Device, Tensor};
-use memmap2::Mmap;
-use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use serde::Deserialize;
 
 use super::LoadError;
 use super::experts::{Part, parts};
+use crate::cpu::Format;
 use crate::error::cause;
-use crate::files::FileKind;
-use crate::weights::TensorSource;
+use crate::files::{FileError, FileKind};
+use crate::weights::{Bytes, Stored, TensorSource};
 
-/// Mapped files and which tensor is in which.
+/// Mapped files and where in them the tensors are.
+#[derive(Default)]
 pub(super) struct Checkpoint {
-    files: Vec<Mapped>,
-    file_of: HashMap<String, usize>,
-    /// Tensors that are parts of others, by the names that they pass for.
-    parts: HashMap<String, Part>,
+    tensors: HashMap<String, Entry>,
+    /// Files that could not be mapped and were read.
+    read: Vec<PathBuf>,
+}
+
+/// A tensor, or the part of one that passes for it.
+struct Entry {
+    bytes: Bytes,
+    dtype: safetensors::Dtype,
+    shape: Vec<usize>,
 }
 
 /// What `model.safetensors.index.json` says.
@@ -43,8 +46,7 @@ impl Checkpoint {
         } else {
             return Err(LoadError::NoWeights(folder.to_owned()));
         };
-        let mut checkpoint =
-            Self { files: Vec::new(), file_of: HashMap::new(), parts: HashMap::new() };
+        let mut checkpoint = Self::default();
         for path in paths {
             checkpoint.add(&path)?;
         }
@@ -53,49 +55,81 @@ impl Checkpoint {
 
     /// The names of all tensors.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
-        self.file_of.keys()
+        self.tensors.keys()
+    }
+
+    /// Files that could not be mapped and were read.
+    pub(super) fn read(&self) -> &[PathBuf] {
+        &self.read
+    }
+
+    /// A file that is in memory; `name` stands for its path in messages.
+    #[cfg(feature = "builtin")]
+    pub(super) fn in_memory(bytes: &'static [u8], name: &Path) -> Result<Self, LoadError> {
+        let mut checkpoint = Self::default();
+        checkpoint.add_tensors(&bytes.into(), name)?;
+        Ok(checkpoint)
     }
 
     fn add(&mut self, path: &Path) -> Result<(), LoadError> {
-        let file = Mapped::open(path)?;
-        let number = self.files.len();
-        for (name, info) in file.header.tensors() {
-            let parts = parts(&name, &info.shape);
+        let file = FileKind::WEIGHTS.open(path)?;
+        let bytes = Bytes::of_file(&file).map_err(|source| FileError::of_system(path, source))?;
+        if !bytes.is_borrowed() {
+            self.read.push(path.to_owned());
+        }
+        self.add_tensors(&bytes, path)
+    }
+
+    fn add_tensors(&mut self, bytes: &Bytes, path: &Path) -> Result<(), LoadError> {
+        let wrong = |error: SafeTensorError| corrupt(path, error.into());
+        let outside = || wrong(SafeTensorError::MetadataIncompleteBuffer);
+        let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
+        let start = size_of::<u64>() + header;
+        for (name, tensor) in metadata.tensors() {
+            let (from, to) = tensor.data_offsets;
+            let whole = bytes.part(start + from..start + to).ok_or_else(outside)?;
+            let (dtype, shape) = (tensor.dtype, tensor.shape.clone());
+            let width = dtype.bitsize() / 8;
+            let parts = parts(&name, &shape);
             if parts.is_empty() {
-                self.file_of.insert(name, number);
+                self.tensors.insert(name, Entry { bytes: whole, dtype, shape });
+                continue;
             }
-            for (passes_for, part) in parts {
-                self.file_of.insert(passes_for.clone(), number);
-                self.parts.insert(passes_for, part);
+            for (passes_for, Part { shape, numbers }) in parts {
+                let range = numbers.start * width..numbers.end * width;
+                let bytes = whole.part(range).ok_or_else(outside)?;
+                self.tensors.insert(passes_for, Entry { bytes, dtype, shape: shape.into() });
             }
         }
-        self.files.push(file);
         Ok(())
     }
 }
 
 impl TensorSource for Checkpoint {
     fn tensor(&self, name: &str, device: &Device) -> candle_core::Result<Option<Tensor>> {
-        let Some(number) = self.file_of.get(name) else { return Ok(None) };
-        let file = &self.files[*number];
-        match self.parts.get(name) {
-            Some(part) => load_part(file, part, device).map(Some),
-            None => file.get(name)?.load(device).map(Some),
-        }
+        let Some(entry) = self.tensors.get(name) else { return Ok(None) };
+        let dtype = DType::try_from(entry.dtype)?;
+        Tensor::from_raw_buffer(&entry.bytes, dtype, &entry.shape, device).map(Some)
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.file_of.contains_key(name)
+        self.tensors.contains_key(name)
     }
-}
 
-/// Copies no more out of the file than the part.
-fn load_part(file: &Mapped, part: &Part, device: &Device) -> candle_core::Result<Tensor> {
-    let whole = file.get(&part.of)?;
-    let dtype = DType::try_from(whole.dtype())?;
-    let width = dtype.size_in_bytes();
-    let bytes = &whole.data()[part.numbers.start * width..part.numbers.end * width];
-    Tensor::from_raw_buffer(bytes, dtype, &part.shape, device)
+    fn stored(&self, name: &str) -> candle_core::Result<Option<Stored>> {
+        let Some(entry) = self.tensors.get(name) else { return Ok(None) };
+        let format = match entry.dtype {
+            safetensors::Dtype::F32 => Format::F32,
+            safetensors::Dtype::F16 => Format::F16,
+            safetensors::Dtype::BF16 => Format::Bf16,
+            _ => {
+                let tensor = self.tensor(name, &Device::Cpu)?;
+                return tensor.as_ref().map(Stored::of_tensor).transpose();
+            }
+        };
+        let (bytes, shape) = (entry.bytes.clone(), entry.shape.clone());
+        Ok(Some(Stored { bytes, format, shape, neighbours: false }))
+    }
 }
 
 /// The files that an index names, each once.
@@ -119,62 +153,6 @@ fn shards(index: &[u8], path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     names.iter().map(shard).collect()
 }
 
-/// A mapped safetensors file and its header.
-struct Mapped {
-    bytes: Mmap,
-    header: Metadata,
-    /// Where the data begins.
-    data: usize,
-}
-
-impl Mapped {
-    fn open(path: &Path) -> Result<Self, LoadError> {
-        let file = FileKind::WEIGHTS.open(path)?;
-        // SAFETY: a mapped file must not change while it is mapped. This one is mapped for as long as
-        // the model loads, everything is copied out of it, and `load` tells its callers not to write to
-        // the file meanwhile.
-        #[allow(unsafe_code)]
-        let bytes = unsafe { Mmap::map(&file) };
-        let bytes = bytes.map_err(|error| corrupt(path, error.into()))?;
-        let (length, header) =
-            SafeTensors::read_metadata(&bytes).map_err(|error| corrupt(path, error.into()))?;
-        Ok(Self { bytes, header, data: size_of::<u64>() + length })
-    }
-
-    fn get(&self, name: &str) -> Result<TensorView<'_>, SafeTensorError> {
-        let missing = || SafeTensorError::TensorNotFound(name.to_owned());
-        let info = self.header.info(name).ok_or_else(missing)?;
-        // The header was checked against the length of the file.
-        let (start, end) = info.data_offsets;
-        let data = &self.bytes[self.data + start..self.data + end];
-        TensorView::new(info.dtype, info.shape.clone(), data)
-    }
-}
-
 fn corrupt(path: &Path, error: candle_core::Error) -> LoadError {
     LoadError::Corrupt { path: path.to_owned(), reason: cause(error) }
-}
-
-/// A safetensors file in memory.
-#[cfg(feature = "builtin")]
-pub(super) struct InMemory<'a>(SliceSafetensors<'a>);
-
-#[cfg(feature = "builtin")]
-impl<'a> InMemory<'a> {
-    /// `name` stands for a path in messages.
-    pub(super) fn parse(bytes: &'a [u8], name: &Path) -> Result<Self, LoadError> {
-        let parsed = SliceSafetensors::new(bytes);
-        parsed.map(Self).map_err(|error| corrupt(name, error))
-    }
-}
-
-#[cfg(feature = "builtin")]
-impl TensorSource for InMemory<'_> {
-    fn tensor(&self, name: &str, device: &Device) -> candle_core::Result<Option<Tensor>> {
-        self.contains(name).then(|| self.0.load(name, device)).transpose()
-    }
-
-    fn contains(&self, name: &str) -> bool {
-        self.0.get(name).is_ok()
-    }
 }

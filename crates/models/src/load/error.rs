@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use crate::device::DeviceError;
 use crate::files::FileError;
 use crate::gguf::GgufError;
+use crate::weights::WeightsError;
 
 /// Why a model could not be loaded. Each displays as one line that says what, where, and what would
 /// be right.
@@ -104,35 +105,9 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The weights lack a tensor that the config asks for.
-    #[error("tensor `{name}` is missing from the weights; expected it with shape {expected:?}")]
-    MissingTensor {
-        /// Name of the tensor.
-        name: String,
-        /// The shape that it should have.
-        expected: Vec<usize>,
-    },
-    /// A tensor of the weights is shaped otherwise than the config says.
-    #[error("tensor `{name}` has shape {got:?}; expected {expected:?}")]
-    WrongShape {
-        /// Name of the tensor.
-        name: String,
-        /// The shape that it has.
-        got: Vec<usize>,
-        /// The shape that it should have.
-        expected: Vec<usize>,
-    },
-    /// The weights hold tensors that the config has no place for, so one of the two is wrong.
-    #[error(
-        "the weights hold {count} tensors that this config has no place for, the first of them \
-         `{first}`; the config describes another model"
-    )]
-    ExtraTensors {
-        /// The first of them by name.
-        first: String,
-        /// How many there are.
-        count: usize,
-    },
+    /// The weights are not those that the config describes.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// The tokenizer has ids that the model has not.
     #[error(
         "{}: the tokenizer has {tokenizer} ids and the model {vocab_size}; they belong to different \
@@ -183,13 +158,19 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The threads cannot be had.
+    #[error("cannot start the threads: {0}")]
+    Threads(std::io::Error),
     /// A file or folder cannot be read, or is not what a model has in its place.
     #[error(transparent)]
     File(#[from] FileError),
     /// The device cannot be had.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// The tensor library failed.
-    #[error("tensor library: {0}")]
-    Backend(#[from] candle_core::Error),
+}
+
+impl From<candle_core::Error> for LoadError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Weights(error.into())
+    }
 }

@@ -8,8 +8,6 @@ use std::ops::Range;
 /// A part of a stored tensor that passes for a tensor of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {
-    /// The tensor that it is a part of.
-    pub(super) of: String,
     /// Its shape.
     pub(super) shape: [usize; 2],
     /// Which of the stored numbers, in order, are its own.
@@ -41,7 +39,7 @@ pub(super) fn parts(name: &str, shape: &[usize]) -> Vec<(String, Part)> {
     let parts = slots.enumerate().map(|(slot, (expert, part))| {
         let numbers = slot * size..(slot + 1) * size;
         let passes_for = format!("{prefix}.experts.{expert}.{part}.weight");
-        (passes_for, Part { of: name.to_owned(), shape, numbers })
+        (passes_for, Part { shape, numbers })
     });
     parts.collect()
 }

@@ -7,7 +7,7 @@ use candle_core::quantized::QTensor;
 use candle_core::{Device, Result, Tensor};
 
 use crate::spec::DecoderSpec;
-use crate::weights::TensorSource;
+use crate::weights::{Stored, TensorSource};
 
 /// A source that tells what share of a model's numbers has been taken from it.
 pub(crate) struct Watched<'a> {
@@ -52,5 +52,13 @@ impl TensorSource for Watched<'_> {
             self.took(blocks.shape().elem_count());
         }
         Ok(blocks)
+    }
+
+    fn stored(&self, name: &str) -> Result<Option<Stored>> {
+        let stored = self.source.stored(name)?;
+        if let Some(stored) = &stored {
+            self.took(stored.shape.iter().product());
+        }
+        Ok(stored)
     }
 }

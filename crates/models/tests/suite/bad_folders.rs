@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use taper_models::{LoadError, LoadOptions, load};
+use taper_models::{LoadError, LoadOptions, WeightsError, load};
 use tempfile::TempDir;
 
 use crate::golden::folder;
@@ -219,12 +219,12 @@ fn weights() {
         cut_weights(200_000), LoadError::Corrupt { .. },
             "FOLDER/model.safetensors: truncated, or not a safetensors file (incomplete metadata, \
              file not fully covered)";
-        set("num_hidden_layers", json!(4)), LoadError::MissingTensor { .. },
+        set("num_hidden_layers", json!(4)), LoadError::Weights(WeightsError::MissingTensor { .. }),
             "tensor `model.layers.3.input_layernorm.weight` is missing from the weights; expected \
              it with shape [48]";
-        set("intermediate_size", json!(96)), LoadError::WrongShape { .. },
+        set("intermediate_size", json!(96)), LoadError::Weights(WeightsError::WrongShape { .. }),
             "tensor `model.layers.0.mlp.gate_proj.weight` has shape [80, 48]; expected [96, 48]";
-        set("num_hidden_layers", json!(2)), LoadError::ExtraTensors { .. },
+        set("num_hidden_layers", json!(2)), LoadError::Weights(WeightsError::ExtraTensors { .. }),
             "the weights hold 9 tensors that this config has no place for, the first of them \
              `model.layers.2.input_layernorm.weight`; the config describes another model";
         set("vocab_size", json!(280)), LoadError::TokenizerSize { .. },

@@ -6,7 +6,7 @@ use std::fs;
 use taper_models::candle_core::quantized::gguf_file::Value;
 use taper_models::candle_core::quantized::{GgmlDType, QTensor};
 use taper_models::candle_core::{DType, Device, Tensor};
-use taper_models::{GgufError, GgufType, LoadError, load};
+use taper_models::{GgufError, GgufType, LoadError, WeightsError, load};
 use tempfile::TempDir;
 
 use crate::gguf::{Written, options};
@@ -434,11 +434,11 @@ fn tensors_that_do_not_fit() {
     let (error, message) = refusal_of("llama", |p| {
         p.tensors.insert("blk.1.ffn_up.weight".to_owned(), zeros(&[80, 47]));
     });
-    assert!(matches!(error, LoadError::WrongShape { .. }), "{error:?}");
+    assert!(matches!(error, LoadError::Weights(WeightsError::WrongShape { .. })), "{error:?}");
     assert_eq!(message, "tensor `blk.1.ffn_up.weight` has shape [80, 47]; expected [80, 48]");
 
     let (error, message) = refusal_of("llama", |p| drop(p.tensors.remove("blk.2.attn_k.weight")));
-    assert!(matches!(error, LoadError::MissingTensor { .. }), "{error:?}");
+    assert!(matches!(error, LoadError::Weights(WeightsError::MissingTensor { .. })), "{error:?}");
     let want =
         "tensor `blk.2.attn_k.weight` is missing from the weights; expected it with shape [16, 48]";
     assert_eq!(message, want);
@@ -450,7 +450,7 @@ fn tensors_that_do_not_fit() {
     let (error, message) = refusal_of("llama", |p| {
         p.tensors.insert("blk.0.attn_k_norm.weight".to_owned(), zeros(&[8]));
     });
-    assert!(matches!(error, LoadError::ExtraTensors { .. }), "{error:?}");
+    assert!(matches!(error, LoadError::Weights(WeightsError::ExtraTensors { .. })), "{error:?}");
     assert!(message.contains("the first of them `blk.0.attn_k_norm.weight`"), "{message}");
 
     let factors = |numbers: &[f32]| {

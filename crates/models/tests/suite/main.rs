@@ -1,6 +1,7 @@
 //! One binary for all integration tests: each one links the tensor library.
 
 mod bad_folders;
+mod executors;
 mod families;
 // It writes to /dev/full and reads /proc.
 #[cfg(target_os = "linux")]

@@ -9,7 +9,7 @@ use taper_models::{
 };
 
 use crate::golden::{distance, folder};
-use crate::rows::hybrid;
+use crate::rows::{both, hybrid};
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -110,7 +110,12 @@ fn seen_states(want: &HashMap<String, Tensor>) -> usize {
 /// 300 tokens are more than one pass computes at once, and more than a block of cache holds.
 #[test]
 fn watching_changes_nothing() {
-    let model = hybrid();
+    for model in both(hybrid()) {
+        check_watched(&*model);
+    }
+}
+
+fn check_watched(model: &dyn LanguageModel) {
     let tokens: Vec<u32> = (0..300).map(|i| i * 11 % 32).collect();
     let (mut state, mut watched, mut outputs) =
         (model.new_state(), model.new_state(), Outputs::new());
@@ -131,44 +136,52 @@ fn watching_changes_nothing() {
 
 #[test]
 fn each_token_shares_out_all_of_its_attention() {
-    let model = hybrid();
     let tokens: Vec<u32> = (0..300).map(|i| i * 11 % 32).collect();
-    let seen = observe(&model, &tokens, 300, ALL);
-    for (query, weights) in seen.attention[&1].chunks_exact(300).enumerate() {
-        let (before, after) = weights.split_at(query % 300 + 1);
-        assert!((before.iter().sum::<f32>() - 1.0).abs() < 1e-5);
-        assert!(after.iter().all(|weight| *weight == 0.0));
+    for model in both(hybrid()) {
+        let seen = observe(&*model, &tokens, 300, ALL);
+        for (query, weights) in seen.attention[&1].chunks_exact(300).enumerate() {
+            let (before, after) = weights.split_at(query % 300 + 1);
+            assert!((before.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+            assert!(after.iter().all(|weight| *weight == 0.0));
+        }
     }
 }
 
 #[test]
 fn what_is_not_wanted_is_not_shown() {
-    let model = hybrid();
-    for (hidden, attention) in [(false, false), (true, false), (false, true)] {
-        let seen = observe(&model, &[1, 2, 3], 2, Observe { hidden, attention });
-        assert_eq!((seen.hidden.is_empty(), seen.attention.is_empty()), (!hidden, !attention));
+    for model in both(hybrid()) {
+        for (hidden, attention) in [(false, false), (true, false), (false, true)] {
+            let seen = observe(&*model, &[1, 2, 3], 2, Observe { hidden, attention });
+            assert_eq!((seen.hidden.is_empty(), seen.attention.is_empty()), (!hidden, !attention));
+        }
+    }
+}
+
+struct Positions(Vec<(u64, usize, usize)>);
+impl Observer for Positions {
+    fn wants(&self) -> Observe {
+        Observe { attention: true, hidden: true }
+    }
+    fn hidden(&mut self, states: &HiddenStates<'_>) {
+        if states.index == 0 {
+            self.0.push((states.row.get(), states.position, states.tokens()));
+        }
+    }
+    fn attention(&mut self, weights: &AttentionWeights<'_>) {
+        let last = weights.position + weights.tokens();
+        assert_eq!(weights.first_key + weights.keys, last);
     }
 }
 
 /// A refused call shows nothing, and a batch shows each row as its own.
 #[test]
 fn rows_of_a_batch_are_told_apart() {
-    struct Positions(Vec<(u64, usize, usize)>);
-    impl Observer for Positions {
-        fn wants(&self) -> Observe {
-            Observe { attention: true, hidden: true }
-        }
-        fn hidden(&mut self, states: &HiddenStates<'_>) {
-            if states.index == 0 {
-                self.0.push((states.row.get(), states.position, states.tokens()));
-            }
-        }
-        fn attention(&mut self, weights: &AttentionWeights<'_>) {
-            let last = weights.position + weights.tokens();
-            assert_eq!(weights.first_key + weights.keys, last);
-        }
+    for model in both(hybrid()) {
+        check_batch(&*model);
     }
-    let model = hybrid();
+}
+
+fn check_batch(model: &dyn LanguageModel) {
     let (mut state, mut outputs) = (model.new_state(), Outputs::new());
     let (a, b) = (state.new_row(), state.new_row());
     let work = |row, tokens| Work { row, tokens, want: Want::Last };

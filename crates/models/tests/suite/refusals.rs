@@ -2,10 +2,11 @@
 
 use taper_models::candle_core::{DType, Device, Tensor};
 use taper_models::{
-    Decoder, LanguageModel, ModelError, Outputs, RowId, StateError, Want, Work, random,
+    CpuDecoder, Decoder, LanguageModel, ModelError, Outputs, RowId, StateError, Threads, Want,
+    Work, random,
 };
 
-use crate::rows::{hybrid, tiny};
+use crate::rows::{both, hybrid, tiny};
 
 fn work(row: RowId, tokens: &[u32]) -> Work<'_> {
     Work { row, tokens, want: Want::Last }
@@ -16,7 +17,12 @@ type Refusal<'a> = (&'a str, Vec<Work<'a>>, &'a str);
 
 #[test]
 fn forward_says_what_is_wrong_and_changes_nothing() {
-    let model = tiny();
+    for model in both(tiny()) {
+        check_refusals(&*model);
+    }
+}
+
+fn check_refusals(model: &dyn LanguageModel) {
     let mut state = model.new_state();
     let (first, second) = (state.new_row(), state.new_row());
     let dropped = state.new_row();
@@ -66,11 +72,15 @@ fn forward_says_what_is_wrong_and_changes_nothing() {
 
 #[test]
 fn a_state_serves_the_model_that_made_it() {
-    let (model, other) = (tiny(), tiny());
-    let mut state = other.new_state();
-    let row = state.new_row();
-    let error = model.forward(&mut *state, &[work(row, &[1])], &mut Outputs::new());
-    assert!(matches!(error, Err(ModelError::ForeignState)));
+    let models: Vec<_> = [both(tiny()), both(tiny())].into_iter().flatten().collect();
+    for (index, model) in models.iter().enumerate() {
+        for other in models.iter().enumerate().filter(|(other, _)| *other != index) {
+            let mut state = other.1.new_state();
+            let row = state.new_row();
+            let error = model.forward(&mut *state, &[work(row, &[1])], &mut Outputs::new());
+            assert!(matches!(error, Err(ModelError::ForeignState)));
+        }
+    }
 }
 
 #[test]
@@ -128,13 +138,16 @@ fn weights_that_are_no_numbers_are_named() {
         let shape = weights[name].shape().clone();
         let broken = Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap();
         weights.insert(name.to_owned(), broken);
-        let model = Decoder::new(&spec, &weights, DType::F32, &Device::Cpu).unwrap();
-        let mut state = model.new_state();
-        let row = state.new_row();
-        let error = model.forward(&mut *state, &[work(row, &[1, 2])], &mut Outputs::new());
-        let message = error.unwrap_err().to_string();
-        let start = format!("tensor `{name}` holds {found} among its numbers; ");
-        assert!(message.starts_with(&start), "{message}");
-        assert_eq!(state.len(row), Ok(0));
+        let library = Decoder::new(&spec, &weights, DType::F32, &Device::Cpu).unwrap();
+        let own = CpuDecoder::new(&spec, &weights, None, Threads::default()).unwrap();
+        for model in [&library as &dyn LanguageModel, &own] {
+            let mut state = model.new_state();
+            let row = state.new_row();
+            let error = model.forward(&mut *state, &[work(row, &[1, 2])], &mut Outputs::new());
+            let message = error.unwrap_err().to_string();
+            let start = format!("tensor `{name}` holds {found} among its numbers; ");
+            assert!(message.starts_with(&start), "{message}");
+            assert_eq!(state.len(row), Ok(0));
+        }
     }
 }

@@ -3,13 +3,22 @@
 use proptest::prelude::*;
 use taper_models::candle_core::{DType, Device};
 use taper_models::{
-    Decoder, DecoderSpec, LanguageModel, Outputs, RowId, State, StateError, Want, Work, random,
+    CpuDecoder, Decoder, DecoderSpec, LanguageModel, Outputs, RowId, State, StateError, Threads,
+    Want, Work, random,
 };
 
 use crate::golden::distance;
 
 const VOCAB: u32 = 32;
 const CONTEXT: usize = 400;
+
+/// A model in both executors: the tensor library's, and the CPU's own.
+pub(crate) fn both(decoder: Decoder) -> [Box<dyn LanguageModel>; 2] {
+    let spec = decoder.spec().clone();
+    let weights = random::init(&spec, 11, 1.5).unwrap();
+    let cpu = CpuDecoder::new(&spec, &weights, None, Threads::default()).unwrap();
+    [Box::new(decoder), Box::new(cpu)]
+}
 
 /// A small random llama; its blocks of cache hold 64 positions, its passes 256 tokens.
 pub(crate) fn tiny() -> Decoder {
@@ -38,7 +47,7 @@ fn random_model(config: &serde_json::Value) -> Decoder {
     Decoder::new(&spec, &weights, DType::F32, &Device::Cpu).unwrap()
 }
 
-fn fresh(model: &Decoder, tokens: &[u32]) -> Vec<f32> {
+fn fresh(model: &dyn LanguageModel, tokens: &[u32]) -> Vec<f32> {
     let mut state = model.new_state();
     let row = state.new_row();
     let mut outputs = Outputs::new();
@@ -74,7 +83,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// A state beside the tokens that each of its rows should hold.
 struct Twin<'a> {
-    model: &'a Decoder,
+    model: &'a dyn LanguageModel,
     state: Box<dyn State>,
     rows: Vec<(RowId, Vec<u32>)>,
     next_token: u32,
@@ -143,7 +152,7 @@ impl Twin<'_> {
     }
 }
 
-fn check_history(model: &Decoder, steps: Vec<Step>) -> Result<(), TestCaseError> {
+fn check_history(model: &dyn LanguageModel, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut twin = Twin { model, state: model.new_state(), rows: Vec::new(), next_token: 1 };
     twin.apply(Step::New);
     for step in steps {
@@ -165,18 +174,22 @@ proptest! {
 
     #[test]
     fn any_history_equals_a_fresh_prefill(steps in prop::collection::vec(step(), 1..24)) {
-        check_history(&tiny(), steps)?;
+        for model in both(tiny()) {
+            check_history(&*model, steps.clone())?;
+        }
     }
 
     #[test]
     fn so_it_does_where_layers_keep_a_state(steps in prop::collection::vec(step(), 1..16)) {
-        check_history(&hybrid(), steps)?;
+        for model in both(hybrid()) {
+            check_history(&*model, steps.clone())?;
+        }
     }
 }
 
 #[test]
 fn a_long_prompt_is_the_same_in_one_call_or_many() {
-    for model in [tiny(), hybrid()] {
+    for model in [both(tiny()), both(hybrid())].into_iter().flatten() {
         let tokens: Vec<u32> = (0..CONTEXT as u32).map(|i| i * 11 % VOCAB).collect();
         let mut state = model.new_state();
         let row = state.new_row();
@@ -185,7 +198,7 @@ fn a_long_prompt_is_the_same_in_one_call_or_many() {
             let work = [Work { row, tokens, want: Want::Last }];
             model.forward(&mut *state, &work, &mut outputs).unwrap();
         }
-        assert!(distance(outputs.last(0), &fresh(&model, &tokens)) < 1e-4);
+        assert!(distance(outputs.last(0), &fresh(&*model, &tokens)) < 1e-4);
     }
 }
 
@@ -208,7 +221,15 @@ fn check_training(model: &Decoder) {
 
 #[test]
 fn forks_share_memory_until_they_diverge() {
-    let model = tiny();
+    // Keys and values, 64 positions, 2 layers of 2 heads of 4 numbers of 4 bytes. The CPU's own
+    // executor fills them up to 16 numbers.
+    let numbers = [4, 16];
+    for (model, numbers) in both(tiny()).iter().zip(numbers) {
+        check_memory(&**model, 2 * 64 * 2 * 2 * numbers * 4);
+    }
+}
+
+fn check_memory(model: &dyn LanguageModel, block: usize) {
     let mut state = model.new_state();
     let row = state.new_row();
     assert_eq!(state.bytes(), 0);
@@ -218,8 +239,6 @@ fn forks_share_memory_until_they_diverge() {
         model.forward(state, &work, &mut outputs).unwrap();
     };
     append(&mut *state, row, &[3; 100]);
-    // Keys and values, 64 positions, 2 layers of 2 heads of 4 numbers of 4 bytes.
-    let block = 2 * 64 * 2 * 2 * 4 * 4;
     assert_eq!(state.bytes(), 2 * block);
     let fork = state.fork(row).unwrap();
     assert_eq!(state.bytes(), 2 * block);
@@ -235,7 +254,14 @@ fn forks_share_memory_until_they_diverge() {
 
 #[test]
 fn forks_share_a_state_until_they_diverge() {
-    let model = hybrid();
+    // One attention's block, and two states with three earlier inputs of 56 channels each; the CPU's
+    // own executor fills them up to whole vectors of 16.
+    let ([first, own], heads) = (both(hybrid()), 2 * 64 * 2);
+    check_states(&*first, heads * 4 * 4, 2 * (4 * 6 * 8 + 3 * 56) * 4);
+    check_states(&*own, heads * 16 * 4, 2 * (4 * 6 * 16 + 3 * 64) * 4);
+}
+
+fn check_states(model: &dyn LanguageModel, block: usize, states: usize) {
     let mut state = model.new_state();
     let row = state.new_row();
     let mut outputs = Outputs::new();
@@ -244,9 +270,6 @@ fn forks_share_a_state_until_they_diverge() {
         model.forward(state, &work, &mut outputs).unwrap();
     };
     append(&mut *state, row, &[3; 10]);
-    // One attention's block, and two states with three earlier inputs of 56 channels each.
-    let block = 2 * 64 * 2 * 4 * 4;
-    let states = 2 * (4 * 6 * 8 + 3 * 56) * 4;
     assert_eq!(state.bytes(), block + states);
     let fork = state.fork(row).unwrap();
     assert_eq!(state.bytes(), block + states);

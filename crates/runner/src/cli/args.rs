@@ -3,21 +3,26 @@
 mod habits;
 mod knobs;
 mod observing;
+#[cfg(feature = "engines")]
+mod remote;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use taper_runner::experiment::Table;
-use taper_runner::models::{DeviceChoice, Dtype, LoadOptions};
+use taper_runner::models::{DeviceChoice, Dtype, LoadOptions, Threads};
 use taper_runner::sampling::Pipeline;
 
 pub(super) use self::habits::plain_words;
 pub(super) use self::knobs::KnobArgs;
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
+#[cfg(feature = "engines")]
+pub(super) use self::remote::{RemoteArgs, Sample};
 use super::explore::ExploreArgs;
 use super::export::ExportArgs;
+use super::merge::MergeArgs;
 use super::sweep::SweepArgs;
-use super::values::{self, Ids};
+use super::values::{self, Ids, Row};
 
 /// Run a language model under the decoding settings of your choice, and see why each token came
 /// out.
@@ -43,11 +48,16 @@ pub(super) enum Command {
     Score(Box<ScoreArgs>),
     /// Run prompts × settings × seeds, record each run, and sum them up
     Sweep(Box<SweepArgs>),
+    /// Join the folders of a sweep that was divided by --shard
+    Merge(MergeArgs),
     /// Sum up what a sweep recorded, finished or not, and write its summary.csv again
     Summarize {
         /// The sweep's folder
         dir: PathBuf,
-        /// What to show: summary, prompts, jaccard, kept, texts, steps [summary,texts]
+        /// Show texts to their end, and all that are different
+        #[arg(long)]
+        full: bool,
+        /// What to show: summary, prompts, jaccard, paired, kept, texts, steps [summary,texts]
         #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = values::table)]
         tables: Vec<Table>,
     },
@@ -68,6 +78,9 @@ pub(super) enum Command {
     },
     /// Write a model as a GGUF file, in the types that llama.cpp has
     ExportGguf(ExportArgs),
+    /// List the settings that each engine that serves a model has, and under which name
+    #[cfg(feature = "engines")]
+    Engines,
     /// List the model families that can be loaded, and what each can do; or load a model and say what
     /// it is
     Models(ModelsArgs),
@@ -87,6 +100,10 @@ pub(super) struct GenerateArgs {
 
     #[command(flatten)]
     pub(super) model: ModelArgs,
+
+    #[cfg(feature = "engines")]
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
 
     #[command(flatten)]
     pub(super) knobs: KnobArgs,
@@ -113,7 +130,8 @@ pub(super) struct InspectArgs {
 
 /// Flags of `generate` that `inspect` does not have: it follows one sequence, and shows more than a
 /// trace.
-pub(super) const UNINSPECTED: [&str; 17] = [
+pub(super) const UNINSPECTED: [&str; 18] = [
+    "kept-ids",
     "print-pipeline",
     "num-beams",
     "num-beam-groups",
@@ -156,6 +174,23 @@ pub(super) struct ViewArgs {
     #[arg(long, value_name = "N", default_value = "10", value_parser = values::count)]
     pub(super) top: usize,
 
+    /// Draw each step N times more, with other randomness, and count what comes up
+    #[arg(long, value_name = "N", value_parser = values::redraws)]
+    pub(super) redraws: Option<usize>,
+
+    /// A row of logits typed by hand, such as 2,1,0.1, in the place of a model and a prompt: its tokens are
+    /// 0, 1, 2 and so on. With --prompt-ids they have a past, for penalties
+    #[arg(
+        long, value_name = "X,…", value_parser = values::row, allow_hyphen_values = true,
+        conflicts_with_all = ["prompt", "chat", "model", "layers"]
+    )]
+    pub(super) logits: Option<Row>,
+
+    /// Show what the model would say after each of its layers: its last norm and its head over the hidden
+    /// state there
+    #[arg(long)]
+    pub(super) layers: bool,
+
     /// Follow this token too, given by its id or by its text as it stands in the table, spaces
     /// included; may be given several times
     #[arg(long = "token", value_name = "ID|TEXT", value_parser = values::stop_string)]
@@ -172,9 +207,14 @@ pub(super) struct ModelsArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = values::device)]
     pub(super) device: DeviceChoice,
 
-    /// In which type: auto, f32, f16 or bf16
+    /// In which type: auto, f32, f16 or bf16. On a CPU auto is the one that each matrix is stored in
     #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = values::dtype)]
     pub(super) dtype: Dtype,
+
+    /// On how many threads of a CPU, from 1 to 1024, which changes no number [as many as there are
+    /// cores]
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    pub(super) threads: Option<Threads>,
 }
 
 #[derive(Debug, Args)]
@@ -226,9 +266,14 @@ pub(super) struct ModelArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = values::device)]
     pub(super) device: DeviceChoice,
 
-    /// In which type: auto, f32, f16 or bf16
+    /// In which type: auto, f32, f16 or bf16. On a CPU auto is the one that each matrix is stored in
     #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = values::dtype)]
     pub(super) dtype: Dtype,
+
+    /// On how many threads of a CPU, from 1 to 1024, which changes no number [as many as there are
+    /// cores]
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    pub(super) threads: Option<Threads>,
 }
 
 impl ModelArgs {
@@ -237,6 +282,7 @@ impl ModelArgs {
             device: self.device,
             dtype: self.dtype,
             random_weights: self.random_weights,
+            threads: self.threads.unwrap_or_default(),
             ..LoadOptions::default()
         }
     }
@@ -282,6 +328,15 @@ pub(super) struct OutputArgs {
     /// List the model's N best tokens at each step [5 with --trace, else 0]
     #[arg(long, value_name = "N", value_parser = values::switchable_count)]
     pub(super) top_logprobs: Option<usize>,
+
+    /// List at each step all tokens that could be drawn, with their log-probabilities and the logarithm of
+    /// the normaliser; in --format json
+    #[arg(long)]
+    pub(super) kept_ids: bool,
+
+    /// Show the prompt as the model reads it, a rendered chat with its special tokens
+    #[arg(long)]
+    pub(super) show_prompt: bool,
 
     /// Say of each token of the prompt how likely it was, from one more pass over it
     #[arg(long)]

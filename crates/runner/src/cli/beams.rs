@@ -12,7 +12,7 @@ use super::dump::Look;
 use super::failure::Failure;
 use super::generate::{run_failure, show_json};
 use super::style::Style;
-use super::text::{prompt_text, sequence_head, show, summary, text_of};
+use super::text::{read_prompt, sequence_head, show, shown_prompt, summary, text_of};
 use super::trace::quoted;
 
 /// How to read the tree, for whoever sees it for the first time.
@@ -31,7 +31,7 @@ pub(super) fn run(
     cancelled: &AtomicBool,
 ) -> Result<(), Failure> {
     let (format, traced) = (args.output.format, args.output.trace);
-    let prompt = prompt_text(search.prompt(), args.prompt.as_deref(), loaded);
+    let prompt = shown_prompt(search.prompt(), args, loaded);
     if traced && format == Format::Text {
         let stages = search.pipeline().stages().len();
         let named = search.pipeline().to_string();
@@ -43,6 +43,9 @@ pub(super) fn run(
     let ended = drive(&mut search, &args.model.model, cancelled);
     let mut outcome = search.into_outcome();
     outcome.timing.load_s = Some(load_s);
+    if args.output.show_prompt {
+        outcome.prompt = Some(read_prompt(&outcome.prompt_tokens, loaded));
+    }
     let ended = ended.and_then(|()| look.at(&mut outcome, args, loaded));
     if format == Format::Json {
         show_json(&outcome)?;

@@ -80,15 +80,7 @@ fn builtin(_: &ExportArgs) -> Result<Result<Exported, ExportError>, Failure> {
 /// The message with the model in it, if it is not there already.
 fn blame(error: &ExportError, args: &ExportArgs) -> Failure {
     let what = error.to_string();
-    let names_tensor = matches!(
-        error,
-        ExportError::Load(
-            LoadError::MissingTensor { .. }
-                | LoadError::WrongShape { .. }
-                | LoadError::ExtraTensors { .. }
-                | LoadError::Backend(_)
-        )
-    );
+    let names_tensor = matches!(error, ExportError::Load(LoadError::Weights(_)));
     match error {
         ExportError::Write(error) => Failure::of_output("", error),
         _ if names_tensor => Failure::Usage(format!("{}: {what}", args.model)),

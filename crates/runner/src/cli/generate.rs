@@ -21,7 +21,8 @@ use super::failure::{Failure, remark};
 use super::interrupt::watch_for_ctrl_c;
 use super::progress::LoadProgress;
 use super::settings::Flags;
-use super::text::{Plain, show, summary};
+use super::text::{Plain, read_prompt, show, shown_prompt, summary};
+use super::ties::Ties;
 use super::trace::Traced;
 use super::{beams, chat};
 
@@ -37,8 +38,15 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         let what = "--top-logprobs: only --trace and --format json show it; add one of them";
         return Err(Failure::usage(what));
     }
+    if args.output.kept_ids && args.output.format != Format::Json {
+        let what = "--kept-ids: only --format json shows them; add it";
+        return Err(Failure::usage(what));
+    }
     let look = Look::read(args)?;
-    let Prepared { loaded, draft, load_s, request } = prepare(args, flags)?;
+    let prepared = prepare(args, flags)?;
+    #[cfg(feature = "engines")]
+    let here = prepared.here;
+    let Prepared { loaded, draft, load_s, request, .. } = prepared;
     look.check(&loaded, &request)?;
     let guessing = guessing(&args.speculation, draft.as_ref());
     if request.config.num_beams.is_some_and(|beams| beams > 1) {
@@ -49,6 +57,8 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         let search = Search::new(&loaded, request)
             .map_err(|error| blame(&error, args, flags, Some(&loaded)))?;
         tell_settings(args, flags, search.config(), &loaded);
+        #[cfg(feature = "engines")]
+        here.as_ref().map_or(Ok(()), |here| here.settle(search.pipeline(), false))?;
         if let Some(format) = args.output.print_pipeline {
             return print_pipeline(search.pipeline(), format);
         }
@@ -60,20 +70,33 @@ pub(super) fn run(args: &GenerateArgs, flags: &Flags) -> Result<(), Failure> {
         generation = generation.speculate(draft).map_err(blamed)?;
     }
     tell(args, flags, &generation, &loaded);
+    #[cfg(feature = "engines")]
+    if let Some(here) = &here {
+        here.settle(generation.pipeline(), !asks(&args.output) && args.knobs.turned.get("best_of").is_none())?;
+    }
     if let Some(format) = args.output.print_pipeline {
         return print_pipeline(generation.pipeline(), format);
     }
 
     let mut output = Output::of(&args.output);
-    let ended = drive(&mut generation, &mut output, args, &loaded, cancelled);
+    let mut ties = Ties::default();
+    let ended = drive(&mut generation, &mut output, &mut ties, args, &loaded, cancelled);
     // Nothing was run that there could be a word on.
     if matches!(ended, Err(Failure::NobodyReads | Failure::Usage(_))) {
         return ended;
     }
     let mut outcome = generation.into_outcome();
     outcome.timing.load_s = Some(load_s);
+    #[cfg(feature = "engines")]
+    if let Some(here) = here {
+        outcome.engine = Some(here.facts);
+    }
+    if args.output.show_prompt {
+        outcome.prompt = Some(read_prompt(&outcome.prompt_tokens, &loaded));
+    }
     let ended = ended.and_then(|()| look.at(&mut outcome, args, &loaded));
     output.end(&outcome)?;
+    ties.tell();
     ended
 }
 
@@ -92,12 +115,23 @@ pub(super) struct Prepared {
     draft: Option<LoadedModel>,
     load_s: f64,
     pub(super) request: Request,
+    #[cfg(feature = "engines")]
+    pub(super) here: Option<super::engine::Here>,
 }
 
 /// Loads the models, and makes the request.
 pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Failure> {
+    prepare_on(args, flags, None)
+}
+
+/// As [`prepare`], on a model that is there already and needs no prompt.
+pub(super) fn prepare_on(
+    args: &GenerateArgs,
+    flags: &Flags,
+    own: Option<LoadedModel>,
+) -> Result<Prepared, Failure> {
     let chat = args.chat.chat.then(|| chat::conversation(args)).transpose()?;
-    let runs = args.output.print_pipeline.is_none();
+    let runs = args.output.print_pipeline.is_none() && own.is_none();
     if runs && chat.is_none() && args.prompt.is_none() && args.prompt_ids.is_none() {
         return Err(Failure::usage(
             "the prompt is missing; give a text, - for standard input, or --prompt-ids 1,2,3",
@@ -114,12 +148,33 @@ pub(super) fn prepare(args: &GenerateArgs, flags: &Flags) -> Result<Prepared, Fa
         .and_then(|semantics| Ok(semantics.validate(&user)?))
         .map_err(refused)?;
     let began = Instant::now();
-    let loaded = load_model(&args.model, "--model", &args.model.model)?;
+    #[cfg(feature = "engines")]
+    let (loaded, here) = if let Some(own) = own {
+        (own, None)
+    } else if args.remote.is_given() {
+        let has_text = args.prompt_ids.is_none();
+        let (loaded, here) = super::engine::load_here(&args.remote, flags, has_text)?;
+        (loaded, Some(here))
+    } else {
+        (load_model(&args.model, "--model", &args.model.model)?, None)
+    };
+    #[cfg(not(feature = "engines"))]
+    let loaded = match own {
+        Some(own) => own,
+        None => load_model(&args.model, "--model", &args.model.model)?,
+    };
     let draft = args.speculation.draft_model.as_ref();
     let draft = draft.map(|draft| load_model(&args.model, "--draft-model", draft)).transpose()?;
     let load_s = began.elapsed().as_secs_f64();
     let request = request(args, flags, user, chat.as_ref(), &loaded)?;
-    Ok(Prepared { loaded, draft, load_s, request })
+    Ok(Prepared {
+        loaded,
+        draft,
+        load_s,
+        request,
+        #[cfg(feature = "engines")]
+        here,
+    })
 }
 
 /// Guesses do not go with beams.
@@ -196,11 +251,13 @@ fn file(args: &GenerateArgs, loaded: &LoadedModel, key: &str) -> Option<PathBuf>
 fn drive(
     generation: &mut Generation<'_>,
     output: &mut Output,
+    ties: &mut Ties,
     args: &GenerateArgs,
     loaded: &LoadedModel,
     cancelled: &AtomicBool,
 ) -> Result<(), Failure> {
-    output.begin(generation, args.prompt.as_deref(), loaded)?;
+    output.begin(generation, args, loaded)?;
+    let pipeline = generation.pipeline().clone();
     loop {
         if cancelled.load(Ordering::Relaxed) {
             return Err(Failure::Cancelled);
@@ -208,7 +265,10 @@ fn drive(
         match generation.next() {
             None => return Ok(()),
             Some(Err(error)) => return Err(run_failure(error, &args.model.model)),
-            Some(Ok(step)) => output.step(&step)?,
+            Some(Ok(step)) => {
+                ties.step(&pipeline, &step);
+                output.step(&step)?;
+            }
         }
     }
 }
@@ -262,6 +322,7 @@ pub(super) fn load_model(
         let what = error.to_string();
         Failure::Usage(match error {
             LoadError::Device(_) => format!("--device {}: {what}", args.device),
+            LoadError::Threads(_) => format!("--threads: {what}"),
             _ if what.starts_with(model) => format!("{flag}: {what}"),
             _ => format!("{flag} {model}: {what}"),
         })
@@ -294,12 +355,11 @@ fn request(
     let prompt = match (opening, &args.prompt_ids, &args.prompt) {
         (Some(opening), ..) => opening.prompt,
         (None, Some(ids), _) => ids.0.clone(),
-        // Nothing is run: any token will do.
-        (None, None, None) if args.output.print_pipeline.is_some() => vec![0],
-        (None, None, text) => {
-            tokenize(loaded.tokenizer.as_ref(), text.as_deref().unwrap_or_default())
-                .map_err(Failure::usage)?
+        (None, None, Some(text)) => {
+            tokenize(loaded.tokenizer.as_ref(), text).map_err(Failure::usage)?
         }
+        // Nothing is run, or what comes first does not matter.
+        (None, None, None) => vec![loaded.model.vocab_size() as u32 - 1],
     };
     let mut file = model_config(loaded)
         .map_err(|error| Failure::usage(format!("{}: {error}", args.model.model)))?;
@@ -340,9 +400,10 @@ fn ask(output: &OutputArgs) -> Ask {
         entropy: asked,
         probability: asked,
         kept: asked,
-        kept_tokens: false,
+        kept_tokens: output.kept_ids,
         top_logprobs: if asked { output.top_logprobs.unwrap_or(default) } else { 0 },
-        trace: output.trace,
+        // Ties are told unasked.
+        trace: output.trace || output.format == Format::Text,
     }
 }
 
@@ -401,9 +462,10 @@ impl Output {
     fn begin(
         &mut self,
         generation: &Generation<'_>,
-        prompt: Option<&str>,
+        args: &GenerateArgs,
         loaded: &LoadedModel,
     ) -> Result<(), Failure> {
+        let prompt = shown_prompt(generation.prompt(), args, loaded);
         match self {
             Self::Plain(plain) => plain.begin(generation, prompt, loaded),
             Self::Traced(traced) => traced.begin(generation, prompt, loaded),

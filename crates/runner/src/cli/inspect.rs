@@ -11,19 +11,24 @@ use serde::Serialize;
 use taper_runner::models::LoadedModel;
 use taper_runner::sampling::Ask;
 use taper_runner::{
-    DEFAULT_MAX_NEW_TOKENS, EffectiveConfig, FinishReason, Generation, Step, StepReport, StepView,
-    ViewAsk, token_text,
+    DEFAULT_MAX_NEW_TOKENS, EffectiveConfig, FinishReason, Generation, LayerView, Step, StepReport,
+    StepView, TableModel, ViewAsk, layers, token_text,
 };
 
 use self::table::Table;
 use super::args::{Format, InspectArgs, UNINSPECTED, ViewArgs};
+use super::columns::columns;
 use super::failure::Failure;
-use super::generate::{Prepared, blame, prepare, run_failure, tell};
+use super::generate::{Prepared, blame, prepare_on, run_failure, tell};
 use super::interrupt::watch_for_ctrl_c;
 use super::settings::Flags;
 use super::style::Style;
-use super::text::{prompt_text, show};
+use super::text::{show, shown_prompt};
 use super::trace::head;
+use super::values::Row;
+
+/// Steps that a row typed by hand may be chosen from.
+const TYPED_CONTEXT: usize = 1 << 20;
 
 /// Begins a terminal's page anew.
 const CLEAR: &str = "\x1b[2J\x1b[H";
@@ -48,9 +53,21 @@ pub(super) fn run(args: &InspectArgs, flags: &Flags) -> Result<(), Failure> {
             "--watch: an object of JSON is printed at the end; leave it out, or name --steps N";
         return Err(Failure::usage(what));
     }
-    let Prepared { loaded, mut request, .. } = prepare(run, flags)?;
+    let own = view.logits.as_ref().map(typed).transpose()?;
+    let prepared = prepare_on(run, flags, own)?;
+    #[cfg(feature = "engines")]
+    let here = prepared.here;
+    let Prepared { loaded, mut request, .. } = prepared;
     let last = view.last();
-    request.ask = Ask { logprob: true, probability: true, kept: true, ..Ask::token() };
+    request.ask = Ask {
+        logprob: true,
+        entropy: true,
+        probability: true,
+        kept: true,
+        top_logprobs: view.top,
+        ..Ask::token()
+    };
+    request.redraws = view.redraws.unwrap_or(0);
     (request.config.num_beams, request.config.num_return_sequences) = (None, None);
     if let (Some(last), false) = (last, flags.for_setting("max_new_tokens").is_some()) {
         let limit = request.config.max_new_tokens.unwrap_or(DEFAULT_MAX_NEW_TOKENS);
@@ -61,9 +78,14 @@ pub(super) fn run(args: &InspectArgs, flags: &Flags) -> Result<(), Failure> {
     let mut generation = Generation::new(&loaded, request)
         .map_err(|error| blame(&error, run, flags, Some(&loaded)))?;
     tell(run, flags, &generation, &loaded);
+    #[cfg(feature = "engines")]
+    here.map_or(Ok(()), |here| here.settle(generation.pipeline(), false))?;
     generation = generation.view(ViewAsk { top: view.top, tokens: tokens.clone() });
+    if view.layers && loaded.model.observable().is_none() {
+        return Err(Failure::usage("--layers: this model shows no hidden states"));
+    }
     let mut output = Output::begin(args, &generation, &loaded, tokens)?;
-    let mut ended = None;
+    let (mut ended, mut made) = (None, 0);
     for n in 1..=last.unwrap_or(usize::MAX) {
         if cancelled.load(Ordering::Relaxed) {
             output.end(&generation, ended)?;
@@ -73,12 +95,26 @@ pub(super) fn run(args: &InspectArgs, flags: &Flags) -> Result<(), Failure> {
             None => break,
             Some(Err(error)) => return Err(run_failure(error, &run.model.model)),
             Some(Ok(step)) => {
-                ended = step.finish;
+                (ended, made) = (step.finish, n);
                 output.step(n, step, cancelled)?;
             }
         }
     }
+    if made < view.from {
+        let reason = ended.map_or("", FinishReason::name);
+        let what = format!("--from {}: the text ends at step {made} ({reason})", view.from);
+        return Err(Failure::Usage(what));
+    }
     output.end(&generation, ended)
+}
+
+/// A model that always says the same, and knows one token more to begin with, which it never says.
+fn typed(row: &Row) -> Result<LoadedModel, Failure> {
+    let mut logits = row.0.clone();
+    logits.push(f32::NEG_INFINITY);
+    let table = vec![logits.clone(); logits.len()];
+    let model = TableModel::new(table, TYPED_CONTEXT).map_err(Failure::usage)?;
+    Ok(LoadedModel::of("a row typed by hand", Box::new(model)))
 }
 
 impl ViewArgs {
@@ -136,6 +172,9 @@ struct Shown {
     report: Option<StepReport>,
     #[serde(flatten)]
     view: Option<StepView>,
+    /// What the model would say after each layer, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers: Option<Vec<LayerView>>,
 }
 
 /// The JSON.
@@ -155,7 +194,10 @@ struct Object<'o> {
 #[derive(Debug)]
 struct Output<'o> {
     args: &'o InspectArgs,
-    model: &'o str,
+    loaded: &'o LoadedModel,
+    /// The tokens before the next.
+    tokens: Vec<u32>,
+    asked: Vec<u32>,
     table: Table,
     stages: Vec<String>,
     prompt: String,
@@ -172,7 +214,7 @@ impl<'o> Output<'o> {
         loaded: &'o LoadedModel,
         tokens: Vec<u32>,
     ) -> Result<Self, Failure> {
-        let prompt = prompt_text(generation.prompt(), args.run.prompt.as_deref(), loaded);
+        let prompt = shown_prompt(generation.prompt(), &args.run, loaded);
         let stages = generation.pipeline().to_string();
         let stages: Vec<String> = stages.split(" → ").map(str::to_owned).collect();
         if args.run.output.format == Format::Text {
@@ -180,23 +222,26 @@ impl<'o> Output<'o> {
         }
         let watched = args.view.watch.filter(|_| std::io::stdout().is_terminal());
         let in_place = watched.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let table = Table { stages: stages.clone(), asked: tokens, style: Style::of_stdout() };
-        let (model, text, steps) = (loaded.name.as_str(), String::new(), Vec::new());
-        Ok(Self { args, model, table, stages, prompt, text, steps, in_place })
+        let (asked, style, columns) = (tokens.clone(), Style::of_stdout(), columns());
+        let table = Table { stages: stages.clone(), asked: tokens, columns, style };
+        let (tokens, text, steps) = (generation.prompt().to_vec(), String::new(), Vec::new());
+        Ok(Self { args, loaded, tokens, asked, table, stages, prompt, text, steps, in_place })
     }
 
     fn step(&mut self, n: usize, step: Step, cancelled: &AtomicBool) -> Result<(), Failure> {
         let before = format!("{}{}", self.prompt, self.text);
         self.text += &step.text;
-        if n < self.args.view.from {
-            return Ok(());
-        }
-        let shown = Shown { step: n, report: step.report, view: step.view };
+        let token = step.token;
+        let shows = n >= self.args.view.from;
+        let shown = shows.then(|| self.shown(n, step)).transpose()?;
+        self.tokens.push(token);
+        let Some(shown) = shown else { return Ok(()) };
         if self.args.run.output.format == Format::Json {
             self.steps.push(shown);
             return Ok(());
         }
-        let table = self.table.show(n, &before, shown.report.as_ref(), shown.view.as_ref());
+        let mut table = self.table.show(n, &before, shown.report.as_ref(), shown.view.as_ref());
+        table += &shown.layers.map_or_else(String::new, |layers| self.table.layers(&layers));
         match self.in_place {
             None => show(&format!("{table}\n"))?,
             Some(pause) => {
@@ -207,6 +252,16 @@ impl<'o> Output<'o> {
         Ok(())
     }
 
+    fn shown(&self, n: usize, step: Step) -> Result<Shown, Failure> {
+        let top = self.args.view.top;
+        let layers = self.args.view.layers.then(|| {
+            let asked = [&[step.token][..], &self.asked].concat();
+            layers(self.loaded, &self.tokens, top, &asked)
+        });
+        let layers = layers.transpose().map_err(|error| Failure::Run(error.to_string()))?;
+        Ok(Shown { step: n, report: step.report, view: step.view, layers })
+    }
+
     fn end(
         &self,
         generation: &Generation<'_>,
@@ -215,7 +270,7 @@ impl<'o> Output<'o> {
         let mut stdout = std::io::stdout().lock();
         if self.args.run.output.format == Format::Json {
             let object = Object {
-                model: self.model,
+                model: &self.loaded.name,
                 config: generation.config(),
                 prompt_tokens: generation.prompt(),
                 stages: &self.stages,

@@ -3,8 +3,11 @@
 mod args;
 mod beams;
 mod chat;
+mod columns;
 mod conform;
 mod dump;
+#[cfg(feature = "engines")]
+mod engine;
 mod explore;
 mod export;
 mod failure;
@@ -12,6 +15,7 @@ mod generate;
 mod input;
 mod inspect;
 mod interrupt;
+mod merge;
 mod models;
 mod progress;
 mod report;
@@ -20,6 +24,7 @@ mod settings;
 mod style;
 mod sweep;
 mod text;
+mod ties;
 mod trace;
 mod values;
 
@@ -52,6 +57,10 @@ fn run() -> Result<(), Failure> {
     match cli.command {
         Command::Generate(mut args) => {
             input::read_prompt(&mut args.prompt)?;
+            #[cfg(feature = "engines")]
+            if args.remote.is_there() {
+                return engine::generate(&mut args, &flags);
+            }
             generate::run(&args, &flags)
         }
         Command::Inspect(mut args) => {
@@ -59,12 +68,15 @@ fn run() -> Result<(), Failure> {
             inspect::run(&args, &flags)
         }
         Command::Explore(args) => explore::run(&args),
-        Command::Score(args) => score::run(&args),
+        Command::Score(args) => score::run(&args, &flags),
         Command::Sweep(args) => sweep::run(&args),
-        Command::Summarize { dir, tables } => sweep::again(&dir, &tables),
+        Command::Merge(args) => merge::run(&args),
+        Command::Summarize { dir, full, tables } => sweep::again(&dir, &tables, full),
         Command::Conform { paths } => conform::run(&paths),
         Command::Report { dir, out } => report::run(&dir, out),
         Command::ExportGguf(args) => export::run(&args),
+        #[cfg(feature = "engines")]
+        Command::Engines => engine::list(),
         Command::Models(args) => models::run(&args),
     }
 }

@@ -21,9 +21,14 @@ pub(super) fn run(args: &ModelsArgs) -> Result<(), Failure> {
 /// Loads a model and says what it is and what it took.
 fn describe(args: &ModelsArgs, model: &str) -> Result<(), Failure> {
     let began = Instant::now();
-    let (device, dtype) = (args.device, args.dtype);
-    let flags =
-        ModelArgs { model: model.to_owned(), revision: None, random_weights: None, device, dtype };
+    let flags = ModelArgs {
+        model: model.to_owned(),
+        revision: None,
+        random_weights: None,
+        device: args.device,
+        dtype: args.dtype,
+        threads: args.threads,
+    };
     let loaded = load_model(&flags, "model", model)?;
     let seconds = began.elapsed().as_secs_f64();
     let can = loaded.model.capabilities();
@@ -44,6 +49,10 @@ fn describe(args: &ModelsArgs, model: &str) -> Result<(), Failure> {
         format!("tokenizer       {}", if loaded.tokenizer.is_some() { "yes" } else { "no" }),
         format!("chat template   {}", if ChatTemplate::of(&loaded).is_ok() { "yes" } else { "no" }),
     ];
+    if loaded.turned_bytes > 0 {
+        let megabytes = loaded.turned_bytes as f64 / 1e6;
+        lines.push(format!("copied          {megabytes:.1} MB of weights that lie inputs first"));
+    }
     lines.extend(ends(&loaded)?.map(|ends| format!("ends a text     {ends}")));
     lines.extend(recommended(&loaded).map(|all| format!("sampling        {all} (llama.cpp's)")));
     lines.push(format!("loaded in       {seconds:.2} s"));

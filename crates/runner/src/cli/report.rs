@@ -31,7 +31,7 @@ pub(super) fn run(dir: &Path, out: Option<PathBuf>) -> Result<(), Failure> {
             "note: the last line of {RECORDS} is not whole; the page is without it"
         );
     }
-    let (there, all) = (read.records.len(), read.manifest.runs);
+    let (there, all) = (read.records.len(), read.manifest.runs_here());
     let of = if there < all { format!("{there} of {all}") } else { there.to_string() };
     let runs = if all == 1 { "run" } else { "runs" };
     let megabytes = page.len() as f64 / 1e6;

@@ -16,22 +16,23 @@ use super::failure::Failure;
 use super::generate::{load_model, run_failure};
 use super::input::read;
 use super::interrupt::watch_for_ctrl_c;
+use super::settings::Flags;
 use super::style::Style;
 use super::text::show;
 use super::trace::quoted;
 
-pub(super) fn run(args: &ScoreArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ScoreArgs, flags: &Flags) -> Result<(), Failure> {
     // Before the model is loaded, which may take a while, and while Ctrl-C still ends the program at
     // once: a pipe may be silent for long.
-    let text = args.file.as_deref().map(read).transpose()?;
+    let text = args.file.as_deref().map(read).transpose()?.or_else(|| args.text.clone());
     let cancelled = watch_for_ctrl_c()?;
     if text.is_none() && args.prompt_ids.is_none() {
-        let what = "the text is missing; give a file, - for standard input, or --prompt-ids 1,2,3";
+        let what = "the text is missing; give a file, - for standard input, --text TEXT, or --prompt-ids 1,2,3";
         return Err(Failure::usage(what));
     }
     let dump = args.dump.read()?;
     let began = Instant::now();
-    let loaded = load_model(&args.model, "--model", &args.model.model)?;
+    let loaded = load(args, flags, text.is_some())?;
     let load_s = began.elapsed().as_secs_f64();
     let text = args.text(text, &loaded).map_err(|error| blame(&error, args))?;
     let tokens = text.tokens.clone();
@@ -49,6 +50,19 @@ pub(super) fn run(args: &ScoreArgs) -> Result<(), Failure> {
         return Err(Failure::Cancelled);
     }
     dump.map_or(Ok(()), |dump| dump.write(&loaded, &args.model.model, &tokens))
+}
+
+#[cfg(feature = "engines")]
+fn load(args: &ScoreArgs, flags: &Flags, has_text: bool) -> Result<LoadedModel, Failure> {
+    if args.remote.is_given() {
+        return super::engine::load_here(&args.remote, flags, has_text).map(|(loaded, _)| loaded);
+    }
+    load_model(&args.model, "--model", &args.model.model)
+}
+
+#[cfg(not(feature = "engines"))]
+fn load(args: &ScoreArgs, _: &Flags, _: bool) -> Result<LoadedModel, Failure> {
+    load_model(&args.model, "--model", &args.model.model)
 }
 
 impl ScoreArgs {

@@ -1,22 +1,25 @@
 //! `taper sweep` and `taper summarize`.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use taper_runner::experiment::{
-    FolderError, Plan, RecordsError, Shipped, Spec, Summary, SweepError, SweepEvent, SweepOptions,
-    Swept, Table, digest_of, shipped, sweep,
+    FolderError, Plan, RecordsError, Shard, Shipped, Spec, Summary, SweepError, SweepEvent,
+    SweepOptions, Swept, Table, digest_of, shipped, sweep, write_exports,
 };
 use taper_runner::models::locate;
 use taper_runner::{LogitsDtype, escaped};
 
 use super::args::ModelArgs;
+#[cfg(feature = "engines")]
+use super::args::RemoteArgs;
 use super::failure::{Failure, remark};
 use super::generate::load_model;
 use super::input::SPEC;
@@ -46,6 +49,10 @@ pub(super) struct SweepArgs {
     #[arg(long, value_name = "N", value_parser = values::jobs)]
     pub(super) jobs: Option<NonZeroUsize>,
 
+    /// Make a part of the runs, the I-th of N, as on one of N machines; `taper merge` joins the folders
+    #[arg(long, value_name = "I/N", value_parser = values::shard)]
+    pub(super) shard: Option<Shard>,
+
     /// Allow a sweep of more than a million runs
     #[arg(long)]
     pub(super) yes: bool,
@@ -64,6 +71,15 @@ pub(super) struct SweepArgs {
 
     #[command(flatten)]
     pub(super) model: ModelArgs,
+
+    #[cfg(feature = "engines")]
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+
+    /// Requests in flight at each engine [as many as it says it makes at a time, or 4]
+    #[cfg(feature = "engines")]
+    #[arg(long, value_name = "N", value_parser = values::jobs, requires = "engine")]
+    pub(super) concurrency: Option<NonZeroUsize>,
 }
 
 pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
@@ -84,11 +100,17 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
         let what = format!("{name}: {runs} runs are more than a million; add --yes if you mean it");
         return Err(Failure::Usage(what));
     }
+    #[cfg(feature = "engines")]
+    if args.remote.is_given() {
+        return super::engine::sweep(args, name, &spec, dir);
+    }
     let cancelled = watch_for_ctrl_c()?;
     let loaded = load_model(&args.model, "--model", &args.model.model)?;
     let digest = model_digest(&args.model)?;
     let plan = Plan::new(&spec, &loaded, Some(digest))
         .map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    let plan = plan.with_shard(args.shard);
+    let runs = plan.manifest().runs_here();
     plan.remarks().iter().for_each(|what| remark(what));
     let options = SweepOptions::default();
     let options = SweepOptions { jobs: args.jobs.unwrap_or(options.jobs), resume: args.resume };
@@ -101,7 +123,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
         );
         return Err(Failure::Cancelled);
     }
-    summarize(dir, &spec.tables)?;
+    summarize(dir, &spec.tables, false)?;
     let (made, failed) = (swept.made, swept.failed);
     let _ = writeln!(std::io::stderr(), "{made} runs made, {runs} in {}", dir.display());
     match swept.first_failure {
@@ -113,19 +135,20 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
 }
 
 /// `taper summarize`: the tables again, from what the folder holds.
-pub(super) fn again(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
+pub(super) fn again(dir: &Path, tables: &[Table], full: bool) -> Result<(), Failure> {
     end_at_ctrl_c()?;
     let default = [Table::Summary, Table::Texts];
-    summarize(dir, if tables.is_empty() { &default } else { tables })
+    summarize(dir, if tables.is_empty() { &default } else { tables }, full)
 }
 
-fn summarize(dir: &Path, tables: &[Table]) -> Result<(), Failure> {
+pub(super) fn summarize(dir: &Path, tables: &[Table], full: bool) -> Result<(), Failure> {
     let summary = Summary::read(dir).map_err(|error| of_records(&error))?;
     if summary.repeated.records > 0 {
         let _ = writeln!(std::io::stderr(), "note: {}", summary.repeated);
     }
     summary.write_csv(dir).map_err(|error| of_folder(&error))?;
-    show(&summary.markdown(tables))
+    write_exports(dir).map_err(|error| of_folder(&error))?;
+    show(&if full { summary.markdown_in_full(tables) } else { summary.markdown(tables) })
 }
 
 fn list() -> Result<(), Failure> {
@@ -177,60 +200,121 @@ fn model_digest(args: &ModelArgs) -> Result<String, Failure> {
     digest_of(path, &options).map_err(|error| told(&error))
 }
 
-/// Makes the runs under a progress bar, which is there on a terminal only.
+/// Progress where there is no terminal: a line now and then.
+struct Plain {
+    begun: Instant,
+    told: Instant,
+    begun_with: usize,
+    done: usize,
+    all: usize,
+}
+
+/// Time between two lines of progress.
+const NOW_AND_THEN: Duration = Duration::from_secs(10);
+
+impl Plain {
+    fn new(done: usize, all: usize) -> Self {
+        let now = Instant::now();
+        Self { begun: now, told: now, begun_with: done, done, all }
+    }
+
+    fn ended(&mut self) {
+        self.done += 1;
+        if self.told.elapsed() < NOW_AND_THEN || self.done == self.all {
+            return;
+        }
+        self.told = Instant::now();
+        let took = self.begun.elapsed().as_secs_f64();
+        let (made, left) = (self.done - self.begun_with, self.all - self.done);
+        let left = took / made as f64 * left as f64;
+        let (done, all) = (self.done, self.all);
+        let _ =
+            writeln!(std::io::stderr(), "{done} of {all} runs · {took:.0} s · {left:.0} s left");
+    }
+}
+
+/// Makes the runs under a progress bar where there is a terminal, otherwise with a line now and then.
 fn drive(
     plan: &Plan<'_>,
     dir: &Path,
     options: SweepOptions,
     cancelled: &AtomicBool,
 ) -> Result<Swept, Failure> {
-    let all = plan.manifest().runs as u64;
-    let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr());
-    let style = "{bar:30} {pos} of {len} runs · {elapsed} · {eta} left · {wide_msg}";
-    // The template is ours: without one that can be read the bar looks as indicatif has it.
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
+    let mut bar = Bar::new(plan.manifest().runs_here() as u64);
     let swept = sweep(plan, dir, options, cancelled, |event| {
-        match event {
-            SweepEvent::Begun { done, cut_off, begun_by, repeated, .. } => {
-                note(&bar, *cut_off, |file| {
-                    format!(
-                        "the last line of the records was cut off; it is in {file}, and its run is made again"
-                    )
-                });
-                note(&bar, *repeated, |file| {
-                    format!(
-                        "some records are of runs that are there already; they go to {file} in the end"
-                    )
-                });
-                note(&bar, *begun_by, |version| {
-                    format!(
-                        "the folder was begun by version {version}, whose numbers may be others"
-                    )
-                });
-                bar.set_position(*done as u64);
-                bar.reset_eta();
-            }
-            SweepEvent::Ended(record) => {
-                bar.set_message(
-                    escaped(&format!("{}, {}", record.label, record.prompt)).into_owned(),
-                );
-                bar.inc(1);
-            }
-            _ => {}
-        }
+        bar.tell(event);
         if cancelled.load(Ordering::Relaxed) {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     });
-    bar.finish_and_clear();
+    bar.finish();
     swept.map_err(|error| match error {
         SweepError::Folder(error) => of_folder(&error),
         error => Failure::Usage(error.to_string()),
     })
+}
+
+/// A progress bar where there is a terminal, otherwise a line now and then; and remarks beside it.
+pub(super) struct Bar {
+    bar: ProgressBar,
+    plain: Option<Plain>,
+}
+
+impl Bar {
+    pub(super) fn new(all: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr());
+        let style = "{bar:30} {pos} of {len} runs · {elapsed} · {eta} left · {wide_msg}";
+        // The template is ours: without one that can be read the bar looks as indicatif has it.
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Self { bar, plain: None }
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    pub(super) fn tell(&mut self, event: &SweepEvent<'_>) {
+        let Self { bar, plain } = self;
+        match event {
+            SweepEvent::Begun { done, all, cut_off, begun_by, repeated, .. } => {
+                note(bar, *cut_off, |file| {
+                    format!(
+                        "the last line of the records was cut off; it is in {file}, and its run is made again"
+                    )
+                });
+                note(bar, *repeated, |file| {
+                    format!(
+                        "some records are of runs that are there already; they go to {file} in the end"
+                    )
+                });
+                note(bar, *begun_by, |version| {
+                    format!(
+                        "the folder was begun by version {version}, whose numbers may be others"
+                    )
+                });
+                *plain = (!std::io::stderr().is_terminal()).then(|| Plain::new(*done, *all));
+                bar.set_position(*done as u64);
+                bar.reset_eta();
+            }
+            SweepEvent::Ended(record) => {
+                if let Some(plain) = plain {
+                    plain.ended();
+                }
+                bar.set_message(
+                    escaped(&format!("{}, {}", record.label, record.prompt)).into_owned(),
+                );
+                bar.inc(1);
+            }
+            SweepEvent::Lost { why, .. } => {
+                bar.suspend(|| remark(&format!("{why}; the engine is dropped")));
+            }
+            _ => {}
+        }
+    }
 }
 
 fn note(bar: &ProgressBar, what: Option<&str>, text: impl Fn(&str) -> String) {
@@ -239,7 +323,7 @@ fn note(bar: &ProgressBar, what: Option<&str>, text: impl Fn(&str) -> String) {
     }
 }
 
-fn of_folder(error: &FolderError) -> Failure {
+pub(super) fn of_folder(error: &FolderError) -> Failure {
     match error {
         FolderError::Records(error) => of_records(error),
         FolderError::Write(error) => Failure::of_output("", error),

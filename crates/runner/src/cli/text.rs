@@ -7,6 +7,7 @@ use taper_runner::models::LoadedModel;
 use taper_runner::models::files::is_stdout;
 use taper_runner::{FinishReason, Generation, Outcome, SequenceOutcome, Step};
 
+use super::args::GenerateArgs;
 use super::failure::Failure;
 use super::style::Style;
 
@@ -25,12 +26,12 @@ impl Plain {
     pub(super) fn begin(
         &mut self,
         generation: &Generation<'_>,
-        prompt: Option<&str>,
+        prompt: String,
         loaded: &LoadedModel,
     ) -> Result<(), Failure> {
         self.several = several(generation);
         self.without_text = loaded.tokenizer.is_none();
-        self.prompt = prompt_text(generation.prompt(), prompt, loaded);
+        self.prompt = prompt;
         if !self.several {
             show(&Style::of_stdout().bold(&self.prompt))?;
         }
@@ -82,6 +83,22 @@ pub(super) fn text_of(sequence: &SequenceOutcome, without_text: bool) -> String 
     }
     let ids: Vec<_> = sequence.tokens.iter().map(u32::to_string).collect();
     format!(" {}", ids.join(" "))
+}
+
+/// The prompt as it stands before what continues it. An answer is not the continuation of what was asked:
+/// it stands apart.
+pub(super) fn shown_prompt(ids: &[u32], args: &GenerateArgs, loaded: &LoadedModel) -> String {
+    if args.output.show_prompt {
+        return read_prompt(ids, loaded);
+    }
+    let text = prompt_text(ids, args.prompt.as_deref(), loaded);
+    if args.chat.chat { text.trim_end().to_owned() + "\n\n" } else { text }
+}
+
+/// The prompt as the model reads it, special tokens included.
+pub(super) fn read_prompt(ids: &[u32], loaded: &LoadedModel) -> String {
+    let decoded = loaded.tokenizer.as_ref().map(|tokenizer| tokenizer.decode(ids, false));
+    decoded.and_then(Result::ok).unwrap_or_else(|| prompt_text(ids, None, loaded))
 }
 
 /// The prompt as it was given; as text if it was given as ids and there is a tokenizer.

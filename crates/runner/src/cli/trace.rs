@@ -1,14 +1,19 @@
 //! `--trace`: a table of the tokens, and of what each stage left to choose from.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use taper_runner::models::LoadedModel;
 use taper_runner::sampling::{Pipeline, Selector};
-use taper_runner::{Generation, Outcome, StageReport, Step, StepReport, TopToken, escaped};
+use taper_runner::{
+    DrawnToken, Generation, Moved, MovedToken, Outcome, StageReport, Step, StepReport, TopToken,
+    escaped,
+};
 
+use super::columns::{columns, fold};
 use super::failure::Failure;
 use super::style::Style;
-use super::text::{prompt_text, sequence_head, several, show, text_of};
+use super::text::{sequence_head, several, show, text_of};
 
 /// How to read the table, for whoever sees it for the first time.
 const LEGEND: &str = "\
@@ -18,7 +23,10 @@ final    its probability after the stages, when it was chosen
 stages   tokens that could still be chosen, before → after, and the probability that was cut away
 ";
 
-/// Columns of the table that stand before the stages, for the indentation of what hangs below.
+/// Columns of the table that stand before the stages.
+const BEFORE_STAGES: usize = 49;
+
+/// The indentation of what hangs below a row.
 const INDENT: &str = "      ";
 
 /// Shows a row for each token. One sequence is shown as it is made; several are shown one after
@@ -36,12 +44,12 @@ impl Traced {
     pub(super) fn begin(
         &mut self,
         generation: &Generation<'_>,
-        prompt: Option<&str>,
+        prompt: String,
         loaded: &LoadedModel,
     ) -> Result<(), Failure> {
         self.several = several(generation);
         self.without_text = loaded.tokenizer.is_none();
-        self.prompt = prompt_text(generation.prompt(), prompt, loaded);
+        self.prompt = prompt;
         let style = Style::of_stdout();
         let table = Table::new(generation.pipeline(), loaded.model.vocab_size(), style);
         let head = head(generation, &self.prompt, loaded);
@@ -95,6 +103,8 @@ pub(super) fn head(generation: &Generation<'_>, prompt: &str, loaded: &LoadedMod
 #[derive(Debug)]
 struct Table {
     stages: Vec<(String, usize)>,
+    /// Columns that there are.
+    columns: usize,
     style: Style,
 }
 
@@ -105,13 +115,20 @@ impl Table {
         let cuts = Some(pipeline.selector()).filter(|selector| selector.truncates());
         let stages = pipeline.stages().iter().map(|stage| stage.name());
         let names = stages.chain(cuts.map(Selector::name));
-        Self { stages: names.map(|name| (name.to_owned(), width(name))).collect(), style }
+        let stages = names.map(|name| (name.to_owned(), width(name))).collect();
+        Self { stages, columns: columns(), style }
+    }
+
+    /// Whether the stages have no room beside the numbers, and go below them.
+    fn folds(&self) -> bool {
+        let stages: usize = self.stages.iter().map(|(_, width)| 3 + width).sum();
+        BEFORE_STAGES + stages > self.columns
     }
 
     fn header(&self) -> String {
         let mut line =
             format!("{:>4}  {:<16} {:>9} {:>6} {:>9}", "step", "token", "logprob", "rank", "final");
-        for (name, width) in &self.stages {
+        for (name, width) in self.stages.iter().filter(|_| !self.folds()) {
             let _ = write!(line, "   {name:<width$}");
         }
         self.style.bold(line.trim_end()) + "\n"
@@ -123,12 +140,21 @@ impl Table {
         let rank = report.rank.map_or("-".to_owned(), |value| value.to_string());
         let share = report.probability.map_or("-".to_owned(), percent);
         let mut line = format!("{n:>4}  {token:<16} {logprob:>9} {rank:>6} {share:>9}");
-        for ((_, width), stage) in self.stages.iter().zip(report.stages.iter().flatten()) {
-            let _ = write!(line, "   {:<width$}", cell(stage));
+        let mut hanging = below(report);
+        if self.folds() {
+            let stages = report.stages.iter().flatten();
+            let stages = stages.map(|stage| format!("{} {}", stage.stage, cell(stage)));
+            hanging.insert(0, stages.collect::<Vec<_>>().join(", "));
+        } else {
+            for ((_, width), stage) in self.stages.iter().zip(report.stages.iter().flatten()) {
+                let _ = write!(line, "   {:<width$}", cell(stage));
+            }
         }
         let mut lines = line.trim_end().to_owned() + "\n";
-        for below in below(report) {
-            lines += &(self.style.dim(&format!("{INDENT}{below}")) + "\n");
+        for below in hanging {
+            for folded in fold(&below, self.columns.saturating_sub(INDENT.len())) {
+                lines += &(self.style.dim(&format!("{INDENT}{folded}")) + "\n");
+            }
         }
         lines
     }
@@ -140,6 +166,17 @@ fn below(report: &StepReport) -> Vec<String> {
     if let Some(top) = report.top.as_ref().filter(|top| !top.is_empty()) {
         lines.push(format!("model's best: {}", alternatives(top)));
     }
+    if let Some(drawn) = report.drawn.as_ref().filter(|drawn| !drawn.top.is_empty()) {
+        let one = |token: &DrawnToken| {
+            format!("{} {}", quoted(&token.text, token.token), percent(token.probability))
+        };
+        let all: Vec<String> = drawn.top.iter().map(one).collect();
+        lines.push(format!("chosen from: {}", all.join(", ")));
+    }
+    for stage in report.stages.iter().flatten() {
+        lines.extend(stage.moved.as_ref().map(|moved| shifted(&stage.stage, moved)));
+    }
+    lines.extend(paths(report));
     for stage in report.stages.iter().flatten().filter(|stage| stage.ties > 0) {
         lines.push(format!("{}: {} equal scores met at its boundary", stage.stage, stage.ties));
     }
@@ -166,6 +203,48 @@ fn alternatives(top: &[TopToken]) -> String {
         line += &group.iter().map(one).collect::<Vec<_>>().join(", ");
     }
     line
+}
+
+/// `repetition_penalty moved 3: " the" -1.20, " a" -0.40`.
+fn shifted(stage: &str, moved: &Moved) -> String {
+    let one = |token: &MovedToken| format!("{} {:+.2}", quoted(&token.text, token.token), token.by);
+    let named: Vec<String> = moved.tokens.iter().map(one).collect();
+    let more = if moved.count > named.len() { ", …" } else { "" };
+    format!("{stage} moved {}: {}{more}", moved.count, named.join(", "))
+}
+
+/// The way of each listed token whose rank a stage changed before it was removed or chosen from.
+fn paths(report: &StepReport) -> Vec<String> {
+    let stages: Vec<&str> =
+        report.stages.iter().flatten().map(|stage| stage.stage.as_str()).collect();
+    let own = (report.token, report.text.as_str(), &report.ranks, None);
+    let listed = report.top.iter().flatten();
+    let listed =
+        listed.map(|top| (top.token, top.text.as_str(), &top.ranks, top.removed_by.as_deref()));
+    let mut seen = HashSet::new();
+    let all = [own].into_iter().chain(listed).filter(|path| seen.insert(path.0));
+    let told = all.filter_map(|(token, text, ranks, removed_by)| {
+        path(&stages, ranks, removed_by).map(|path| format!("{} {path}", quoted(text, token)))
+    });
+    told.collect()
+}
+
+/// `rank 2 → 54 after repetition_penalty → removed by top_k`; `None` where no stage changed the rank.
+fn path(stages: &[&str], ranks: &[Option<usize>], removed_by: Option<&str>) -> Option<String> {
+    let mut last = (*ranks.first()?)?;
+    let mut way = format!("rank {last}");
+    let mut changed = false;
+    for (rank, stage) in ranks[1..].iter().zip(stages) {
+        if let Some(rank) = rank.filter(|&rank| rank != last) {
+            // A write to a string does not fail.
+            let _ = write!(way, " → {rank} after {stage}");
+            (last, changed) = (rank, true);
+        }
+    }
+    if let Some(stage) = removed_by {
+        let _ = write!(way, " → removed by {stage}");
+    }
+    changed.then_some(way)
 }
 
 /// The text so that spaces and line breaks can be seen; the id where it says too little.

@@ -62,7 +62,8 @@ pub fn digest_of_builtin(options: &LoadOptions) -> String {
 }
 
 fn begin(options: &LoadOptions) -> Sha256 {
-    let LoadOptions { device, dtype, random_weights, bpe_dropout } = options;
+    // The number of threads changes nothing that comes out.
+    let LoadOptions { device, dtype, random_weights, bpe_dropout, threads: _ } = options;
     let dropout = if *bpe_dropout { " bpe_dropout" } else { "" };
     Sha256::new().chain_update(format!("{device} {dtype} {random_weights:?}{dropout}\n"))
 }

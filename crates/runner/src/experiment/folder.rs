@@ -51,6 +51,26 @@ pub enum FolderError {
         /// What it is called.
         theirs: String,
     },
+    /// The folder is for another part of the runs.
+    #[error("{} is for {theirs} of this sweep, not for {ours}; name another folder", dir.display())]
+    Shard {
+        /// The folder.
+        dir: PathBuf,
+        /// What it is for.
+        theirs: String,
+        /// What was asked for.
+        ours: String,
+    },
+    /// The folder's runs were made on other engines.
+    #[error("{}: its runs were made on {theirs}, not on {ours}; name another folder", dir.display())]
+    Engine {
+        /// The folder's manifest.
+        dir: PathBuf,
+        /// Theirs.
+        theirs: String,
+        /// The one that was named.
+        ours: String,
+    },
     /// There are records without a manifest, which no sweep leaves behind.
     #[error("{} has a {RECORDS} without a {MANIFEST}; name another folder", .0.display())]
     Foreign(PathBuf),
@@ -128,7 +148,7 @@ impl Folder {
             Ok(())
         })?;
         if there.is_some() && !resume {
-            let (runs, all) = (done.len(), manifest.runs);
+            let (runs, all) = (done.len(), manifest.runs_here());
             return Err(FolderError::Begun { dir: dir.to_owned(), runs, all });
         }
         let cut_off = end.map(|end| {
@@ -146,13 +166,22 @@ impl Folder {
 
     /// Adds a record. When this returns a kill of the process does not take it away.
     pub(super) fn append(&mut self, record: &Record) -> Result<(), FolderError> {
+        self.append_line(record.id, record)
+    }
+
+    /// As [`append`](Self::append), of a record as it is written.
+    pub(super) fn append_line(
+        &mut self,
+        id: RunId,
+        record: &impl serde::Serialize,
+    ) -> Result<(), FolderError> {
         let told = |error| FileError::of_system(&self.dir.join(RECORDS), error);
         let mut line = serde_json::to_vec(record).map_err(|error| told(error.into()))?;
         line.push(b'\n');
         // In one piece, so that no two lines mix and a kill cuts off at most this one.
         self.records.seek(SeekFrom::End(0)).map_err(told)?;
         self.records.write_all(&line).map_err(told)?;
-        self.done.insert(record.id);
+        self.done.insert(id);
         Ok(())
     }
 
@@ -199,10 +228,17 @@ fn put_aside(path: &Path, bytes: &mut impl Read) -> Result<(), FileError> {
 }
 
 fn same(dir: &Path, there: &Manifest, wanted: &Manifest) -> Result<(), FolderError> {
-    if there.digest == wanted.digest {
-        return Ok(());
-    }
     let dir = dir.to_owned();
+    if there.digest == wanted.digest {
+        if there.shard == wanted.shard {
+            return Ok(());
+        }
+        let part = |manifest: &Manifest| match manifest.shard {
+            Some(shard) => format!("shard {shard}"),
+            None => "all runs".to_owned(),
+        };
+        return Err(FolderError::Shard { dir, theirs: part(there), ours: part(wanted) });
+    }
     if there.model != wanted.model {
         let theirs = match &there.model.digest {
             Some(digest) => format!("{}, {:.12}", there.model.name, digest),

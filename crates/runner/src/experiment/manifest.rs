@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::shard::Shard;
+
 /// What an experiment is: `manifest.json`, written before the first run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -14,6 +16,10 @@ pub struct Manifest {
     pub versions: Versions,
     /// The model.
     pub model: ModelId,
+    /// The engines that the runs are made on, each with its dialect, version, model and root; none for
+    /// runs made here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<Value>,
     /// What the spec is called.
     pub title: String,
     /// What it is about, in Markdown.
@@ -31,6 +37,9 @@ pub struct Manifest {
     pub seeds: Vec<u64>,
     /// How many runs there are: a control runs once for each prompt.
     pub runs: usize,
+    /// The part of the runs that the folder is for; `None` for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
 }
 
 /// A prompt of an experiment.

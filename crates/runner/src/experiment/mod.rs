@@ -3,11 +3,15 @@
 mod digest;
 mod folder;
 mod manifest;
+mod merge;
 mod plan;
 mod record;
 mod records;
+#[cfg(feature = "engines")]
+mod remote;
 mod score;
 mod settings;
+mod shard;
 mod shipped;
 mod spec;
 mod summary;
@@ -18,12 +22,22 @@ pub use self::digest::digest_of;
 pub use self::digest::digest_of_builtin;
 pub use self::folder::FolderError;
 pub use self::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
+pub use self::merge::{MergeError, Merged, merge};
 pub use self::plan::{Plan, PlanError};
 pub use self::record::{Alternative, Record, RunId, StepRecord};
-pub use self::records::{MANIFEST, RECORDS, Records, RecordsError, Repeated, SUMMARY};
+pub use self::records::{
+    MANIFEST, PAIRS, RECORDS, Records, RecordsError, Repeated, STEPS, SUMMARY,
+};
+#[cfg(feature = "engines")]
+pub use self::remote::{RemoteOptions, RemotePlan, RemotePlanError, RemoteSwept, sweep_remote};
+pub use self::shard::{Shard, ShardError};
 pub use self::shipped::{Shipped, UnknownSpec, shipped};
-pub use self::spec::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
-pub use self::summary::{Between, Estimate, METRICS, Row, Spread, Summary, metrics};
+pub use self::spec::{
+    Axis, MOST_REDRAWS, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table,
+};
+pub use self::summary::{
+    Between, Estimate, METRICS, Paired, Row, Spread, Summary, metrics, write_exports,
+};
 pub use self::sweep::{SweepError, SweepEvent, SweepOptions, Swept, sweep};
 pub use crate::knobs::{KnobError, Knobs};
 pub use crate::outcome::Redraw;

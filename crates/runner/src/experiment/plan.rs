@@ -12,13 +12,16 @@ use super::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
 use super::record::{Record, RunId, StepRecord};
 use super::score::score;
 use super::settings::{Resolved, settings};
+use super::shard::Shard;
 use super::spec::{PromptText, Spec, SpecError};
 use crate::chat::{Chat, ChatError, ChatTemplate};
+use crate::drawn::KeptSets;
 use crate::error::RequestError;
-use crate::generation::{Generation, Source};
+use crate::knobs::{file_of, model_config, unused_settings};
 use crate::outcome::{EffectiveConfig, FinishReason, Outcome, SequenceOutcome};
-use crate::request::{Request, file_of, model_config, tokenize, unused_settings};
-use crate::search::Search;
+use crate::request::{Request, tokenize};
+use crate::run::{Generation, Search};
+use crate::source::Source;
 use crate::told::shortened;
 
 /// What further seeds are derived from a seed for.
@@ -116,15 +119,15 @@ impl<'m> Plan<'m> {
         &self.remarks
     }
 
-    /// All runs, in canonical order.
+    /// The same plan with the runs of one shard alone.
+    #[must_use]
+    pub fn with_shard(self, shard: Option<Shard>) -> Self {
+        Self { manifest: self.manifest.with_shard(shard), ..self }
+    }
+
+    /// All runs, in canonical order; of a shard its own.
     pub fn runs(&self) -> impl Iterator<Item = RunId> {
-        let (prompts, seeds) = (0..self.manifest.prompts.len(), self.manifest.seeds.len());
-        prompts.flat_map(move |prompt| {
-            self.settings.iter().enumerate().flat_map(move |(setting, resolved)| {
-                let seeds = if resolved.setting.control { 1 } else { seeds };
-                (0..seeds).map(move |seed| RunId { prompt, setting, seed })
-            })
-        })
+        run_ids(&self.manifest)
     }
 
     /// Makes a run; `None` if `stop` said so between two tokens.
@@ -160,6 +163,11 @@ impl<'m> Plan<'m> {
         };
         let sequence = std::mem::take(&mut outcome.sequences).into_iter().next();
         let sequence = sequence.unwrap_or_else(none);
+        let kept_sets = sequence
+            .steps
+            .as_ref()
+            .filter(|_| self.spec.kept_ids)
+            .map(|steps| KeptSets::of(steps.iter().map(|step| step.kept_set.as_ref())));
         let steps = sequence.steps.map(|steps| steps.into_iter().map(StepRecord::from).collect());
         let steps = steps.unwrap_or_else(|| {
             let (prompt, dtype) = (&outcome.prompt_tokens, outcome.config.logits_dtype);
@@ -180,6 +188,7 @@ impl<'m> Plan<'m> {
             prompt_tokens: outcome.prompt_tokens,
             seed: outcome.config.seed,
             model: self.manifest.model.clone(),
+            engine: None,
             versions: self.manifest.versions.clone(),
             config: object(&outcome.config),
             pipeline: outcome.pipeline,
@@ -189,6 +198,7 @@ impl<'m> Plan<'m> {
             error,
             score: sequence.score,
             steps,
+            kept_sets,
             tree: outcome.tree,
             timing: outcome.timing,
         }
@@ -226,6 +236,7 @@ impl<'m> Plan<'m> {
         request.ask = Ask {
             top_logprobs: self.spec.top_logprobs,
             trace: self.spec.trace,
+            kept_tokens: self.spec.kept_ids,
             ..Ask::everything()
         };
         request.redraws = self.spec.redraws;
@@ -343,13 +354,32 @@ fn searches(request: &Request) -> bool {
 /// What a run came to, with the failure that ended it; `None` if it was stopped.
 type Made = Result<Option<(Outcome, Option<String>)>, RequestError>;
 
-fn manifest(spec: &Spec, model: ModelId, prompts: Vec<Prompt>, settings: &[Resolved]) -> Manifest {
+/// The runs of a manifest, those of its shard alone, in canonical order.
+pub(super) fn run_ids(manifest: &Manifest) -> impl Iterator<Item = RunId> {
+    let (prompts, seeds) = (0..manifest.prompts.len(), manifest.seeds.len());
+    let all = prompts.flat_map(move |prompt| {
+        manifest.settings.iter().enumerate().flat_map(move |(setting, resolved)| {
+            let seeds = if resolved.control { 1 } else { seeds };
+            (0..seeds).map(move |seed| RunId { prompt, setting, seed })
+        })
+    });
+    let shard = manifest.shard.unwrap_or(Shard::WHOLE);
+    all.enumerate().filter(move |&(run, _)| shard.has(run)).map(|(_, id)| id)
+}
+
+/// The knobs that settings differ in.
+pub(super) fn swept_knobs(settings: &[Resolved]) -> Vec<String> {
     let mut swept: Vec<String> = Vec::new();
     for resolved in settings.iter().filter(|resolved| !resolved.setting.control) {
         let new = resolved.setting.knobs.keys().filter(|name| !swept.contains(name));
         let new: Vec<String> = new.cloned().collect();
         swept.extend(new);
     }
+    swept
+}
+
+/// The seeds of a spec, with those that further runs are derived from it.
+pub(super) fn numbered_seeds(spec: &Spec) -> Vec<u64> {
     let seeds = spec.seeds.iter().flat_map(|seed| {
         let further = (1..spec.runs as u64).map(move |run| {
             let draws = Draws::new(DrawKey::new(seed).stream(run));
@@ -358,6 +388,10 @@ fn manifest(spec: &Spec, model: ModelId, prompts: Vec<Prompt>, settings: &[Resol
         });
         std::iter::once(seed).chain(further)
     });
+    seeds.collect()
+}
+
+fn manifest(spec: &Spec, model: ModelId, prompts: Vec<Prompt>, settings: &[Resolved]) -> Manifest {
     let of_spec = object(spec);
     // What the runs depend on: how they are called and shown may change.
     let mut of_runs = of_spec.clone();
@@ -367,14 +401,16 @@ fn manifest(spec: &Spec, model: ModelId, prompts: Vec<Prompt>, settings: &[Resol
         digest: hex(&Sha256::digest(text)),
         versions: Versions::of_this_build(),
         model,
+        engines: Vec::new(),
         title: spec.title.clone(),
         about: spec.about.clone(),
         spec: of_spec,
         prompts,
         settings: settings.iter().map(|resolved| resolved.setting.clone()).collect(),
-        swept,
-        seeds: seeds.collect(),
+        swept: swept_knobs(settings),
+        seeds: numbered_seeds(spec),
         runs: spec.count(),
+        shard: None,
     }
 }
 
@@ -409,7 +445,7 @@ fn prompts(spec: &Spec, loaded: &LoadedModel) -> Result<Prompts, PlanError> {
 }
 
 /// What serde makes an object of.
-fn object(value: &impl serde::Serialize) -> Map<String, Value> {
+pub(super) fn object(value: &impl serde::Serialize) -> Map<String, Value> {
     match serde_json::to_value(value) {
         Ok(Value::Object(map)) => map,
         _ => Map::new(),

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::manifest::{ModelId, Versions};
-use crate::outcome::{FinishReason, Redraw, StageReport, StepReport, Timing};
-use crate::search::BeamTreeNode;
+use crate::drawn::{Drawn, KeptSets};
+use crate::outcome::{BeamTreeNode, FinishReason, Redraw, StageReport, StepReport, Timing};
 
 /// Which run of an experiment. The order of ids is the canonical order of records: by prompt, then
 /// setting, then seed.
@@ -35,12 +35,17 @@ pub struct Record {
     pub control: bool,
     /// What the prompt is called, or its text.
     pub prompt: String,
-    /// The prompt.
+    /// The prompt; empty, and null in the file, where an engine does not tell it.
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub prompt_tokens: Vec<u32>,
     /// The seed that names its randomness.
     pub seed: u64,
     /// The model.
     pub model: ModelId,
+    /// The engine that made it, with what it says of itself and of the settings in effect; null for a
+    /// run made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Value>,
     /// What made the record.
     pub versions: Versions,
     /// All settings in effect, as `taper generate --format json` prints them.
@@ -48,7 +53,9 @@ pub struct Record {
     /// The stages and the selector with their settings; null in a record of before there were any.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub pipeline: Value,
-    /// The tokens after the prompt, the one that ended the text included.
+    /// The tokens after the prompt, the one that ended the text included; empty, and null in the file,
+    /// where an engine does not tell them.
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub tokens: Vec<u32>,
     /// Their text, special tokens left out; it ends before a stop string.
     pub text: String,
@@ -62,6 +69,9 @@ pub struct Record {
     /// One for each token. After a beam search those of the best beam, without what a search does not
     /// have: probabilities, kept sets and stages.
     pub steps: Vec<StepRecord>,
+    /// The tokens that could be drawn at each step, if the spec's `kept_ids` is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_sets: Option<KeptSets>,
     /// What a beam search looked at, if a trace was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<Vec<BeamTreeNode>>,
@@ -88,6 +98,14 @@ pub struct StepRecord {
     pub kept: Option<usize>,
     /// The entropy (nats) of the model's own distribution.
     pub entropy: Option<f64>,
+    /// The distribution that the token was chosen from; `None` in a record of before it was kept, and
+    /// after a beam search.
+    #[serde(default)]
+    pub drawn: Option<Drawn>,
+    /// Where the token stood in the model's row and then after each stage; empty if the spec's `trace`
+    /// is false.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<Option<usize>>,
     /// The model's own best tokens, best first; as many as the spec's `top_logprobs` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub top: Vec<Alternative>,
@@ -113,9 +131,22 @@ pub struct Alternative {
     pub text: String,
     /// Its log-probability (nats) under the model itself.
     pub logprob: f64,
-    /// The stage that removed or banned it, if a trace was asked for and one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Its share of what the selector saw, 0 when it was removed; `None` after a beam search, and in a
+    /// record of before it was kept.
+    #[serde(default)]
+    pub probability: Option<f64>,
+    /// The stage that removed or banned it, if one did.
+    #[serde(default)]
     pub removed_by: Option<String>,
+    /// Where it stood in the model's row and then after each stage, from 1; empty if the spec's `trace`
+    /// is false, `None` where it could not be chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<Option<usize>>,
+}
+
+/// Tokens that an engine did not tell are null in a file.
+fn null_as_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Record {
@@ -141,7 +172,9 @@ impl From<StepReport> for StepRecord {
             token: top.token,
             text: top.text,
             logprob: top.logprob,
+            probability: top.probability,
             removed_by: top.removed_by,
+            ranks: top.ranks,
         });
         Self {
             token: report.token,
@@ -151,10 +184,31 @@ impl From<StepReport> for StepRecord {
             rank: report.rank,
             kept: report.kept,
             entropy: report.entropy,
+            drawn: report.drawn,
+            ranks: report.ranks,
             top: top.collect(),
             stages: report.stages.unwrap_or_default(),
             redraws: report.redraws.unwrap_or_default(),
             passed_over: report.passed_over,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_before_the_drawn_distribution_is_read() {
+        let old = r#"{"token":5,"text":" a","logprob":-1.5,"probability":0.3,"rank":2,"kept":4,"entropy":2.0,
+            "top":[{"token":7,"text":" b","logprob":-0.5,"removed_by":"top_k"}],
+            "stages":[{"stage":"top_k","before":9,"after":4,"removed_mass":0.1,"ties":0}]}"#;
+        let step: StepRecord = serde_json::from_str(old).unwrap();
+        assert_eq!((step.drawn, step.ranks), (None, Vec::new()));
+        assert_eq!(
+            (step.top[0].probability, step.top[0].removed_by.as_deref()),
+            (None, Some("top_k"))
+        );
+        assert_eq!(step.stages[0].moved, None);
     }
 }

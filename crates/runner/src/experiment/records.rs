@@ -20,6 +20,10 @@ pub const MANIFEST: &str = "manifest.json";
 pub const RECORDS: &str = "records.jsonl";
 /// The file of an output folder with the summary as a table.
 pub const SUMMARY: &str = "summary.csv";
+/// The file of an output folder with a line for each token of each run.
+pub const STEPS: &str = "steps.csv";
+/// The file of an output folder with a line for each two runs that are compared.
+pub const PAIRS: &str = "pairs.csv";
 
 /// The file that says what the folder holds, as it is read.
 const MANIFEST_KIND: FileKind = FileKind::regular("a regular file with a sweep's manifest", 256);

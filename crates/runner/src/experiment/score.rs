@@ -7,9 +7,10 @@ use super::record::{Alternative, StepRecord};
 use crate::detokenizer::token_text;
 use crate::error::RunError;
 use crate::logits_dtype::LogitsDtype;
+use crate::run::PIECE;
 
-/// Log-probability, rank, entropy and the model's best tokens for each of `tokens` after `prompt`, from
-/// one pass over both. Nothing for a model that can not return the logits of all positions, and for a
+/// Log-probability, rank, entropy and the model's best tokens for each of `tokens` after `prompt`, a few
+/// rows of logits at a time. Nothing for a model that can not return the logits of all positions, and for a
 /// text that its context does not hold.
 pub(super) fn score(
     loaded: &LoadedModel,
@@ -25,13 +26,23 @@ pub(super) fn score(
         return Ok(Vec::new());
     }
     let (mut state, mut outputs) = (model.new_state(), Outputs::new());
-    let work = [Work { row: state.new_row(), tokens: &all, want: Want::All }];
-    dtype.forward(model, &mut *state, &work, &mut outputs)?;
-    let vocab_size = model.vocab_size();
-    let rows = outputs.logits(0).chunks(vocab_size).skip(prompt.len() - 1);
+    let (row, vocab_size) = (state.new_row(), model.vocab_size());
     let mut workspace = Workspace::new(vocab_size);
-    let one = |(&token, row)| step(loaded, token, row, top, &mut workspace);
-    tokens.iter().zip(rows).map(one).collect()
+    let mut forward = |tokens: &[u32], want, outputs: &mut Outputs| {
+        dtype.forward(model, &mut *state, &[Work { row, tokens, want }], outputs)
+    };
+    let (read, asked) = all.split_at(prompt.len() - 1);
+    if !read.is_empty() {
+        forward(read, Want::Last, &mut outputs)?;
+    }
+    let mut records = Vec::with_capacity(tokens.len());
+    for (tokens, asked) in tokens.chunks(PIECE).zip(asked.chunks(PIECE)) {
+        forward(asked, Want::All, &mut outputs)?;
+        for (&token, row) in tokens.iter().zip(outputs.logits(0).chunks(vocab_size)) {
+            records.push(step(loaded, token, row, top, &mut workspace)?);
+        }
+    }
+    Ok(records)
 }
 
 fn step(
@@ -57,7 +68,8 @@ fn step(
     record.rank = Some(1 + row.iter().enumerate().filter(|&at| first(at)).count());
     record.entropy = best.entropy;
     let listed = best.top.iter().map(|&(token, logprob)| {
-        Ok(Alternative { token, text: text(token)?, logprob, removed_by: None })
+        let (text, ranks) = (text(token)?, Vec::new());
+        Ok(Alternative { token, text, logprob, probability: None, removed_by: None, ranks })
     });
     record.top = listed.collect::<Result<_, RunError>>()?;
     Ok(record)

@@ -60,6 +60,10 @@ pub struct Spec {
     pub top_logprobs: usize,
     /// Whether to record what each stage left.
     pub trace: bool,
+    /// Whether to record the tokens that could be drawn at each step, with their log-probabilities; not
+    /// for beams, which have none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub kept_ids: bool,
     /// How many times to draw each step again, to see what else would have come.
     pub redraws: usize,
     /// What to show when the runs are done.
@@ -136,6 +140,8 @@ pub enum Table {
     Prompts,
     /// How much the texts of two settings have in common, for each pair.
     Jaccard,
+    /// The differences of each setting from the first, over the same prompts and seeds.
+    Paired,
     /// How many tokens were kept at each of the first 20 steps, for each setting.
     Kept,
     /// The texts, the most frequent first, for each prompt and setting.
@@ -220,16 +226,17 @@ const MOST_SETTINGS: usize = 100_000;
 const MOST_SEEDS: usize = 10_000_000;
 
 /// Draws of one step, none of which looks whether the run is to stop.
-const MOST_REDRAWS: usize = 1_000_000;
+pub const MOST_REDRAWS: usize = 1_000_000;
 
 impl Table {
     /// Their names in a spec.
-    pub const NAMES: [&str; 6] = ["summary", "prompts", "jaccard", "kept", "texts", "steps"];
+    pub const NAMES: [&str; 7] =
+        ["summary", "prompts", "jaccard", "paired", "kept", "texts", "steps"];
 
     /// The table of a name.
     pub fn named(name: &str) -> Option<Self> {
-        use Table::{Jaccard, Kept, Prompts, Steps, Summary, Texts};
-        let all = [Summary, Prompts, Jaccard, Kept, Texts, Steps];
+        use Table::{Jaccard, Kept, Paired, Prompts, Steps, Summary, Texts};
+        let all = [Summary, Prompts, Jaccard, Paired, Kept, Texts, Steps];
         Self::NAMES.iter().zip(all).find(|(known, _)| **known == name).map(|(_, table)| table)
     }
 }
@@ -272,6 +279,7 @@ impl Spec {
             settings: Vec::new(),
             top_logprobs: 5,
             trace: true,
+            kept_ids: false,
             redraws: 0,
             tables: vec![Table::Summary, Table::Texts],
         }

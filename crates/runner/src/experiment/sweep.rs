@@ -47,6 +47,13 @@ pub enum SweepEvent<'e> {
     },
     /// A run ended and is on disk.
     Ended(&'e Record),
+    /// An engine was dropped; its runs go to others.
+    Lost {
+        /// Its address.
+        engine: &'e str,
+        /// Why.
+        why: &'e str,
+    },
 }
 
 /// What a sweep came to.
@@ -104,7 +111,7 @@ pub fn sweep(
     let mut folder = Folder::open(dir.as_ref(), plan.manifest(), options.resume)?;
     let missing: Vec<RunId> = plan.runs().filter(|id| !folder.done.contains(id)).collect();
     let (cut_off, begun_by) = (folder.cut_off.as_deref(), folder.begun_by.as_deref());
-    let (done, all) = (folder.done.len(), plan.manifest().runs);
+    let (done, all) = (folder.done.len(), plan.manifest().runs_here());
     let mut swept = Swept { made: 0, missing: missing.len(), failed: 0, first_failure: None };
     let repeated = folder.repeated.as_deref();
     if told(&SweepEvent::Begun { done, all, cut_off, repeated, begun_by }).is_break() {

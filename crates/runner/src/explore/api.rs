@@ -12,10 +12,10 @@ use super::place::{Place, Ready};
 use super::{Denied, Explorer};
 use crate::chat::{Chat, ChatTemplate};
 use crate::detokenizer::token_text;
-use crate::generation::Generation;
+use crate::run::Generation;
 use crate::knobs::{self, Kind};
 use crate::request::{tokenize, tokenize_plain};
-use crate::search::Search;
+use crate::run::Search;
 
 /// Draws of one question.
 const MOST_DRAWS: u32 = 10_000;

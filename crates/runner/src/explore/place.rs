@@ -6,7 +6,7 @@ use taper_sampling::{DrawKey, Given, Pipeline, Sequence};
 
 use super::rows::{Row, Rows, Turn};
 use super::{Denied, Explorer};
-use crate::generation::Generation;
+use crate::run::Generation;
 use crate::knobs::{Knobs, Turned};
 use crate::outcome::EffectiveConfig;
 use crate::request::Request;

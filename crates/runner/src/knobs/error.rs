@@ -1,8 +1,7 @@
 //! Why a knob cannot be turned so.
 
-use super::Knob;
+use super::{Knob, ModelConfigError};
 use crate::error::RequestError;
-use crate::request::ModelConfigError;
 use crate::told::shortened;
 
 /// Why a knob cannot be turned so.

@@ -228,8 +228,12 @@ impl Kind {
             Self::Whole(whole) => KnobValue::Whole(whole.read(text)?),
             Self::Number(range) => KnobValue::Number(range.read(text)?),
             Self::OneOf(choices) => {
-                let name = text.trim();
-                let known = choices.iter().find(|choice| choice.name.eq_ignore_ascii_case(name));
+                // As Python writes true and false; names alone are as they are.
+                let names = choices.iter().all(|choice| choice.is_text());
+                let known = choices.iter().find(|choice| {
+                    let other_case = || choice.name.eq_ignore_ascii_case(text.trim());
+                    choice.name == text || !names && other_case()
+                });
                 known.ok_or_else(|| format!("it must be {}", listed(choices)))?.value()
             }
             Self::Id => KnobValue::from(words::id(text)?),

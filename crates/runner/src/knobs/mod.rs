@@ -21,19 +21,27 @@
 //! ```
 
 mod error;
+mod idle;
 mod kind;
 mod knob;
+mod model_file;
 mod read;
+mod recommended;
+mod rules;
 mod table;
 mod turned;
 mod value;
+mod vllm_file;
 pub mod words;
 
 use serde_json::{Map, Value};
 
 pub use self::error::KnobError;
+pub use self::idle::Idle;
 pub use self::kind::{Choice, Kind, Range, Texts, Whole};
 pub use self::knob::{Group, Knob, Needs};
+pub(crate) use self::model_file::settle;
+pub use self::model_file::{ModelConfigError, file_of, model_config, unused_settings};
 pub use self::turned::Turned;
 pub use self::value::KnobValue;
 
@@ -74,6 +82,12 @@ pub fn find(name: &str) -> Result<&'static Knob, KnobError> {
             Err(KnobError::Unknown { name: name.to_owned(), similar })
         }
     }
+}
+
+/// Hugging Face's warpers, by their settings: what acts only where tokens are drawn.
+pub(crate) fn warpers() -> impl Iterator<Item = &'static str> {
+    let acts = |knob: &&Knob| knob.needs == Needs::Drawing && knob.config.is_some();
+    all().filter(acts).map(|knob| knob.name)
 }
 
 /// Which of `names` a misspelt one was perhaps meant to be.

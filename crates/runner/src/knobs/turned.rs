@@ -5,9 +5,9 @@ use taper_models::LoadedModel;
 use taper_sampling::GenerationConfig;
 
 use super::knob::{HUGGING_FACE, LLAMA_CPP};
-use super::{Knob, KnobError, KnobValue, Knobs, find, named};
+use super::{Knob, KnobError, KnobValue, Knobs, find, model_config, named};
 use crate::error::RequestError;
-use crate::request::{Request, model_config};
+use crate::request::Request;
 use crate::semantics::{LlamaCpp, Semantics, Vllm};
 use crate::told::shortened;
 

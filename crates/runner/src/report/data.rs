@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::rows::{Measure, Row, measures, rows};
 use crate::experiment::{Manifest, Record, Records, StepRecord, metrics};
-use crate::search::BeamTreeNode;
+use crate::outcome::BeamTreeNode;
 
 /// The texts of tokens, each once.
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ struct Node<'r>(
     usize,
     usize,
     Option<f64>,
-    &'r crate::search::BeamFate,
+    &'r crate::outcome::BeamFate,
     Option<f64>,
     Option<&'static str>,
 );
@@ -161,9 +161,10 @@ impl<'r> Run<'r> {
 fn facts(manifest: &Manifest, read: &Records) -> Vec<(&'static str, String)> {
     let mut facts = vec![("model", manifest.model.name.clone())];
     facts.extend(manifest.model.digest.clone().map(|digest| ("model digest", digest)));
-    let (there, all) = (read.records.len(), manifest.runs);
+    let (there, all) = (read.records.len(), manifest.runs_here());
     let more = if there < all { "; the sweep is not finished" } else { "" };
     facts.push(("runs", format!("{there} of {all}{more}")));
+    facts.extend(manifest.shard.map(|shard| ("shard", shard.to_string())));
     let (prompts, settings) = (manifest.prompts.len(), manifest.settings.len());
     facts.push((
         "made of",

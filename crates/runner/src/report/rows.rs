@@ -22,6 +22,11 @@ const ABOUT: [&str; METRICS.len()] = [
     "different pairs of tokens, as a share of all",
     "different sequences of three tokens, as a share of all",
     "sequences of four tokens that stood in the text before, as a share of all",
+    "entropy (nats) of the distribution that tokens were chosen from, on average over the steps",
+    "its divergence (nats) from the model's own, on average over the steps",
+    "log-probability (nats) of the text under the model itself",
+    "perplexity of the text under the model itself",
+    "steps at which equal scores met the boundary of a stage",
 ];
 
 pub(super) fn measures() -> Vec<Measure> {

@@ -5,7 +5,7 @@ use taper_sampling::presets::{LlamaCppConfig, LlamaCppSampler};
 
 use super::{breakers, with_texts};
 use crate::error::RequestError;
-use crate::generation::Source;
+use crate::source::Source;
 use crate::told::shortened;
 
 /// llama.cpp's settings as a person writes them.
@@ -55,6 +55,19 @@ impl LlamaCpp {
         matches!(last, Some(LlamaCppSampler::Mirostat | LlamaCppSampler::MirostatV2))
     }
 
+    /// A chain of samplers by names that semicolons separate, in any of the spellings that llama.cpp
+    /// takes; `None` if one is not known.
+    ///
+    /// The logit bias comes first whether or not it is named, and adaptive-p, which draws, comes
+    /// last: so llama.cpp has it.
+    pub fn chain(names: &str) -> Option<Vec<LlamaCppSampler>> {
+        let named = names.split(';').map(sampler).collect::<Option<Vec<_>>>()?;
+        let (last, middle): (Vec<_>, Vec<_>) =
+            named.into_iter().partition(|&sampler| sampler == LlamaCppSampler::AdaptiveP);
+        let first = [LlamaCppSampler::LogitBias];
+        Some(first.into_iter().chain(middle).chain(last.into_iter().take(1)).collect())
+    }
+
     /// The config with the breakers as tokens, if DRY has a part in the chain.
     pub(super) fn by_token(&self, source: &Source<'_>) -> Result<LlamaCppConfig, RequestError> {
         let mut config = self.config.clone();
@@ -76,6 +89,16 @@ impl LlamaCpp {
     }
 }
 
+/// What llama.cpp starts from with a model.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Recommended {
+    /// The settings, with the chain that there is without mirostat.
+    pub settings: LlamaCpp,
+    /// Whether the file asks for mirostat.
+    pub mirostat: Option<MirostatVersion>,
+}
+
 /// Mirostat as published, or its simpler second version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MirostatVersion {
@@ -94,4 +117,32 @@ impl MirostatVersion {
             _ => None,
         }
     }
+}
+
+impl Recommended {
+    /// The settings, with mirostat if it is to draw.
+    #[must_use]
+    pub fn in_force(self) -> LlamaCpp {
+        match self.mirostat {
+            Some(version) => self.settings.mirostat(version),
+            None => self.settings,
+        }
+    }
+}
+
+fn sampler(name: &str) -> Option<LlamaCppSampler> {
+    let plain: String = name.trim().to_lowercase().split(['_', '-']).collect();
+    Some(match plain.as_str() {
+        "penalties" => LlamaCppSampler::Penalties,
+        "dry" => LlamaCppSampler::Dry,
+        "topnsigma" => LlamaCppSampler::TopNSigma,
+        "topk" => LlamaCppSampler::TopK,
+        "typp" | "typ" => LlamaCppSampler::TypP,
+        "topp" | "nucleus" => LlamaCppSampler::TopP,
+        "minp" => LlamaCppSampler::MinP,
+        "xtc" => LlamaCppSampler::Xtc,
+        "temperature" | "temp" => LlamaCppSampler::Temperature,
+        "adaptivep" => LlamaCppSampler::AdaptiveP,
+        _ => return None,
+    })
 }

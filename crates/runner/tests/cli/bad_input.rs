@@ -37,6 +37,11 @@ fn values_out_of_range_are_refused_by_flag_value_and_range() {
         ("--num-return-sequences <N>", vec!["0", "-1"], not_zero.clone()),
         ("--max-new-tokens <N>", vec!["0", "-5", "1e3"], not_zero.clone()),
         ("--max-length <N>", vec!["0"], not_zero),
+        (
+            "--threads <N>",
+            vec!["0", "1025", "-1", "two", "99999999999999999999"],
+            "it must be a whole number in 1..=1024".to_owned(),
+        ),
         ("--max-time <SECONDS>", vec!["0", "-1", "nan", "inf"], seconds),
         ("--eos-token-id <IDS>", vec!["-1", "a", ""], list_or_none),
         ("--stop-strings <TEXT>", vec![""], "it must not be empty".to_owned()),

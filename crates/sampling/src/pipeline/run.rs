@@ -111,6 +111,7 @@ impl Pipeline {
             kept: ask.kept.then(|| candidates.eligible()),
             top,
             trace: ask.trace.then_some(trace),
+            row_normaliser: raw.norm,
             candidates,
             kept_tokens_asked: ask.kept_tokens,
         })

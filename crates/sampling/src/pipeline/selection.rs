@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::candidates::Candidates;
+use crate::candidates::{Candidates, Normaliser};
 use crate::pipeline::Trace;
 use crate::sequence::Accepted;
 
@@ -27,6 +27,8 @@ pub struct Selection<'w> {
     pub top: &'w [(u32, f64)],
     /// What each stage did.
     pub trace: Option<&'w Trace>,
+    /// What turns logits of the untouched row into log-probabilities. `None` like `logprob`.
+    pub row_normaliser: Option<Normaliser>,
     pub(crate) candidates: Candidates<'w>,
     pub(crate) kept_tokens_asked: bool,
 }

@@ -2,34 +2,22 @@
 
 use std::ops::Range;
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::{Context, Step, causal_mask};
-use crate::cache::{Advanced, Cache, KeyValues, Row};
+use crate::cache::{Advanced, Cache, CacheLayout, KeyValues, Recurrent, Row};
 use crate::decoder::cpu;
 use crate::decoder::kernels::Kernels;
-use crate::decoder::watch::{Watch, on_host};
-use crate::language_model::RowId;
+use crate::passes::Segment;
 use crate::spec::AttentionSpec;
-
-/// New tokens of one row within a pass.
-#[derive(Debug)]
-pub(in crate::decoder) struct Segment {
-    /// Index of the piece of work that they belong to.
-    pub(in crate::decoder) work: usize,
-    pub(in crate::decoder) row: RowId,
-    /// Which tokens of that work they are.
-    pub(in crate::decoder) tokens: Range<usize>,
-    /// Position of the first of them in the row.
-    pub(in crate::decoder) position: usize,
-}
+use crate::watch::Watch;
 
 /// Several segments, which follow one another along the first dimension.
 pub(in crate::decoder) struct Cached<'a, 'w> {
-    cache: &'a Cache,
+    cache: &'a Cache<CacheLayout>,
     segments: &'a [Segment],
     /// What recurrent mixers have come to in this call.
-    advanced: &'a mut Advanced,
+    advanced: &'a mut Advanced<Recurrent>,
     /// Masks by segment and window: the layers share them.
     masks: Vec<(usize, Option<usize>, Tensor)>,
     watch: Option<&'a mut Watch<'w>>,
@@ -37,9 +25,9 @@ pub(in crate::decoder) struct Cached<'a, 'w> {
 
 impl<'a, 'w> Cached<'a, 'w> {
     pub(in crate::decoder) fn new(
-        cache: &'a Cache,
+        cache: &'a Cache<CacheLayout>,
         segments: &'a [Segment],
-        advanced: &'a mut Advanced,
+        advanced: &'a mut Advanced<Recurrent>,
         watch: Option<&'a mut Watch<'w>>,
     ) -> Self {
         Self { cache, segments, advanced, masks: Vec::new(), watch }
@@ -100,7 +88,7 @@ impl<'a, 'w> Cached<'a, 'w> {
         Ok(())
     }
 
-    fn row(&self, segment: usize) -> Result<&'a Row> {
+    fn row(&self, segment: usize) -> Result<&'a Row<CacheLayout>> {
         let row = self.cache.row(self.segments[segment].row);
         row.map_err(candle_core::Error::wrap)
     }
@@ -189,9 +177,12 @@ impl Context for Cached<'_, '_> {
 
     fn show(&mut self, index: usize, x: &Tensor) -> Result<()> {
         match &mut self.watch {
-            Some(watch) if watch.wants().hidden => watch.hidden(self.segments, index, x),
-            _ => Ok(()),
+            Some(watch) if watch.wants().hidden => {
+                watch.hidden(self.segments, index, x.dim(1)?, &on_host(x)?);
+            }
+            _ => {}
         }
+        Ok(())
     }
 }
 
@@ -216,4 +207,9 @@ fn read(shares: &Tensor, seen: &[KeyValues]) -> Result<Tensor> {
         start += n;
     }
     sum.ok_or_else(|| candle_core::Error::msg("attention over no positions"))
+}
+
+/// All numbers of a tensor, in order.
+fn on_host(x: &Tensor) -> Result<Vec<f32>> {
+    x.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }

@@ -10,8 +10,14 @@ pub(in crate::cli) struct ScoreArgs {
     /// The file with the text, taken as it is to its last byte; `-` for standard input
     pub(in crate::cli) file: Option<String>,
 
+    /// The text itself, instead of a file
+    #[arg(long, value_name = "TEXT", value_parser = values::stop_string, conflicts_with = "file")]
+    pub(in crate::cli) text: Option<String>,
+
     /// The text as token ids instead
-    #[arg(long, value_name = "IDS", value_parser = values::ids, conflicts_with = "file")]
+    #[arg(
+        long, value_name = "IDS", value_parser = values::ids, conflicts_with_all = ["file", "text"]
+    )]
     pub(in crate::cli) prompt_ids: Option<Ids>,
 
     /// Tokens that the model sees at once [the model's context]
@@ -40,6 +46,10 @@ pub(in crate::cli) struct ScoreArgs {
 
     #[command(flatten)]
     pub(in crate::cli) model: ModelArgs,
+
+    #[cfg(feature = "engines")]
+    #[command(flatten)]
+    pub(in crate::cli) remote: super::RemoteArgs,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,13 @@
 //! A step as a table: a line for each token, a column for each stage.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
-use taper_runner::{BoundaryToken, StageView, StepReport, StepView, TokenPath, TokenShare};
+use taper_runner::{
+    BoundaryToken, LayerView, Redraw, StageView, StepReport, StepView, TokenPath, TokenShare,
+};
 
+use crate::cli::columns::fold;
 use crate::cli::style::Style;
 use crate::cli::trace::{percent, quoted};
 
@@ -16,6 +20,12 @@ const TAIL: usize = 60;
 /// Removed tokens that are named.
 const NAMED: usize = 3;
 
+/// Best tokens that are named of a layer.
+const LAYER_NAMED: usize = 4;
+
+/// Columns of a bar.
+const BAR: usize = 10;
+
 /// What is the same for all steps.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -23,6 +33,8 @@ pub(super) struct Table {
     pub(super) stages: Vec<String>,
     /// Tokens that were asked for.
     pub(super) asked: Vec<u32>,
+    /// Columns that there are.
+    pub(super) columns: usize,
     pub(super) style: Style,
 }
 
@@ -47,11 +59,54 @@ impl Table {
         for (i, stage) in view.stages.iter().enumerate() {
             let name = self.stages.get(i).map_or(stage.stage.as_str(), String::as_str);
             for line in remarks(name, stage) {
-                text += &(line + "\n");
+                text += &self.folded(&line);
             }
         }
         for path in view.tokens.iter().filter(|path| self.asked.contains(&path.token)) {
-            text += &(fate(path) + "\n");
+            text += &self.folded(&fate(path));
+        }
+        if let Some(drawn) = report.and_then(|report| report.drawn.as_ref()) {
+            let kl = drawn
+                .kl
+                .map_or("none: the model rules out a token that is left".to_owned(), |kl| {
+                    format!("{kl:.3} nats")
+                });
+            text += &self
+                .folded(&format!("divergence of what was chosen from, from the model's: {kl}"));
+        }
+        if let Some(redraws) = report.and_then(|report| report.redraws.as_ref()) {
+            let all: usize = redraws.iter().map(|redraw| redraw.count).sum();
+            let one = |redraw: &Redraw| {
+                format!("{} {}", quoted(&redraw.text, redraw.token), redraw.count)
+            };
+            let named: Vec<String> = redraws.iter().map(one).collect();
+            text += &self.folded(&format!("drawn {all} times: {}", named.join(", ")));
+        }
+        text
+    }
+
+    fn folded(&self, line: &str) -> String {
+        fold(line, self.columns).into_iter().map(|line| line + "\n").collect()
+    }
+
+    /// A line for each layer, with the rank of the token that was chosen in the end.
+    pub(super) fn layers(&self, layers: &[LayerView]) -> String {
+        let mut text = self.style.bold("layer  entropy  rank of the chosen  best tokens") + "\n";
+        for (i, layer) in layers.iter().enumerate() {
+            let name = match i {
+                0 => "embed".to_owned(),
+                _ if i + 1 == layers.len() => "model".to_owned(),
+                _ => layer.layer.to_string(),
+            };
+            let entropy = layer.entropy.map_or("-".to_owned(), |entropy| format!("{entropy:.3}"));
+            let rank = layer.asked.first().and_then(|asked| asked.1);
+            let rank = rank.map_or("-".to_owned(), |rank| rank.to_string());
+            let one = |token: &TokenShare| {
+                format!("{} {}", quoted(&token.text, token.token), share(token.probability))
+            };
+            let best: Vec<String> = layer.top.iter().take(LAYER_NAMED).map(one).collect();
+            text +=
+                &self.folded(&format!("{name:>5}  {entropy:>7}  {rank:>18}  {}", best.join(", ")));
         }
         text
     }
@@ -73,11 +128,41 @@ impl Table {
         rows.retain(|(name, cells)| name.is_empty() || cells.iter().any(|cell| !cell.is_empty()));
         let rows: Vec<_> = rows.into_iter().map(|row| (None, row)).chain(marks).collect();
         let widths = widths(rows.iter().map(|(_, (_, cells))| cells));
+        let most = rows.iter().filter_map(|(path, _)| (*path).and_then(left)).fold(0.0, f64::max);
         let mut text = String::new();
-        for (path, (name, cells)) in &rows {
+        // Columns that have no room stand below, the names of the lines once more.
+        let mut from = 0;
+        while from < widths.len() {
+            let mut to = from;
+            let mut width = NAMES;
+            while to < widths.len() && (to == from || width + 2 + widths[to] <= self.columns) {
+                width += 2 + widths[to];
+                to += 1;
+            }
+            let bars = to == widths.len() && width + 2 + BAR <= self.columns;
+            text += &self.block(&rows, &widths, from..to, bars.then_some(most));
+            from = to;
+        }
+        text
+    }
+
+    /// Some of the columns, and bars of what was left beside the last.
+    fn block(
+        &self,
+        rows: &[(Option<&TokenPath>, (String, Vec<String>))],
+        widths: &[usize],
+        columns: Range<usize>,
+        most: Option<f64>,
+    ) -> String {
+        let mut text = String::new();
+        for (path, (name, cells)) in rows {
             let mut out = format!("{name:<NAMES$}");
-            for (cell, width) in cells.iter().zip(&widths) {
+            for at in columns.clone() {
+                let (cell, width) = (cells.get(at).map_or("", String::as_str), widths[at]);
                 let _ = write!(out, "  {cell:>width$}");
+            }
+            if let Some((most, share)) = most.zip((*path).and_then(left)) {
+                let _ = write!(out, "  {}", bar(share / most));
             }
             let chosen = path.is_some_and(|path| path.chosen);
             let gone = path.is_some_and(|path| path.removed_by.is_some());
@@ -91,6 +176,18 @@ impl Table {
         }
         text
     }
+}
+
+/// The probability that a token had in the end; `None` of one that was removed.
+fn left(path: &TokenPath) -> Option<f64> {
+    path.places.last().copied().flatten().and_then(|place| place.probability)
+}
+
+/// A bar as long as a share of 1, in eighths of a column.
+fn bar(share: f64) -> String {
+    let eighths = (share * (8 * BAR) as f64).round() as usize;
+    let part = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8];
+    "█".repeat(eighths / 8) + part
 }
 
 /// The end of a text, from a whole character on.

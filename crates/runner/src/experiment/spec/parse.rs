@@ -10,7 +10,7 @@ use crate::knobs::{Knobs, find, nearest};
 use crate::told::shortened;
 
 /// The keys of a spec.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "title",
     "about",
     "prompts",
@@ -22,6 +22,7 @@ const KEYS: [&str; 13] = [
     "settings",
     "top_logprobs",
     "trace",
+    "kept_ids",
     "redraws",
     "tables",
 ];
@@ -74,7 +75,12 @@ fn read(file: &Map<String, Value>) -> Result<Spec, SpecError> {
             return wrong("runs", value, "a whole number, at least 1");
         }
     }
-    for (key, field) in [("control", &mut spec.control), ("trace", &mut spec.trace)] {
+    let flags = [
+        ("control", &mut spec.control),
+        ("trace", &mut spec.trace),
+        ("kept_ids", &mut spec.kept_ids),
+    ];
+    for (key, field) in flags {
         if let Some(value) = file.get(key) {
             let Some(flag) = value.as_bool() else { return wrong(key, value, "true or false") };
             *field = flag;
@@ -222,7 +228,7 @@ fn listed(value: &Value) -> Result<Vec<SettingSpec>, SpecError> {
 }
 
 fn tables(value: &Value) -> Result<Vec<Table>, SpecError> {
-    let domain = "a list of summary, prompts, jaccard, kept, texts, steps";
+    let domain = "a list of summary, prompts, jaccard, paired, kept, texts, steps";
     let Some(list) = value.as_array() else { return wrong("tables", value, domain) };
     let one = |value: &Value| value.as_str().and_then(Table::named);
     let read: Option<Vec<Table>> = list.iter().map(one).collect();

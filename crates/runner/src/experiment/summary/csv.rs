@@ -19,7 +19,9 @@ impl Summary {
     fn columns(&self) -> Vec<String> {
         let mut columns: Vec<String> = ["prompt", "setting", "control"].map(str::to_owned).to_vec();
         columns.extend(self.manifest.swept.iter().map(|knob| format!("knob:{knob}")));
-        columns.extend(["runs", "failed", "unique"].map(str::to_owned));
+        columns.extend(
+            ["runs", "failed", "unique", "unique_per_prompt", "unique_overall"].map(str::to_owned),
+        );
         for pair in ["jaccard_within", "jaccard_between"] {
             columns.extend(["min", "mean", "max"].map(|part| format!("{pair}_{part}")));
         }
@@ -42,6 +44,8 @@ impl Summary {
             None => String::new(),
         }));
         line.extend([row.runs, row.failed, row.unique].map(|count| count.to_string()));
+        line.push((row.unique as f64 / row.prompts as f64).to_string());
+        line.push(row.unique_overall.to_string());
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
         for spread in [row.jaccard_within, row.jaccard_between] {
             line.push(number(spread.map(|spread| spread.min)));

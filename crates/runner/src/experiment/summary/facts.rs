@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::experiment::record::{Record, RunId};
+use crate::experiment::record::{Record, RunId, StepRecord};
 use crate::outcome::FinishReason;
 
 /// The numbers that each run has one of, in the order of [`Row::metrics`](super::Row::metrics):
@@ -13,9 +13,27 @@ use crate::outcome::FinishReason;
 /// - `nll` (nats per token): mean negative log-probability under the model itself;
 /// - `distinct_1`, `distinct_2`, `distinct_3`: n-grams of tokens that are different, as a share of all;
 /// - `repetition`: 4-grams of tokens that occurred before in the text, as a share of all (seq-rep-4 of
-///   Welleck et al. 2019, <https://arxiv.org/abs/1908.04319>).
-pub const METRICS: [&str; 8] =
-    ["length", "kept", "entropy", "nll", "distinct_1", "distinct_2", "distinct_3", "repetition"];
+///   Welleck et al. 2019, <https://arxiv.org/abs/1908.04319>);
+/// - `drawn_entropy` (nats): of the distribution that tokens were chosen from, on average over the steps;
+/// - `drawn_kl` (nats): its divergence from the model's own, on average over the steps that have one;
+/// - `total_logprob` (nats): the log-probability of the text under the model itself;
+/// - `perplexity`: `exp(nll)`;
+/// - `ties`: steps at which equal scores met the boundary of a stage.
+pub const METRICS: [&str; 13] = [
+    "length",
+    "kept",
+    "entropy",
+    "nll",
+    "distinct_1",
+    "distinct_2",
+    "distinct_3",
+    "repetition",
+    "drawn_entropy",
+    "drawn_kl",
+    "total_logprob",
+    "perplexity",
+    "ties",
+];
 
 /// Steps of a run whose kept sets are shown one by one.
 pub(super) const STEPS_SHOWN: usize = 20;
@@ -50,12 +68,11 @@ pub(super) struct Words {
 
 impl Words {
     /// The words of a text, without regard to how often; for a model without text its tokens.
-    fn of(&mut self, record: &Record) -> Vec<u32> {
+    pub(super) fn of(&mut self, record: &Record) -> Vec<u32> {
         let mut words: Vec<u32> = if record.text.is_empty() {
             record.tokens.clone()
         } else {
-            let words = record.text.split_whitespace();
-            words.map(|word| self.number(word)).collect()
+            plain_words(&record.text).map(|word| self.number(&word)).collect()
         };
         words.sort_unstable();
         words.dedup();
@@ -72,6 +89,13 @@ impl Words {
     }
 }
 
+/// The words of a text, in lower case and without the punctuation around them.
+fn plain_words(text: &str) -> impl Iterator<Item = String> {
+    let words = text.split_whitespace();
+    let words = words.map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase());
+    words.filter(|word| !word.is_empty())
+}
+
 impl Facts {
     pub(super) fn of(record: &Record, words: &mut Words) -> Self {
         let steps = &record.steps;
@@ -85,7 +109,7 @@ impl Facts {
             kept_least: known().min(),
             kept_most: known().max(),
             kept: kept.iter().take(STEPS_SHOWN).copied().collect(),
-            tokens: record.tokens.clone(),
+            tokens: identity(record),
             text: record.text.clone(),
             words: words.of(record),
             finish: record.finish_reason,
@@ -93,16 +117,36 @@ impl Facts {
             decoded: timing.tokens_per_s.map_or(0.0, |speed| speed * busy),
             busy,
             sampler: timing.sampler_s,
-            all: timing.prefill_s + busy,
+            // What an engine's sampler takes is not known.
+            all: if record.engine.is_some() { 0.0 } else { timing.prefill_s + busy },
         }
+    }
+}
+
+/// What tells a text from others: its tokens, or where an engine does not tell them its letters.
+fn identity(record: &Record) -> Vec<u32> {
+    match (&record.engine, record.tokens.is_empty()) {
+        (Some(_), true) => record.text.chars().map(u32::from).collect(),
+        _ => record.tokens.clone(),
+    }
+}
+
+/// Tokens of a run: those that are there, or as many as the engine says.
+fn length(record: &Record) -> Option<f64> {
+    match (&record.engine, record.tokens.is_empty()) {
+        (Some(engine), true) => engine["completion_tokens"].as_f64(),
+        _ => Some(record.tokens.len() as f64),
     }
 }
 
 /// The [`METRICS`] of a run, in that order; `None` for what it has no value of.
 pub fn metrics(record: &Record) -> [Option<f64>; METRICS.len()] {
     let steps = &record.steps;
+    let drawn = || steps.iter().filter_map(|step| step.drawn.as_ref());
+    let tied = |step: &StepRecord| step.stages.iter().any(|stage| stage.ties > 0);
+    let traced = steps.iter().any(|step| !step.stages.is_empty());
     [
-        Some(record.tokens.len() as f64),
+        length(record),
         mean(steps.iter().filter_map(|step| step.kept).map(|kept| kept as f64)),
         mean(steps.iter().filter_map(|step| step.entropy)),
         record.mean_nll(),
@@ -110,6 +154,11 @@ pub fn metrics(record: &Record) -> [Option<f64>; METRICS.len()] {
         distinct(&record.tokens, 2),
         distinct(&record.tokens, 3),
         distinct(&record.tokens, 4).map(|share| 1.0 - share),
+        mean(drawn().filter_map(|drawn| drawn.entropy)),
+        mean(drawn().filter_map(|drawn| drawn.kl)),
+        record.mean_nll().map(|nll| -nll * record.steps.len() as f64),
+        record.mean_nll().map(f64::exp),
+        traced.then(|| steps.iter().filter(|step| tied(step)).count() as f64),
     ]
 }
 
@@ -132,6 +181,13 @@ fn distinct(tokens: &[u32], n: usize) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_without_case_and_punctuation() {
+        let words: Vec<String> =
+            plain_words("\u{201c}Don't,\u{201d} SAID the\ncat \u{2014} twice!").collect();
+        assert_eq!(words, ["don't", "said", "the", "cat", "twice"]);
+    }
 
     #[test]
     fn n_grams_are_counted_as_the_definition_says() {

@@ -59,7 +59,7 @@ pub(super) fn between(a: &[&Facts], b: &[&Facts], spreading: &mut Spreading) {
 }
 
 /// Words in both over words in either, of ascending lists without repeats; 1 if there are none at all.
-fn similarity(a: &[u32], b: &[u32]) -> f64 {
+pub(super) fn similarity(a: &[u32], b: &[u32]) -> f64 {
     let (mut i, mut j, mut both) = (0, 0, 0);
     while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
         both += usize::from(x == y);

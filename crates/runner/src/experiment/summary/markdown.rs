@@ -18,7 +18,7 @@ const TEXTS_SHOWN: usize = 3;
 const LETTERS_SHOWN: usize = 100;
 
 /// What a row is shown with.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 17] = [
     "setting",
     "runs",
     "unique",
@@ -26,9 +26,12 @@ const COLUMNS: [&str; 14] = [
     "between",
     "kept",
     "entropy",
+    "drawn entropy",
+    "KL",
     "NLL",
     "distinct-1/2/3",
     "repeated",
+    "ties",
     "tokens",
     "ended by",
     "tokens/s",
@@ -38,6 +41,15 @@ const COLUMNS: [&str; 14] = [
 impl Summary {
     /// The tables, one after the other, each under a heading.
     pub fn markdown(&self, tables: &[Table]) -> String {
+        self.tables(tables, false)
+    }
+
+    /// As [`markdown`](Self::markdown), with all texts that are different, to their end.
+    pub fn markdown_in_full(&self, tables: &[Table]) -> String {
+        self.tables(tables, true)
+    }
+
+    fn tables(&self, tables: &[Table], full: bool) -> String {
         let mut text = format!("# {}\n", escaped(&self.manifest.title));
         if let Some(about) = &self.manifest.about {
             // A write to a string does not fail.
@@ -52,8 +64,9 @@ impl Summary {
                 Table::Summary => ("Summary", self.rows_table(false)),
                 Table::Prompts => ("Prompts", self.rows_table(true)),
                 Table::Jaccard => ("Words in common", self.jaccard_table()),
+                Table::Paired => ("Settings compared run by run", self.paired_table()),
                 Table::Kept => ("Tokens kept at each step", self.kept_table()),
-                Table::Texts => ("Texts", self.texts_table()),
+                Table::Texts => ("Texts", self.texts_table(full)),
                 Table::Steps => ("Steps", steps(&self.firsts)),
             };
             let _ = write!(text, "\n## {heading}\n\n{table}");
@@ -78,9 +91,10 @@ impl Summary {
             }
         }
         let mut text = lines.markdown();
-        text += "\nJaccard: least–mean–most. Intervals: 95 %, by bootstrap, from 8 runs on. kept: the mean over \
+        text += "\nJaccard: words in both texts over words in either, without case and punctuation; least–mean–most. Intervals: 95 %, by bootstrap, from 8 runs on. kept: the mean over \
                  the steps, and least–most. entropy and NLL (nats per token): of the model's own \
-                 distribution. repeated: 4-grams that occurred before.\n";
+                 distribution. drawn entropy and KL (nats): of the distribution that tokens were chosen from, and \
+                 its divergence from the model's. ties: steps at which equal scores met a boundary. repeated: 4-grams that occurred before.\n";
         text
     }
 
@@ -94,14 +108,17 @@ impl Summary {
         vec![
             shorten(&self.manifest.settings[row.setting].label),
             row.runs.to_string(),
-            format!("{} of {}", row.unique, row.runs),
+            unique(row),
             spread(row.jaccard_within),
             spread(row.jaccard_between),
             mean(kept, 1) + &range,
             with_interval(entropy, 2),
+            with_interval(row.metric("drawn_entropy"), 2),
+            with_interval(row.metric("drawn_kl"), 2),
             with_interval(nll, 2),
             distinct.collect::<Vec<_>>().join("/"),
             mean(row.metrics[7], 2),
+            mean(row.metric("ties"), 1),
             mean(length, 1),
             reasons.join(", "),
             row.tokens_per_s.map_or_else(dash, |speed| format!("{speed:.0}")),
@@ -131,7 +148,7 @@ impl Summary {
         lines.markdown()
     }
 
-    fn texts_table(&self) -> String {
+    fn texts_table(&self, full: bool) -> String {
         let mut lines = Lines::new(&["prompt", "setting", "×", "text"]);
         for (prompt, setting, runs) in self.cells() {
             let mut texts: BTreeMap<&[u32], (usize, usize, &Facts)> = BTreeMap::new();
@@ -140,9 +157,10 @@ impl Summary {
             }
             let mut texts: Vec<_> = texts.into_values().collect();
             texts.sort_by_key(|&(count, order, _)| (std::cmp::Reverse(count), order));
-            let more = texts.len().saturating_sub(TEXTS_SHOWN);
-            for (count, _, facts) in texts.into_iter().take(TEXTS_SHOWN) {
-                let text = shorten(&facts.text);
+            let shown = if full { texts.len() } else { TEXTS_SHOWN };
+            let more = texts.len().saturating_sub(shown);
+            for (count, _, facts) in texts.into_iter().take(shown) {
+                let text = if full { facts.text.clone() } else { shorten(&facts.text) };
                 lines.push(vec![prompt.clone(), setting.clone(), count.to_string(), text]);
             }
             if more > 0 {
@@ -219,10 +237,21 @@ fn mean(estimate: Option<Estimate>, digits: usize) -> String {
     estimate.map_or_else(dash, |estimate| format!("{:.digits$}", estimate.mean))
 }
 
-fn with_interval(estimate: Option<Estimate>, digits: usize) -> String {
+pub(super) fn with_interval(estimate: Option<Estimate>, digits: usize) -> String {
     let interval = estimate.and_then(|estimate| estimate.interval);
     let interval = interval.map(|(low, high)| format!(" [{low:.digits$}, {high:.digits$}]"));
     mean(estimate, digits) + &interval.unwrap_or_default()
+}
+
+/// `3 of 5`; over several prompts what each has on average, and all together.
+fn unique(row: &Row) -> String {
+    if row.prompts == 1 {
+        return format!("{} of {}", row.unique, row.runs);
+    }
+    let prompts = row.prompts as f64;
+    let (each, runs) = (row.unique as f64 / prompts, row.runs as f64 / prompts);
+    let short = |x: f64| if x.fract() == 0.0 { format!("{x:.0}") } else { format!("{x:.1}") };
+    format!("{} of {} a prompt, {} in all", short(each), short(runs), row.unique_overall)
 }
 
 fn spread(spread: Option<Spread>) -> String {

@@ -2,9 +2,11 @@
 
 mod bootstrap;
 mod csv;
+mod exports;
 mod facts;
 mod jaccard;
 mod markdown;
+mod paired;
 mod steps;
 
 use std::collections::{BTreeMap, HashSet};
@@ -17,10 +19,12 @@ use taper_sampling::DrawKey;
 
 pub use self::bootstrap::Estimate;
 use self::bootstrap::estimates;
+pub use self::exports::write_exports;
 use self::facts::{Facts, Words};
 pub use self::facts::{METRICS, metrics};
 pub use self::jaccard::Spread;
 use self::jaccard::{Spreading, between, within};
+pub use self::paired::Paired;
 use super::folder::FolderError;
 use super::manifest::Manifest;
 use super::record::Record;
@@ -31,7 +35,7 @@ const SETTINGS_COMPARED: usize = 40;
 
 /// The records of an experiment, summed up.
 ///
-/// Similarity of texts is Jaccard's: words in both over words in either, of texts that continue the same
+/// Similarity of texts is Jaccard's: words in both over words in either, without case and punctuation, of texts that continue the same
 /// prompt. Of more than 300 runs of one prompt and setting the first 300 are compared.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -65,6 +69,10 @@ pub struct Row {
     pub failed: usize,
     /// Different outputs, token by token; over all prompts, the sum of each prompt's.
     pub unique: usize,
+    /// Different outputs whatever their prompt.
+    pub unique_overall: usize,
+    /// Prompts that there are runs of.
+    pub prompts: usize,
     /// Similarity of two texts of this setting; `None` with fewer than two.
     pub jaccard_within: Option<Spread>,
     /// Similarity of a text of this setting and one of another, the control among them.
@@ -239,6 +247,8 @@ impl Collected {
             runs: all,
             failed: runs().filter(|facts| facts.failed).count(),
             unique: unique.sum(),
+            unique_overall: runs().map(|facts| &facts.tokens).collect::<HashSet<_>>().len(),
+            prompts: cells.len(),
             jaccard_within: inside.spread(),
             jaccard_between: outside.spread(),
             kept: least.zip(runs().filter_map(|facts| facts.kept_most).max()),

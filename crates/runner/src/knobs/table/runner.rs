@@ -5,9 +5,7 @@ use crate::grammar::TextGrammar;
 use crate::knobs::kind::{Choice, Kind, Range, Texts, Whole};
 use crate::knobs::knob::{Group, Knob, Needs, Setter};
 use crate::logits_dtype::LogitsDtype;
-use crate::outcome::{OnError, tie_policy};
-use crate::request::{tokenize, tokenize_plain};
-use crate::search::SearchMode;
+use crate::request::{OnError, SearchMode, tie_policy, tokenize, tokenize_plain};
 
 const ENGINES: Kind =
     Kind::OneOf(&[Choice::plain("huggingface"), Choice::plain("llama.cpp"), Choice::plain("vllm")]);
