@@ -11,6 +11,7 @@ mod dump;
 pub mod engine;
 mod error;
 pub mod experiment;
+pub mod explore;
 mod grammar;
 mod inspect;
 pub mod knobs;

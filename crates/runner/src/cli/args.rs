@@ -18,6 +18,7 @@ pub(super) use self::knobs::KnobArgs;
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
 #[cfg(feature = "engines")]
 pub(super) use self::remote::{RemoteArgs, Sample};
+use super::explore::ExploreArgs;
 use super::export::ExportArgs;
 use super::merge::MergeArgs;
 use super::sweep::SweepArgs;
@@ -40,6 +41,9 @@ pub(super) enum Command {
     /// Show the distribution of the next token before and after each stage
     #[command(allow_negative_numbers = true)]
     Inspect(Box<InspectArgs>),
+    /// Serve a page on this machine where one plays with a step: bars, sliders, branches, links
+    #[command(allow_negative_numbers = true)]
+    Explore(Box<ExploreArgs>),
     /// Say how likely a text is under a model: token by token, and its perplexity
     Score(Box<ScoreArgs>),
     /// Run prompts × settings × seeds, record each run, and sum them up

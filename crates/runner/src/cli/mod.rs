@@ -8,6 +8,7 @@ mod conform;
 mod dump;
 #[cfg(feature = "engines")]
 mod engine;
+mod explore;
 mod export;
 mod failure;
 mod generate;
@@ -66,6 +67,7 @@ fn run() -> Result<(), Failure> {
             input::read_prompt(&mut args.run.prompt)?;
             inspect::run(&args, &flags)
         }
+        Command::Explore(args) => explore::run(&args),
         Command::Score(args) => score::run(&args, &flags),
         Command::Sweep(args) => sweep::run(&args),
         Command::Merge(args) => merge::run(&args),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::value::{Error, SeqDeserializer, StrDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// The value of a knob once it is read. Other than JSON it has −∞ and NaN, which engines refuse in
 /// words of their own.
@@ -54,6 +54,21 @@ impl KnobValue {
             }
         }
         Some(Self::List(all))
+    }
+
+    /// As JSON; `None` for what JSON does not have.
+    pub fn to_json(&self) -> Option<Value> {
+        Some(match self {
+            Self::Bool(flag) => Value::Bool(*flag),
+            Self::Whole(number) => match (i64::try_from(*number), u64::try_from(*number)) {
+                (Ok(whole), _) => whole.into(),
+                (_, Ok(whole)) => whole.into(),
+                _ => return None,
+            },
+            Self::Number(number) => Value::Number(Number::from_f64(*number)?),
+            Self::Text(text) => Value::String(text.clone()),
+            Self::List(all) => Value::Array(all.iter().map(Self::to_json).collect::<Option<_>>()?),
+        })
     }
 
     pub(super) fn text(&self) -> &str {

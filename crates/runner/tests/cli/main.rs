@@ -7,6 +7,7 @@ mod conform;
 mod detokenizer;
 mod dump;
 mod engines;
+mod explore;
 // It writes to /dev/full and reads /proc.
 #[cfg(target_os = "linux")]
 mod files;
