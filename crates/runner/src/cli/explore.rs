@@ -59,10 +59,10 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
     let loaded = load_model(&args.model, "--model", &args.model.model)?;
     args.knobs.turned.request(Some(&loaded)).map_err(|error| Failure::Usage(error.to_string()))?;
     let prompt = match (&args.prompt, &args.prompt_ids) {
-        (Some(text), _) if text.is_empty() => return Err(Failure::usage(RequestError::EmptyPrompt)),
-        (Some(text), _) => {
-            tokenize(loaded.tokenizer.as_ref(), text).map_err(Failure::usage)?
+        (Some(text), _) if text.is_empty() => {
+            return Err(Failure::usage(RequestError::EmptyPrompt));
         }
+        (Some(text), _) => tokenize(loaded.tokenizer.as_ref(), text).map_err(Failure::usage)?,
         (None, Some(ids)) => ids.0.clone(),
         (None, None) => Vec::new(),
     };

@@ -12,9 +12,9 @@ use super::place::{Place, Ready};
 use super::{Denied, Explorer};
 use crate::chat::{Chat, ChatTemplate};
 use crate::detokenizer::token_text;
-use crate::run::Generation;
 use crate::knobs::{self, Kind};
 use crate::request::{tokenize, tokenize_plain};
+use crate::run::Generation;
 use crate::run::Search;
 
 /// Draws of one question.
@@ -107,7 +107,7 @@ impl Explorer {
             "seed": self.seed,
             "prompt": self.texts(&self.prompt)?,
             "started_with": self.knobs,
-            "knobs": knobs::all().filter(|knob| is_shown(knob)).map(field).collect::<Vec<_>>(),
+            "knobs": knobs::all().filter(is_shown).map(field).collect::<Vec<_>>(),
         }))
     }
 
@@ -138,7 +138,9 @@ impl Explorer {
         };
         let ids = ids.map_err(Denied::new)?;
         if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocab_size) {
-            return Err(Denied::new(format!("token {id} does not exist; ids are below {vocab_size}")));
+            return Err(Denied::new(format!(
+                "token {id} does not exist; ids are below {vocab_size}"
+            )));
         }
         Ok(json!({ "tokens": self.texts(&ids)? }))
     }
@@ -200,11 +202,7 @@ fn read<'b, Q: Deserialize<'b>>(body: &'b [u8]) -> Result<Q, Denied> {
 }
 
 /// Draws the token of a place again, each time by other random numbers.
-fn redraw(
-    ready: &Ready<'_>,
-    asked: &Draws,
-    workspace: &mut Workspace,
-) -> Result<Value, Denied> {
+fn redraw(ready: &Ready<'_>, asked: &Draws, workspace: &mut Workspace) -> Result<Value, Denied> {
     if asked.draws == 0 || asked.draws > MOST_DRAWS {
         let what = format!("{} draws; there must be 1 to {MOST_DRAWS}", asked.draws);
         return Err(Denied(what));
@@ -245,13 +243,13 @@ fn next(ready: &Ready<'_>, workspace: &mut Workspace) -> Result<Line, Denied> {
 }
 
 /// Whether a knob has a field on the page: it decides how one token is chosen.
-fn is_shown(knob: &knobs::Knob) -> bool {
+fn is_shown(knob: &&knobs::Knob) -> bool {
     use knobs::Group;
     let group = matches!(
         knob.group,
         Group::Rules | Group::Scores | Group::Temperature | Group::Cuts | Group::Draw
     );
-    group && knob.instead.is_none()
+    group && (knob.instead.is_none() || knob.name == "seed")
 }
 
 /// A knob as a page makes a field of it.

@@ -36,7 +36,7 @@ use self::rows::Rows;
 pub use self::server::{ExploreError, ExploreServer, Listen};
 use crate::error::RequestError;
 use crate::knobs::Knobs;
-use crate::request::check_prompt;
+use crate::run::check_prompt;
 
 /// What a page explores: a model, and the settings that it starts with.
 #[derive(Debug)]
@@ -80,8 +80,7 @@ impl Explorer {
     fn with_workspace<R>(&self, f: impl FnOnce(&mut Workspace) -> R) -> R {
         let free = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
         let lent = free().pop();
-        let mut workspace =
-            lent.unwrap_or_else(|| Workspace::new(self.loaded.model.vocab_size()));
+        let mut workspace = lent.unwrap_or_else(|| Workspace::new(self.loaded.model.vocab_size()));
         let outcome = f(&mut workspace);
         free().push(workspace);
         outcome

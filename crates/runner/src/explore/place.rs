@@ -1,15 +1,16 @@
 //! Where a page stands: a text, and the settings under which it goes on.
 
 use serde::Deserialize;
+use serde_json::Value;
 use taper_models::LoadedModel;
 use taper_sampling::{DrawKey, Given, Pipeline, Sequence};
 
 use super::rows::{Row, Rows, Turn};
 use super::{Denied, Explorer};
-use crate::run::Generation;
 use crate::knobs::{Knobs, Turned};
 use crate::outcome::EffectiveConfig;
 use crate::request::Request;
+use crate::run::Generation;
 
 /// A text and its settings, as a page sends them.
 #[derive(Debug, Clone, Deserialize)]
@@ -60,7 +61,9 @@ impl<'m> Ready<'m> {
         let (pipeline, on) = without(&whole, &place.off);
         let vocab_size = loaded.model.vocab_size();
         if let Some(&id) = place.tokens.iter().find(|&&id| id as usize >= vocab_size) {
-            return Err(Denied::new(format!("token {id} does not exist; ids are below {vocab_size}")));
+            return Err(Denied::new(format!(
+                "token {id} does not exist; ids are below {vocab_size}"
+            )));
         }
         let context = loaded.model.context_length();
         if place.tokens.len() >= context {
@@ -112,12 +115,20 @@ impl Explorer {
         }
         let mut knobs = self.knobs.clone();
         knobs.extend(place.knobs.clone());
+        // It is no knob of a spec, which has a list of them.
+        let seed = knobs.shift_remove("seed").map(seed).transpose()?;
         let turned = Turned::read(&knobs).map_err(Denied::new)?;
         let mut request = turned.request(Some(&*self.loaded)).map_err(Denied::new)?;
         request.prompt = place.tokens[..place.prompt].to_vec();
-        request.seed = request.seed.or(Some(self.seed));
+        request.seed = seed.or(Some(self.seed));
         Ok(request)
     }
+}
+
+fn seed(value: Value) -> Result<u64, Denied> {
+    let refused =
+        || Denied::new(format!("seed is {value}; it must be a whole number in 0..={}", u64::MAX));
+    value.as_u64().ok_or_else(refused)
 }
 
 /// The pipeline without some of its stages, and the places of those that are left.

@@ -271,7 +271,13 @@ impl Texts<'_> {
             let alike = held.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count();
             let cuts = self.model.capabilities().truncate;
             let whole = alike == held.tokens.len() && alike < tokens.len();
-            if whole { alike } else if cuts { alike.min(tokens.len() - 1) } else { 0 }
+            if whole {
+                alike
+            } else if cuts {
+                alike.min(tokens.len() - 1)
+            } else {
+                0
+            }
         };
         let best = self.held.iter().enumerate().max_by_key(|(_, held)| shared(held));
         let best = best.map(|(place, held)| (place, shared(held)));

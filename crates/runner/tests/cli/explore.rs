@@ -37,12 +37,16 @@ impl Explorer {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+        let body = if chunked { joined(body) } else { body.to_owned() };
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head.to_owned(), body.to_owned())
+        (status, head.to_owned(), body)
     }
 
     fn get(&self, path: &str, host: &str, more: &str) -> (u16, String, String) {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}Connection: close\r\n\r\n"))
+        self.send(&format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}Connection: close\r\n\r\n"
+        ))
     }
 
     fn own(&self) -> String {
@@ -51,7 +55,9 @@ impl Explorer {
 
     fn post(&self, question: &str, body: &Value) -> (u16, Value) {
         let (body, host, secret) = (body.to_string(), self.own(), &self.secret);
-        let head = format!("POST {secret}api/{question} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n");
+        let head = format!(
+            "POST {secret}api/{question} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
+        );
         let (status, _, text) = self.send(&format!(
             "{head}Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
@@ -77,6 +83,17 @@ impl Drop for Explorer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What was sent in chunks.
+fn joined(mut chunks: &str) -> String {
+    let mut whole = String::new();
+    while let Some((size, rest)) = chunks.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        whole.push_str(&rest[..size]);
+        chunks = rest[size..].trim_start_matches("\r\n");
+    }
+    whole
 }
 
 fn place(ids: &[u64], prompt: usize, knobs: &Value) -> Value {
@@ -113,7 +130,8 @@ fn only_the_page_itself_may_ask() {
         assert!(!body.contains("<title>"), "{body}");
     }
     // What the page names is there.
-    for (_, rest) in page.match_indices("src=\"").map(|(at, found)| page.split_at(at + found.len())) {
+    for (_, rest) in page.match_indices("src=\"").map(|(at, found)| page.split_at(at + found.len()))
+    {
         let name = rest.split('"').next().unwrap();
         assert_eq!(explorer.get(&format!("{secret}{name}"), &own, "").0, 200, "{name}");
     }
@@ -122,14 +140,16 @@ fn only_the_page_itself_may_ask() {
 
 #[test]
 fn a_step_is_that_of_generate_and_inspect() {
-    let settings = ["--do-sample", "true", "--temperature", "0.8", "--top-k", "40", "--top-p", "0.8"];
+    let settings =
+        ["--do-sample", "true", "--temperature", "0.8", "--top-k", "40", "--top-p", "0.8"];
     let flags = [&["Hello", "--seed", "3", "--max-new-tokens", "6"], &settings[..]].concat();
     let run = generated(&[&flags[..], &["--trace"]].concat());
     let prompt: Vec<u64> =
         run["prompt_tokens"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap()).collect();
     let made = tokens(&run);
     let explorer = Explorer::new(&[]);
-    let knobs = json!({"do_sample": true, "temperature": 0.8, "top_k": 40, "top_p": 0.8, "seed": 3});
+    let knobs =
+        json!({"do_sample": true, "temperature": 0.8, "top_k": 40, "top_p": 0.8, "seed": 3});
     for (step, &token) in made.iter().enumerate() {
         let ids = [&prompt[..], &made[..step]].concat();
         let look = explorer.asked("look", &json!({ "place": place(&ids, prompt.len(), &knobs) }));
@@ -159,9 +179,10 @@ fn a_step_is_that_of_generate_and_inspect() {
     // The same tokens come as a stream.
     let asked = json!({ "place": place(&prompt, prompt.len(), &knobs), "count": 6 });
     let (status, lines) = explorer.post("run", &asked);
-    let lines = lines.as_str().map(str::to_owned).unwrap_or_default();
-    let lines = lines.lines().filter(|line| line.starts_with('{'));
     let ids: Vec<u64> = lines
+        .as_str()
+        .expect("lines")
+        .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_u64().unwrap())
         .collect();
     assert_eq!((status, ids), (200, made));
@@ -209,6 +230,7 @@ fn what_cannot_be_is_said_in_a_line() {
     assert_eq!(look(&[1, 5000], 1, json!({})), "token 5000 does not exist; ids are below 288");
     assert!(look(&[1], 1, json!({"top_p": 3})).contains("top_p"));
     assert!(look(&[1], 1, json!({"topp": 0.5})).contains("top_p"));
+    assert!(look(&[1], 1, json!({"seed": -1})).starts_with("seed is -1; it must be"));
     assert!(look(&vec![5; 512], 1, json!({})).contains("context of 512 tokens"));
     let draws = json!({ "place": place(&[1], 1, &json!({})), "draws": 10_001 });
     assert_eq!(explorer.refused("redraw", &draws), "10001 draws; there must be 1 to 10000");

@@ -140,7 +140,7 @@ fn a_part_can_be_joined_and_gone_on_with() {
 
     let ran = merge(&parts[..2], &out, &["--partial"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stderr.contains("5 of 14 runs are missing; sweep --resume"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("6 of 14 runs are missing; sweep --resume"), "{}", ran.stderr);
     let spec = spec(&dir, SPEC);
     assert_eq!(run(&spec, &out, &["--resume"]).code, Some(0));
     assert_eq!(run(&spec, &whole, &[]).code, Some(0));
