@@ -320,6 +320,10 @@ pub(super) struct SpeculationArgs {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own on the command line"
+)]
 pub(super) struct OutputArgs {
     /// Show for each token how it came out: log-probability, rank, what each stage left
     #[arg(long)]

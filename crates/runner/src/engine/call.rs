@@ -122,7 +122,7 @@ impl Call {
         };
         // Where a stop string stays in the text it is cut off when all of the text is there.
         let beams = wanted.number("num_beams").is_some_and(|beams| beams > 1.0);
-        let stream = around.stream && !beams && !(keeps_stops && !wanted.stops.is_empty());
+        let stream = around.stream && !beams && (!keeps_stops || wanted.stops.is_empty());
         let seed = (!wanted.greedy).then(|| seed_for(dialect, around.seed));
         let parts = Parts { dialect, wanted, prompt, around, stream, seed };
         let body = match dialect {

@@ -52,9 +52,8 @@ impl Dialect {
     /// The most alternatives that it lists; `None` where the vocabulary is the limit.
     pub(super) fn most_alternatives(self) -> Option<usize> {
         match self {
-            Self::LlamaCpp | Self::SgLang => None,
-            // More with a flag of the server, which says so itself.
-            Self::Vllm => None,
+            // vLLM gives more with a flag of the server, which says so itself.
+            Self::LlamaCpp | Self::SgLang | Self::Vllm => None,
             Self::Max => Some(7),
             Self::Transformers => Some(0),
             Self::OpenAi => Some(20),

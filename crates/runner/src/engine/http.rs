@@ -27,7 +27,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            request: Duration::from_secs(600),
+            request: Duration::from_mins(10),
             bytes: 256 << 20,
         }
     }

@@ -330,7 +330,9 @@ impl Reader<'_> {
             top.iter().map(|one| one.logprob * temperature).fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = top.iter().map(|one| (one.logprob * temperature - most).exp()).sum();
         let norm = most + sum.ln();
-        top.iter_mut().for_each(|one| one.logprob = one.logprob * temperature - norm);
+        for one in top.iter_mut() {
+            one.logprob = one.logprob * temperature - norm;
+        }
         chosen.map(|logprob| logprob * temperature - norm)
     }
 }

@@ -46,22 +46,22 @@ impl Row {
 
 use Cell::{Differs, Flag, Ignored, Lacks, Sent};
 
-const fn row(knob: &'static str, cells: [Cell; 6]) -> Row {
-    Row { knob, under: "", cells }
+const fn row(knob: &'static str, cells: &[Cell; 6]) -> Row {
+    Row { knob, under: "", cells: *cells }
 }
 
-const fn under(under: &'static str, knob: &'static str, cells: [Cell; 6]) -> Row {
-    Row { knob, under, cells }
+const fn under(under: &'static str, knob: &'static str, cells: &[Cell; 6]) -> Row {
+    Row { knob, under, cells: *cells }
 }
 
 /// A setting that llama.cpp alone has.
 const fn llama(knob: &'static str, off: &'static str) -> Row {
-    row(knob, [Sent(knob, off), Ignored, Lacks, Lacks, Lacks, Lacks])
+    row(knob, &[Sent(knob, off), Ignored, Lacks, Lacks, Lacks, Lacks])
 }
 
 /// A setting that transformers alone has.
 const fn hf(knob: &'static str) -> Row {
-    row(knob, [Ignored, Ignored, Lacks, Lacks, Sent(knob, ""), Lacks])
+    row(knob, &[Ignored, Ignored, Lacks, Lacks, Sent(knob, ""), Lacks])
 }
 
 const PROMPT_TOO: Cell = Differs("it counts the prompt as well");
@@ -74,7 +74,7 @@ const PENALTIES: &str = "--enable-penalties";
 const ROWS: &[Row] = &[
     row(
         "temperature",
-        [
+        &[
             Sent("temperature", "1.0"),
             Sent("temperature", "1.0"),
             Sent("temperature", "1.0"),
@@ -85,7 +85,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "top_k",
-        [
+        &[
             Sent("top_k", "0"),
             Sent("top_k", "0"),
             Sent("top_k", "-1"),
@@ -96,7 +96,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "top_p",
-        [
+        &[
             Sent("top_p", "1.0"),
             Sent("top_p", "1.0"),
             Sent("top_p", "1.0"),
@@ -107,7 +107,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "min_p",
-        [
+        &[
             Sent("min_p", "0.0"),
             Sent("min_p", "0.0"),
             Sent("min_p", "0.0"),
@@ -118,14 +118,14 @@ const ROWS: &[Row] = &[
     ),
     row(
         "typical_p",
-        [Sent("typical_p", "1.0"), Ignored, Ignored, Lacks, Sent("typical_p", "1.0"), Lacks],
+        &[Sent("typical_p", "1.0"), Ignored, Ignored, Lacks, Sent("typical_p", "1.0"), Lacks],
     ),
     hf("epsilon_cutoff"),
     hf("eta_cutoff"),
     hf("top_h"),
     row(
         "repetition_penalty",
-        [
+        &[
             Sent("repeat_penalty", ""),
             Sent("repetition_penalty", "1.0"),
             NOT_PROMPT,
@@ -137,23 +137,23 @@ const ROWS: &[Row] = &[
     under(
         "llama.cpp",
         "repeat_penalty",
-        [Sent("repeat_penalty", "1.0"), WHOLE_TEXT, NOT_PROMPT, WHOLE_TEXT, WHOLE_TEXT, Lacks],
+        &[Sent("repeat_penalty", "1.0"), WHOLE_TEXT, NOT_PROMPT, WHOLE_TEXT, WHOLE_TEXT, Lacks],
     ),
     llama("repeat_last_n", "64"),
     under(
         "llama.cpp",
         "frequency_penalty",
-        [Sent("frequency_penalty", "0.0"), NOT_PROMPT, NOT_PROMPT, NOT_PROMPT, Lacks, NOT_PROMPT],
+        &[Sent("frequency_penalty", "0.0"), NOT_PROMPT, NOT_PROMPT, NOT_PROMPT, Lacks, NOT_PROMPT],
     ),
     under(
         "llama.cpp",
         "presence_penalty",
-        [Sent("presence_penalty", "0.0"), NOT_PROMPT, NOT_PROMPT, NOT_PROMPT, Lacks, NOT_PROMPT],
+        &[Sent("presence_penalty", "0.0"), NOT_PROMPT, NOT_PROMPT, NOT_PROMPT, Lacks, NOT_PROMPT],
     ),
     under(
         "vllm",
         "frequency_penalty",
-        [
+        &[
             PROMPT_TOO,
             Sent("frequency_penalty", "0.0"),
             Sent("frequency_penalty", "0.0"),
@@ -165,7 +165,7 @@ const ROWS: &[Row] = &[
     under(
         "vllm",
         "presence_penalty",
-        [
+        &[
             PROMPT_TOO,
             Sent("presence_penalty", "0.0"),
             Sent("presence_penalty", "0.0"),
@@ -193,7 +193,7 @@ const ROWS: &[Row] = &[
     llama("adaptive_decay", "0.9"),
     row(
         "logit_bias",
-        [
+        &[
             Sent("logit_bias", "[]"),
             Sent("logit_bias", ""),
             Sent("logit_bias", ""),
@@ -204,7 +204,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "min_tokens",
-        [
+        &[
             Ignored,
             Sent("min_tokens", "0"),
             Sent("min_new_tokens", "0"),
@@ -213,11 +213,11 @@ const ROWS: &[Row] = &[
             Lacks,
         ],
     ),
-    row("allowed_token_ids", [Ignored, Sent("allowed_token_ids", ""), Lacks, Lacks, Lacks, Lacks]),
-    row("bad_words", [Ignored, Sent("bad_words", ""), Lacks, Lacks, Lacks, Lacks]),
+    row("allowed_token_ids", &[Ignored, Sent("allowed_token_ids", ""), Lacks, Lacks, Lacks, Lacks]),
+    row("bad_words", &[Ignored, Sent("bad_words", ""), Lacks, Lacks, Lacks, Lacks]),
     row(
         "stop_token_ids",
-        [
+        &[
             Ignored,
             Sent("stop_token_ids", "[]"),
             Sent("stop_token_ids", "[]"),
@@ -228,7 +228,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "eos_token_id",
-        [
+        &[
             Lacks,
             Sent("ignore_eos", "false"),
             Sent("ignore_eos", "false"),
@@ -239,7 +239,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "stop_strings",
-        [
+        &[
             Sent("stop", "[]"),
             Sent("stop", "[]"),
             Sent("stop", "[]"),
@@ -250,7 +250,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "max_new_tokens",
-        [
+        &[
             Sent("n_predict", ""),
             Sent("max_tokens", ""),
             Sent("max_new_tokens", ""),
@@ -261,7 +261,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "seed",
-        [
+        &[
             Sent("seed", ""),
             Sent("seed", ""),
             Sent("sampling_seed", ""),
@@ -272,11 +272,11 @@ const ROWS: &[Row] = &[
     ),
     row(
         "num_return_sequences",
-        [Sent("n", ""), Sent("n", "1"), Sent("n", "1"), Ignored, Ignored, Sent("n", "1")],
+        &[Sent("n", ""), Sent("n", "1"), Sent("n", "1"), Ignored, Ignored, Sent("n", "1")],
     ),
     row(
         "grammar",
-        [
+        &[
             Sent("grammar", "\"\""),
             Sent("structured_outputs.grammar", ""),
             Sent("ebnf", ""),
@@ -287,7 +287,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "json_schema",
-        [
+        &[
             Sent("json_schema", ""),
             Sent("structured_outputs.json", ""),
             Sent("json_schema", ""),
@@ -298,7 +298,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "regex",
-        [Lacks, Sent("structured_outputs.regex", ""), Sent("regex", ""), Lacks, Lacks, Lacks],
+        &[Lacks, Sent("structured_outputs.regex", ""), Sent("regex", ""), Lacks, Lacks, Lacks],
     ),
     hf("no_repeat_ngram_size"),
     hf("bad_words_ids"),
@@ -314,7 +314,7 @@ const ROWS: &[Row] = &[
     // Searches: what an engine has of them are not Hugging Face's rules, or not to be streamed.
     row(
         "num_beams",
-        [
+        &[
             Lacks,
             Differs("its beams follow rules of its own"),
             Lacks,
@@ -325,13 +325,13 @@ const ROWS: &[Row] = &[
     ),
     hf("length_penalty"),
     hf("early_stopping"),
-    row("guidance_scale", [Lacks, Ignored, Lacks, Lacks, Lacks, Lacks]),
-    row("best_of", [Ignored, Ignored, Lacks, Ignored, Lacks, Lacks]),
-    row("forced_prefix", [Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
-    row("ties", [Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
-    row("logits_dtype", [Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
-    row("on_error", [Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
-    row("pipeline", [Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
+    row("guidance_scale", &[Lacks, Ignored, Lacks, Lacks, Lacks, Lacks]),
+    row("best_of", &[Ignored, Ignored, Lacks, Ignored, Lacks, Lacks]),
+    row("forced_prefix", &[Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
+    row("ties", &[Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
+    row("logits_dtype", &[Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
+    row("on_error", &[Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
+    row("pipeline", &[Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
 ];
 
 /// The table of settings and engines.

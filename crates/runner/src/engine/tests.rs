@@ -77,6 +77,9 @@ fn read(engine: &str, name: &str) -> Result<Answer, String> {
     Ok(collector.into_answer())
 }
 
+/// Engine, sample, how the text begins, tokens, log-probabilities, reason.
+type Case<'c> = (&'c str, &'c str, &'c str, Option<usize>, usize, FinishReason);
+
 #[test]
 fn texts_tokens_and_reasons_are_those_that_the_engines_gave() {
     use FinishReason::{ContextFull, Eos, Length, Stop, StopString, StopToken};
@@ -84,8 +87,7 @@ fn texts_tokens_and_reasons_are_those_that_the_engines_gave() {
                   Ada, who was never bored. She loved the rain and the swallows,";
     let until = " had been shut since the";
     let lebanon = " capital of Lebanon is Beirut.";
-    // Engine, sample, how the text begins, tokens, log-probabilities, reason.
-    let cases: &[(&str, &str, &str, Option<usize>, usize, FinishReason)] = &[
+    let cases: &[Case<'_>] = &[
         ("llama.cpp", "greedy32_ids", greedy, Some(32), 32, Length),
         ("llama.cpp", "stream_completion", " was a quiet", Some(3), 3, Length),
         ("llama.cpp", "stop_in_stream", " had been", Some(3), 0, StopString),
@@ -193,9 +195,10 @@ fn drawn(dialect: Dialect) -> Wanted {
 fn body(dialect: Dialect, wanted: &Wanted) -> Result<Value, EngineError> {
     let special = (vec![1], Some(0));
     let around = Around { model: Some("m"), top: Some(2), seed: 7, special, stream: true };
-    let prompt = match dialect.takes_ids() {
-        true => Prompt::Ids(vec![0, 280]),
-        false => Prompt::Text("The".to_owned()),
+    let prompt = if dialect.takes_ids() {
+        Prompt::Ids(vec![0, 280])
+    } else {
+        Prompt::Text("The".to_owned())
     };
     Call::new(dialect, wanted, &prompt, &around).map(|call| call.body)
 }

@@ -173,10 +173,8 @@ fn encode(
         ("logit_bias", Dialect::LlamaCpp) => {
             // JSON has no −∞; the server has a word for it.
             let pairs = value.as_array().into_iter().flatten();
-            let pairs = pairs.map(|pair| match pair[1].is_null() {
-                true => json!([pair[0], false]),
-                false => pair.clone(),
-            });
+            let pairs = pairs
+                .map(|pair| if pair[1].is_null() { json!([pair[0], false]) } else { pair.clone() });
             pairs.collect()
         }
         ("logit_bias", _) => {

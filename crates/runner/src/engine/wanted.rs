@@ -229,8 +229,7 @@ fn llama_cpp(own: &LlamaCpp) -> Active {
         "min_p" => has(LlamaCppSampler::MinP),
         "typ_p" => has(LlamaCppSampler::TypP),
         "top_n_sigma" => has(LlamaCppSampler::TopNSigma),
-        "temperature" => has(LlamaCppSampler::Temperature),
-        "dynatemp_range" => has(LlamaCppSampler::Temperature),
+        "temperature" | "dynatemp_range" => has(LlamaCppSampler::Temperature),
         "xtc_probability" => has(LlamaCppSampler::Xtc) && own.config.xtc_threshold <= 0.5,
         "dry_multiplier" => has(LlamaCppSampler::Dry) && own.config.dry_penalty_last_n != 0,
         "repeat_penalty" | "frequency_penalty" | "presence_penalty" => {

@@ -107,7 +107,7 @@ impl Explorer {
             "seed": self.seed,
             "prompt": self.texts(&self.prompt)?,
             "started_with": self.knobs,
-            "knobs": knobs::all().filter(is_shown).map(field).collect::<Vec<_>>(),
+            "knobs": knobs::all().filter(|knob| is_shown(knob)).map(field).collect::<Vec<_>>(),
         }))
     }
 
@@ -243,7 +243,7 @@ fn next(ready: &Ready<'_>, workspace: &mut Workspace) -> Result<Line, Denied> {
 }
 
 /// Whether a knob has a field on the page: it decides how one token is chosen.
-fn is_shown(knob: &&knobs::Knob) -> bool {
+fn is_shown(knob: &knobs::Knob) -> bool {
     use knobs::Group;
     let group = matches!(
         knob.group,

@@ -116,7 +116,7 @@ impl Explorer {
         let mut knobs = self.knobs.clone();
         knobs.extend(place.knobs.clone());
         // It is no knob of a spec, which has a list of them.
-        let seed = knobs.shift_remove("seed").map(seed).transpose()?;
+        let seed = knobs.shift_remove("seed").map(|value| seed(&value)).transpose()?;
         let turned = Turned::read(&knobs).map_err(Denied::new)?;
         let mut request = turned.request(Some(&*self.loaded)).map_err(Denied::new)?;
         request.prompt = place.tokens[..place.prompt].to_vec();
@@ -125,7 +125,7 @@ impl Explorer {
     }
 }
 
-fn seed(value: Value) -> Result<u64, Denied> {
+fn seed(value: &Value) -> Result<u64, Denied> {
     let refused =
         || Denied::new(format!("seed is {value}; it must be a whole number in 0..={}", u64::MAX));
     value.as_u64().ok_or_else(refused)
@@ -135,7 +135,9 @@ fn seed(value: Value) -> Result<u64, Denied> {
 fn without(whole: &Pipeline, off: &[usize]) -> (Pipeline, Vec<usize>) {
     let on: Vec<usize> = (0..whole.stages().len()).filter(|i| !off.contains(i)).collect();
     let mut pipeline = whole.selecting_alone();
-    on.iter().for_each(|&i| pipeline.push(whole.stages()[i].clone()));
+    for &i in &on {
+        pipeline.push(whole.stages()[i].clone());
+    }
     (pipeline, on)
 }
 

@@ -237,7 +237,9 @@ impl Kind {
                 known.ok_or_else(|| format!("it must be {}", listed(choices)))?.value()
             }
             Self::Id => KnobValue::from(words::id(text)?),
-            Self::Ids { none: true, .. } if text == "none" => KnobValue::List(Vec::new()),
+            Self::Ids { none: true, .. } | Self::Texts(Texts::Escaped) if text == "none" => {
+                KnobValue::List(Vec::new())
+            }
             Self::Ids { none, alone } => {
                 let read = if *none { words::eos_ids(text) } else { words::ids(text) };
                 match &read?.0[..] {
@@ -251,10 +253,10 @@ impl Kind {
             Self::Decay => words::decay(text)?.into(),
             Self::Samplers => words::samplers(text)?.into(),
             Self::Text { blank: false } => KnobValue::Text(words::word(text)?),
-            Self::Text { blank: true } => KnobValue::Text(words::stop_string(text)?),
-            Self::Texts(Texts::Escaped) if text == "none" => KnobValue::List(Vec::new()),
             // Alone it is shown alone.
-            Self::Texts(Texts::Plain) => KnobValue::Text(words::stop_string(text)?),
+            Self::Text { blank: true } | Self::Texts(Texts::Plain) => {
+                KnobValue::Text(words::stop_string(text)?)
+            }
             Self::Texts(Texts::Word) => KnobValue::from(vec![words::word(text)?]),
             Self::Texts(Texts::Escaped) => KnobValue::from(vec![words::breaker(text)?]),
             Self::File => KnobValue::Text(text.to_owned()),

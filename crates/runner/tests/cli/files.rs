@@ -189,7 +189,7 @@ fn ctrl_c_leaves_no_half_file() {
         // file is there, and whole.
         match fs::read(place.at("out.gguf")) {
             Ok(bytes) => {
-                assert!(bytes == whole, "{code:?}: {} of {} bytes", bytes.len(), whole.len())
+                assert!(bytes == whole, "{code:?}: {} of {} bytes", bytes.len(), whole.len());
             }
             Err(_) => assert!(code != Some(0)),
         }

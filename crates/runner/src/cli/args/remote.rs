@@ -20,7 +20,7 @@ const KEY_BYTES: u64 = 64 << 10;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "On an engine that serves the model")]
 pub(in crate::cli) struct RemoteArgs {
-    /// Run on the engine at this address instead of here, such as http://127.0.0.1:8080; in `sweep`
+    /// Run on the engine at this address instead of here, such as `http://127.0.0.1:8080`; in `sweep`
     /// several may be given. A key is read from the variable `TAPER_ENGINE_KEY`
     #[arg(long, value_name = "URL")]
     pub(in crate::cli) engine: Vec<String>,

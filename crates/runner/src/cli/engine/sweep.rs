@@ -43,9 +43,10 @@ pub(in crate::cli) fn run(
     let mut bar = Bar::new(plan.manifest().runs as u64);
     let swept = sweep_remote(&plan, dir, options, cancelled, |event| {
         bar.tell(event);
-        match cancelled.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        if cancelled.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     });
     bar.finish();
@@ -112,7 +113,9 @@ fn servers(args: &RemoteArgs) -> Result<Vec<Server>, Failure> {
     if servers.is_empty() {
         return Err(Failure::Run(lost.into_iter().next().unwrap_or_default()));
     }
-    lost.iter().for_each(|what| remark(&format!("{what}; its runs go to the others")));
+    for what in &lost {
+        remark(&format!("{what}; its runs go to the others"));
+    }
     Ok(servers)
 }
 

@@ -38,6 +38,9 @@ pub(super) struct Table {
     pub(super) style: Style,
 }
 
+/// A token's path, if it has one, its name, and its cells.
+type Line<'p> = (Option<&'p TokenPath>, (String, Vec<String>));
+
 impl Table {
     pub(super) fn show(
         &self,
@@ -149,7 +152,7 @@ impl Table {
     /// Some of the columns, and bars of what was left beside the last.
     fn block(
         &self,
-        rows: &[(Option<&TokenPath>, (String, Vec<String>))],
+        rows: &[Line<'_>],
         widths: &[usize],
         columns: Range<usize>,
         most: Option<f64>,

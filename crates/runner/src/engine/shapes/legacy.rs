@@ -50,10 +50,10 @@ struct Choice {
 struct Logprobs {
     #[serde(default)]
     tokens: Option<Vec<String>>,
-    #[serde(default)]
-    token_logprobs: Option<Vec<Option<f64>>>,
-    #[serde(default)]
-    top_logprobs: Option<Vec<Option<Map<String, Value>>>>,
+    #[serde(default, rename = "token_logprobs")]
+    of_tokens: Option<Vec<Option<f64>>>,
+    #[serde(default, rename = "top_logprobs")]
+    top: Option<Vec<Option<Map<String, Value>>>>,
     #[serde(default)]
     content: Option<Vec<Spoken>>,
 }
@@ -89,8 +89,8 @@ impl Logprobs {
             return content.into_iter().map(TokenLogprob::from).collect();
         }
         let tokens = self.tokens.unwrap_or_default();
-        let top = self.top_logprobs.unwrap_or_default();
-        let chosen = self.token_logprobs.unwrap_or_default();
+        let top = self.top.unwrap_or_default();
+        let chosen = self.of_tokens.unwrap_or_default();
         let count = tokens.len().max(chosen.len());
         let one = |at: usize| {
             let name = tokens.get(at);

@@ -71,19 +71,21 @@ fn finish(reason: &str, at: Option<&Value>, text_ends: bool, asked: &Asked) -> F
         ("stop", Some(Value::Number(id))) => {
             let id = id.as_u64();
             let among = |ids: &[u32]| ids.iter().any(|&known| Some(u64::from(known)) == id);
-            match among(&asked.stop_tokens) && !among(&asked.eos) {
-                true => FinishReason::StopToken,
-                false => FinishReason::Eos,
+            if among(&asked.stop_tokens) && !among(&asked.eos) {
+                FinishReason::StopToken
+            } else {
+                FinishReason::Eos
             }
         }
         ("stop", _) if text_ends => FinishReason::StopString,
         ("stop", _) => {
             let open =
                 !asked.stops.is_empty() && !asked.keeps_stops || !asked.stop_tokens.is_empty();
-            match open && !asked.names_stops {
+            if open && !asked.names_stops {
                 // It does not say at what.
-                true => FinishReason::Stop,
-                false => FinishReason::Eos,
+                FinishReason::Stop
+            } else {
+                FinishReason::Eos
             }
         }
         ("abort" | "error", _) => FinishReason::Error,

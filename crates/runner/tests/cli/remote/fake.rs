@@ -180,7 +180,7 @@ pub(super) fn answer(got: &Got, stream: &mut TcpStream) {
                 return event(stream, &end(count));
             }
             let mut whole = end(count);
-            let text: String = tokens.iter().map(|id| format!(" t{id}")).collect();
+            let text = tokens.iter().map(|id| format!(" t{id}")).collect::<Vec<_>>().concat();
             (whole["content"], whole["tokens"]) = (json!(text), json!(tokens));
             let said = tokens.iter().map(|&id| token(id, 0)["completion_probabilities"][0].clone());
             whole["completion_probabilities"] = said.collect();
