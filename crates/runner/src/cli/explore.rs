@@ -2,13 +2,14 @@
 
 use clap::Args;
 use taper_runner::explore::{ExploreServer, Explorer, Listen};
-use taper_runner::knobs::{KnobValue, Knobs};
+use taper_runner::knobs::{Knob, KnobValue, Knobs, Turned};
 use taper_runner::{RequestError, draw_seed, tokenize};
 
 use super::args::{KnobArgs, ModelArgs};
 use super::failure::Failure;
 use super::generate::load_model;
 use super::interrupt::watch_for_ctrl_c;
+use super::settings::read_files;
 use super::text::show;
 use super::values::{self, Ids};
 
@@ -55,9 +56,10 @@ struct PageArgs {
 pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
     let cancelled = watch_for_ctrl_c()?;
     args.knobs.turned.check_engine().map_err(|error| Failure::Usage(error.to_string()))?;
-    let knobs = knobs(args)?;
+    let turned = read_files(&args.knobs.turned)?;
+    let knobs = knobs(&turned)?;
     let loaded = load_model(&args.model, "--model", &args.model.model)?;
-    args.knobs.turned.request(Some(&loaded)).map_err(|error| Failure::Usage(error.to_string()))?;
+    turned.request(Some(&loaded)).map_err(|error| Failure::Usage(error.to_string()))?;
     let prompt = match (&args.prompt, &args.prompt_ids) {
         (Some(text), _) if text.is_empty() => {
             return Err(Failure::usage(RequestError::EmptyPrompt));
@@ -82,12 +84,12 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
 }
 
 /// The flags as a page has them.
-fn knobs(args: &ExploreArgs) -> Result<Knobs, Failure> {
-    let one = |(knob, value): (&'static taper_runner::knobs::Knob, &KnobValue)| {
+fn knobs(turned: &Turned) -> Result<Knobs, Failure> {
+    let one = |(knob, value): (&'static Knob, &KnobValue)| {
         let json = value.to_json().ok_or_else(|| {
             Failure::Usage(format!("{} {value}: it must be finite on a page", knob.flag()))
         })?;
         Ok((knob.name.to_owned(), json))
     };
-    args.knobs.turned.iter().map(one).collect()
+    turned.iter().map(one).collect()
 }

@@ -375,7 +375,7 @@ fn request(
     request.config = user.or(semantics.heed(file));
     request.semantics = semantics;
     request.ask = ask(&args.output);
-    args.apply(&mut request, flags, loaded)?;
+    args.apply(&mut request, flags, Some(loaded))?;
     Ok(request)
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use serde_json::{Map, Value};
-use taper_runner::knobs::{Knob, KnobError, KnobValue};
+use taper_runner::knobs::{Knob, KnobError, KnobValue, Turned};
 use taper_runner::models::LoadedModel;
 use taper_runner::sampling::GenerationConfig;
 use taper_runner::{Request, Semantics};
@@ -118,17 +118,22 @@ impl GenerateArgs {
         &self,
         request: &mut Request,
         flags: &Flags,
-        loaded: &LoadedModel,
+        loaded: Option<&LoadedModel>,
     ) -> Result<(), Failure> {
-        let mut turned = self.knobs.turned.clone();
-        for (knob, value) in self.knobs.turned.iter() {
-            if let Some(text) = file_of(knob, value)? {
-                turned.turn(knob, KnobValue::Text(text));
-            }
-        }
-        let applied = turned.apply(request, Some(loaded));
-        applied.map_err(|error| flags.blame(error, self, Some(loaded)))
+        let applied = read_files(&self.knobs.turned)?.apply(request, loaded);
+        applied.map_err(|error| flags.blame(error, self, loaded))
     }
+}
+
+/// The knobs, with the texts of files where flags name those.
+pub(super) fn read_files(named: &Turned) -> Result<Turned, Failure> {
+    let mut turned = named.clone();
+    for (knob, value) in named.iter() {
+        if let Some(text) = file_of(knob, value)? {
+            turned.turn(knob, KnobValue::Text(text));
+        }
+    }
+    Ok(turned)
 }
 
 /// The text of a file that a knob was turned to.

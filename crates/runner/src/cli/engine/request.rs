@@ -91,7 +91,7 @@ pub(super) fn request(args: &GenerateArgs, flags: &Flags) -> Result<Request, Fai
     let mut request = Request::new(Vec::new());
     request.config = user;
     request.semantics = semantics;
-    turned.apply(&mut request, None).map_err(refused)?;
+    args.apply(&mut request, flags, None)?;
     Ok(request)
 }
 
