@@ -79,7 +79,7 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
     let server = ExploreServer::bind(explorer, &listen)
         .map_err(|error| Failure::Usage(format!("--port {}: {error}", args.page.port)))?;
     show(&format!("{}\n", server.address()))?;
-    server.serve(cancelled);
+    server.serve(cancelled).map_err(|error| Failure::Run(error.to_string()))?;
     Err(Failure::Cancelled)
 }
 
