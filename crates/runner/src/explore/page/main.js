@@ -1,4 +1,4 @@
-// The page: what is asked, when, and who shows the answer.
+// The page: what is asked, when, and what shows the answer.
 
 import { $, h, problem, percent } from "./dom.js";
 import { ask, askAt, run } from "./server.js";
@@ -38,6 +38,8 @@ async function refresh() {
 }
 
 function show() {
+  // Which look is shown, for a check to wait for.
+  document.documentElement.dataset.looked = latest;
   showPath(go);
   showTree(go);
   showStages(look, show, refresh);
