@@ -106,9 +106,16 @@ impl Explorer {
             "chat": ChatTemplate::of(&self.loaded).is_ok(),
             "seed": self.seed,
             "prompt": self.texts(&self.prompt)?,
+            "prompt_text": self.plain(&self.prompt),
             "started_with": self.knobs,
             "knobs": knobs::all().filter(|knob| is_shown(knob)).map(field).collect::<Vec<_>>(),
         }))
+    }
+
+    /// Tokens as a person would have typed them.
+    fn plain(&self, ids: &[u32]) -> String {
+        let own = self.loaded.tokenizer.as_ref();
+        own.and_then(|own| own.decode(ids, true).ok()).unwrap_or_default()
     }
 
     fn texts(&self, ids: &[u32]) -> Result<Vec<Token>, Denied> {
@@ -142,7 +149,7 @@ impl Explorer {
                 "token {id} does not exist; ids are below {vocab_size}"
             )));
         }
-        Ok(json!({ "tokens": self.texts(&ids)? }))
+        Ok(json!({ "tokens": self.texts(&ids)?, "text": self.plain(&ids) }))
     }
 
     /// Goes on from a place token by token: a line of JSON for each, until the text ends, `count` tokens are

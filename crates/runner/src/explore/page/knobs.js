@@ -18,7 +18,7 @@ export function showKnobs(begun, changed) {
   const known = begun.knobs.filter(knob => knob.engines.includes(engine));
   const groups = [...new Set(known.map(knob => knob.group))].map(group => {
     const own = known.filter(knob => knob.group === group);
-    const first = own.filter(knob => knob.usual || knob.kind === "choice" || knob.kind === "bool" || knob.name in side.knobs);
+    const first = own.filter(knob => knob.usual || knob.kind === "choice" || knob.kind === "bool" || knob.name in side.knobs || knob.name === "seed");
     const rest = own.filter(knob => !first.includes(knob));
     const more = rest.length ? h("details", {}, h("summary", {}, `${rest.length} more`), ...rest.map(knob => field(knob, begun, changed))) : null;
     return h("fieldset", {}, h("legend", {}, NAMES[group] ?? group), ...first.map(knob => field(knob, begun, changed)), more);

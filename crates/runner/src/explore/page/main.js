@@ -75,9 +75,13 @@ async function begin(question) {
 async function append(text) {
   try {
     const { tokens } = await ask("tokens", { text, more: true });
-    let at = tree.at;
-    for (const token of tokens) at = grow(at, token);
-    await go(at);
+    for (const token of tokens) {
+      // What the model says of it there, so that the branch has a log-probability.
+      const seen = await ask("look", { place: place(sides.a), also: [token.id] });
+      const share = seen.tokens.find(one => one.id === token.id).p[0];
+      tree.at = grow(tree.at, token, share ? Math.log(share) : null);
+    }
+    await go(tree.at);
   } catch (error) { problem(error.message); }
 }
 
@@ -161,7 +165,7 @@ async function restore(kept) {
   let at = 0;
   for (const token of all.tokens.slice(kept.prompt.length)) at = grow(at, token);
   tree.at = at;
-  $("prompt").value = prompt().map(token => token.text).join("");
+  $("prompt").value = (await ask("tokens", { ids: kept.prompt })).text;
 }
 
 function listen() {
@@ -199,7 +203,7 @@ async function main() {
     showShare(begun, () => look);
     const kept = fromLink();
     if (kept) await restore(kept);
-    else if (begun.prompt.length) { plant(begun.prompt); $("prompt").value = begun.prompt.map(token => token.text).join(""); }
+    else if (begun.prompt.length) { plant(begun.prompt); $("prompt").value = begun.prompt_text; }
     else { $("prompt").value = "The old lighthouse"; await begin({ text: "The old lighthouse" }); }
     showKnobs(begun, changed);
     $("drop-b").hidden = !sides.b;
