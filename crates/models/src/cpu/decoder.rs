@@ -302,7 +302,7 @@ impl CpuDecoder {
     }
 }
 
-/// Shows what layer `index` is about to read to whoever wants to see it.
+/// Shows an observer, if there is one, what layer `index` is about to read.
 fn show(pass: &mut Pass<'_, '_>, index: usize, x: &Rows) {
     if let Some(watch) = pass.watch.as_deref_mut().filter(|watch| watch.wants().hidden) {
         watch.hidden(pass.segments, index, x.width(), &x.to_vec());

@@ -1,6 +1,6 @@
 //! Products of rows and matrices, made of whole dot products.
 //!
-//! A dot product has one definition, whoever computes it:
+//! A dot product has one definition, which every kernel computes:
 //!
 //! ```text
 //! lanes = 0 (16 of them)

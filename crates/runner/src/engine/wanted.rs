@@ -13,7 +13,7 @@ use crate::logits_dtype::LogitsDtype;
 use crate::request::{DEFAULT_MAX_NEW_TOKENS, OnError, Request, tie_policy_name};
 use crate::semantics::{LlamaCpp, Semantics, Vllm, at_zero};
 
-/// What a run asks for, whoever carries it out.
+/// What a run asks for, on any engine.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Wanted {

@@ -39,7 +39,7 @@ impl Candidates<'_> {
         value_over(self.over(), slot).unwrap_or(self.values()[slot])
     }
 
-    /// Whether nothing but edits has changed the row, and nobody watches.
+    /// Whether nothing but edits has changed the row, and no trace is kept.
     pub(super) fn takes_edits_beside(&self) -> bool {
         let of_row = matches!(self.form, Form::Row | Form::Overlaid) && self.pending.is_none();
         of_row && self.divisor == 1.0 && !self.buffers.recorder.is_on()

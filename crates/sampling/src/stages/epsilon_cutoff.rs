@@ -8,7 +8,7 @@ use crate::stage::{Role, Stage, StepContext};
 /// Keeps the candidates whose probability is at least `epsilon`.
 ///
 /// The probabilities are those of the candidates that earlier stages left, renormalised, and
-/// rounded to `f32` before the comparison. If nobody is that likely, the best and its equals stay.
+/// rounded to `f32` before the comparison. If no token is that likely, the best and its equals stay.
 ///
 /// # Ties
 ///

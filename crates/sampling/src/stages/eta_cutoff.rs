@@ -13,7 +13,7 @@ use crate::stage::{Role, Stage, StepContext};
 ///
 /// A flat distribution has many tokens of low probability that are none the worse for it, and a
 /// large `H` lowers the bar for them. Probabilities and `η` are rounded to `f32` before they are
-/// compared. If nobody is that likely, the best and its equals stay.
+/// compared. If no token is that likely, the best and its equals stay.
 ///
 /// # Ties
 ///

@@ -61,7 +61,7 @@ fn equal(one: &Set, other: &Set) -> Result<(), Finding> {
     within(other, one, true)
 }
 
-/// Somebody is always kept, nobody banned is, and the token is one of the kept.
+/// Some token is always kept, no banned one is, and the token drawn is one of the kept.
 ///
 /// # Errors
 ///

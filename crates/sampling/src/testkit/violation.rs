@@ -69,7 +69,7 @@ pub enum Finding {
         /// The other.
         second: u32,
     },
-    /// A kept set with nobody in it.
+    /// An empty kept set.
     #[error("nothing was kept")]
     Empty,
     /// A token that the kept set does not have, or has twice.

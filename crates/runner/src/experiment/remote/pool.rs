@@ -95,8 +95,8 @@ enum News {
 ///
 /// # Errors
 ///
-/// When the folder belongs to another plan or other engines, is in use, or holds runs that nobody
-/// said to go on with; when a file cannot be read or written.
+/// When the folder belongs to another plan or other engines, is in use, or holds runs and was
+/// not named to be resumed; when a file cannot be read or written.
 pub fn sweep_remote(
     plan: &RemotePlan,
     dir: impl AsRef<Path>,

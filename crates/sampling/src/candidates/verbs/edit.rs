@@ -1,4 +1,4 @@
-//! The verbs that change scores and keep everybody listed.
+//! The verbs that change scores and keep every token listed.
 
 use alloc::vec::Vec;
 

@@ -44,7 +44,7 @@ pub(crate) struct Room<T>(pub(crate) [T; CHUNK]);
 /// made of, and the few lanes of a row only if it is simple enough.
 #[inline(always)]
 pub(crate) fn each_of(chunk: &[f32], f: impl Fn(f32) -> f32, rest: f32, out: &mut [f32; CHUNK]) {
-    // Bits that nobody wants: a loop that adds something up is compiled with several steps side by side,
+    // Bits that are not used: a loop that adds something up is compiled with several steps side by side,
     // and any other so that each step waits for the one before.
     let mut bits = 0;
     for (slot, &value) in out.iter_mut().zip(chunk) {
