@@ -19,7 +19,7 @@ pub(crate) enum Op {
 
 /// How often to try what an optimised build tries `most` times.
 pub(crate) const fn cases(most: u32) -> u32 {
-    if cfg!(debug_assertions) { most / 10 } else { most }
+    if cfg!(debug_assertions) { most / 20 } else { most }
 }
 
 impl Op {
