@@ -17,10 +17,10 @@
 //! outputs in registers:
 //!
 //! ```text
-//! for 24 outputs at a time:
+//! for 6 outputs at a time:
 //!     for a part of the inputs at a time:
-//!         decode 24 x part weights
-//!         for 6 outputs: for 4 rows:
+//!         decode 6 x part weights
+//!         for 4 rows (AVX2: for 2 rows: for 3 outputs):
 //!             24 vectors of lanes in registers, from and to memory between the parts
 //! ```
 
@@ -178,8 +178,8 @@ impl<L: Layout> Kernel for Decode<'_, L> {
     }
 }
 
-/// Outputs that are decoded at once.
-const OUTPUTS: usize = 24;
+/// Outputs that are decoded at once: with [`PART`] they stay in the first cache until they are used.
+const OUTPUTS: usize = 6;
 
 /// Most vectors of a row that are decoded at once: the blocks of every layout divide it.
 const PART: usize = 48;
@@ -273,10 +273,13 @@ impl Kernel for Multiply<'_> {
     fn run<S: Simd>(self, simd: S) {
         let (rows, outputs) = (self.x.len() / self.width, self.outputs);
         let mut tile = Tile { simd, of: self };
-        if S::WIDE {
-            tile.columns::<6>(rows, outputs);
-        } else {
-            tile.columns::<3>(rows, outputs);
+        for first in (0..outputs).step_by(OUTPUTS) {
+            let outputs = first..outputs.min(first + OUTPUTS);
+            if S::WIDE {
+                tile.rows::<6>(rows, outputs);
+            } else {
+                tile.rows::<3>(rows, outputs);
+            }
         }
     }
 }
@@ -288,36 +291,37 @@ struct Tile<'a, S> {
 
 impl<S: Simd> Tile<'_, S> {
     #[inline(always)]
-    fn columns<const C: usize>(&mut self, rows: usize, count: usize) {
-        let mut output = 0;
-        while output + C <= count {
-            self.rows::<C>(rows, output);
-            output += C;
-        }
-        while output + 2 <= count {
-            self.rows::<2>(rows, output);
-            output += 2;
-        }
-        if output < count {
-            self.rows::<1>(rows, output);
-        }
-    }
-
-    #[inline(always)]
-    fn rows<const C: usize>(&mut self, rows: usize, output: usize) {
+    fn rows<const C: usize>(&mut self, rows: usize, outputs: Range<usize>) {
         let mut row = 0;
         if S::WIDE {
             while row + 4 <= rows {
-                self.tile::<4, C>(row, output);
+                self.columns::<4, C>(row, outputs.clone());
                 row += 4;
             }
         }
         while row + 2 <= rows {
-            self.tile::<2, C>(row, output);
+            self.columns::<2, C>(row, outputs.clone());
             row += 2;
         }
         if row < rows {
-            self.tile::<1, C>(row, output);
+            self.columns::<1, C>(row, outputs);
+        }
+    }
+
+    /// All these outputs of some rows, which come from the second cache once.
+    #[inline(always)]
+    fn columns<const R: usize, const C: usize>(&mut self, row: usize, outputs: Range<usize>) {
+        let mut output = outputs.start;
+        while output + C <= outputs.end {
+            self.tile::<R, C>(row, output);
+            output += C;
+        }
+        while output + 2 <= outputs.end {
+            self.tile::<R, 2>(row, output);
+            output += 2;
+        }
+        if output < outputs.end {
+            self.tile::<R, 1>(row, output);
         }
     }
 

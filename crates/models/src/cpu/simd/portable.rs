@@ -11,13 +11,24 @@ type F = [f32; LANES];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Portable;
 
+/// One operation on all lanes.
+///
+/// A function of its own on x86-64 without FMA, where each lane is a call into a library anyway: in line,
+/// sixteen calls an operation would be most of the code of this crate and of the time to build it.
+#[cfg_attr(all(target_arch = "x86_64", not(target_feature = "fma")), inline(never))]
+#[cfg_attr(not(all(target_arch = "x86_64", not(target_feature = "fma"))), inline(always))]
+fn each<T>(of: impl Fn(usize) -> T) -> [T; LANES] {
+    std::array::from_fn(of)
+}
+
 #[inline(always)]
 fn zip<T: Copy, U>(a: [T; LANES], b: [T; LANES], of: impl Fn(T, T) -> U) -> [U; LANES] {
-    std::array::from_fn(|lane| of(a[lane], b[lane]))
+    each(|lane| of(a[lane], b[lane]))
 }
 
 /// Joins the halves until one number is left.
-#[inline(always)]
+#[cfg_attr(all(target_arch = "x86_64", not(target_feature = "fma")), inline(never))]
+#[cfg_attr(not(all(target_arch = "x86_64", not(target_feature = "fma"))), inline(always))]
 fn halve(mut x: F, join: impl Fn(f32, f32) -> f32) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
@@ -54,25 +65,25 @@ impl Simd for Portable {
     #[inline(always)]
     fn load_f32(self, from: &[u8; 64]) -> F {
         let (numbers, _) = from.as_chunks::<4>();
-        std::array::from_fn(|lane| f32::from_le_bytes(numbers[lane]))
+        each(|lane| f32::from_le_bytes(numbers[lane]))
     }
 
     #[inline(always)]
     fn load_f16(self, from: &[u8; 32]) -> F {
         let (numbers, _) = from.as_chunks::<2>();
-        std::array::from_fn(|lane| self.half(numbers[lane]))
+        each(|lane| self.half(numbers[lane]))
     }
 
     #[inline(always)]
     fn load_bf16(self, from: &[u8; 32]) -> F {
         let (numbers, _) = from.as_chunks::<2>();
         let widen = |bits: [u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(bits)) << 16);
-        std::array::from_fn(|lane| widen(numbers[lane]))
+        each(|lane| widen(numbers[lane]))
     }
 
     #[inline(always)]
     fn load_i8(self, from: &[u8; 16]) -> F {
-        from.map(|byte| f32::from(byte.cast_signed()))
+        each(|lane| f32::from(from[lane].cast_signed()))
     }
 
     #[inline(always)]
@@ -87,7 +98,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn fma(self, a: F, b: F, c: F) -> F {
-        std::array::from_fn(|lane| a[lane].mul_add(b[lane], c[lane]))
+        each(|lane| a[lane].mul_add(b[lane], c[lane]))
     }
 
     #[inline(always)]
@@ -127,7 +138,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn load_u8(self, from: &[u8; 16]) -> [u32; LANES] {
-        from.map(u32::from)
+        each(|lane| u32::from(from[lane]))
     }
 
     #[inline(always)]
@@ -142,7 +153,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn to_f32(self, x: [u32; LANES]) -> F {
-        x.map(|x| x as f32)
+        each(|lane| x[lane] as f32)
     }
 
     #[inline(always)]
@@ -167,17 +178,17 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn shr<const N: u32>(self, x: [u32; LANES]) -> [u32; LANES] {
-        x.map(|x| x >> N)
+        each(|lane| x[lane] >> N)
     }
 
     #[inline(always)]
     fn shl<const N: u32>(self, x: [u32; LANES]) -> [u32; LANES] {
-        x.map(|x| x << N)
+        each(|lane| x[lane] << N)
     }
 
     #[inline(always)]
     fn spread(self, mask: u16, bit: u32) -> [u32; LANES] {
-        std::array::from_fn(|lane| if mask >> lane & 1 == 1 { bit } else { 0 })
+        each(|lane| if mask >> lane & 1 == 1 { bit } else { 0 })
     }
 
     #[inline(always)]
@@ -187,7 +198,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn level(self, (scale, offset): (f32, f32), q: [u32; LANES]) -> F {
-        q.map(|q| scale.mul_add((q & 15) as f32, offset))
+        each(|lane| scale.mul_add((q[lane] & 15) as f32, offset))
     }
 
     #[inline(always)]
@@ -197,7 +208,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn wide_level(self, (scale, offset): (f32, f32), q: [u32; LANES]) -> F {
-        q.map(|q| scale.mul_add((q & 31) as f32, offset))
+        each(|lane| scale.mul_add((q[lane] & 31) as f32, offset))
     }
 
     #[inline(always)]
