@@ -28,6 +28,7 @@
 //!   gives the same bits whatever else is in a call.
 //! - [`Decoder`] is the same by the tensor library. It decodes, also on a GPU, as a [`LanguageModel`], and it
 //!   trains: its [differentiable mode](Decoder::forward_train) starts from [`random`] weights.
+//! - [`Together`] is a model that several threads drive, and that computes in one call what they ask for.
 //! - [`export_gguf`] writes a model as a file that llama.cpp reads, in the types that it has.
 //! - [`LanguageModel`] is object safe and open: implement it to drive another engine.
 //! - [`files`] reads and writes files: up to a size, and whole or not at all.
@@ -63,6 +64,7 @@ mod passes;
 pub mod random;
 pub mod spec;
 mod threads;
+mod together;
 mod watch;
 mod weights;
 
@@ -84,5 +86,6 @@ pub use load::{
 pub use observe::{AttentionWeights, HiddenStates, Observable, Observe, Observer};
 pub use spec::DecoderSpec;
 pub use threads::{Threads, ThreadsError};
+pub use together::Together;
 pub use tokenizers;
 pub use weights::{Stored, TensorSource, WeightsError};

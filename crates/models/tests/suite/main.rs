@@ -16,5 +16,6 @@ mod loading;
 mod observing;
 mod refusals;
 mod rows;
+mod together;
 mod training;
 mod vocabularies;

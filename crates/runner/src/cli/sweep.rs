@@ -14,7 +14,7 @@ use taper_runner::experiment::{
     FolderError, Plan, RecordsError, Shard, Shipped, Spec, Summary, SweepError, SweepEvent,
     SweepOptions, Swept, Table, digest_of, shipped, sweep, write_exports,
 };
-use taper_runner::models::locate;
+use taper_runner::models::{LoadedModel, locate};
 use taper_runner::{LogitsDtype, escaped};
 
 use super::args::ModelArgs;
@@ -26,6 +26,12 @@ use super::input::SPEC;
 use super::interrupt::{end_at_ctrl_c, watch_for_ctrl_c};
 use super::text::show;
 use super::values;
+
+/// Runs at a time, where they are rows of one call.
+const TOGETHER: NonZeroUsize = NonZeroUsize::new(16).unwrap();
+
+/// Keys, values and states of all runs at a time.
+const MOST_BYTES: usize = 2 << 30;
 
 /// More runs than this are perhaps a mistake.
 const MANY: usize = 1_000_000;
@@ -45,7 +51,8 @@ pub(super) struct SweepArgs {
     #[arg(long)]
     pub(super) resume: bool,
 
-    /// Runs at a time, which does not change what comes out [as many as there are cores]
+    /// Runs at a time, which does not change what comes out [16 as rows of one call on a CPU, while their
+    /// states fit into 2 GiB; on a GPU as many as there are cores]
     #[arg(long, value_name = "N", value_parser = values::jobs)]
     pub(super) jobs: Option<NonZeroUsize>,
 
@@ -107,13 +114,13 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
     let cancelled = watch_for_ctrl_c()?;
     let loaded = load_model(&args.model, "--model", &args.model.model)?;
     let digest = model_digest(&args.model)?;
+    let (loaded, jobs) = share(loaded, args.jobs);
     let plan = Plan::new(&spec, &loaded, Some(digest))
         .map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
     let plan = plan.with_shard(args.shard);
     let runs = plan.manifest().runs_here();
     plan.remarks().iter().for_each(|what| remark(what));
-    let options = SweepOptions::default();
-    let options = SweepOptions { jobs: args.jobs.unwrap_or(options.jobs), resume: args.resume };
+    let options = SweepOptions { jobs, resume: args.resume };
     let swept = drive(&plan, dir, options, cancelled)?;
     if swept.missing > 0 {
         let (missing, dir) = (swept.missing, dir.display());
@@ -132,6 +139,16 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
             Err(Failure::Run(format!("{failed} of {made} runs failed; the first: {first}")))
         }
     }
+}
+
+/// Makes runs at the same time rows of one call, where company changes no bit, and says how many runs
+/// there are to be.
+fn share(loaded: LoadedModel, jobs: Option<NonZeroUsize>) -> (LoadedModel, NonZeroUsize) {
+    if !loaded.model.capabilities().batch_invariant {
+        return (loaded, jobs.unwrap_or(SweepOptions::default().jobs));
+    }
+    let jobs = jobs.unwrap_or(TOGETHER);
+    if jobs == NonZeroUsize::MIN { (loaded, jobs) } else { (loaded.together(MOST_BYTES), jobs) }
 }
 
 /// `taper summarize`: the tables again, from what the folder holds.
