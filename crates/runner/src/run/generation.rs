@@ -4,9 +4,10 @@ mod sequence;
 mod speculation;
 
 use std::collections::VecDeque;
+use std::thread;
 use std::time::Instant;
 
-use taper_models::{Outputs, State, Want, Work};
+use taper_models::{Outputs, RowId, State, Want, Work};
 use taper_sampling::{Ask, DrawKey, Guess, Pipeline, Workspace};
 
 use self::sequence::{Chooser, Rows, Sequence};
@@ -241,11 +242,24 @@ impl<'m> Generation<'m> {
     }
 
     fn decode(&mut self, group: &[usize]) -> Result<(), RunError> {
-        let work: Vec<Work<'_>> =
-            group.iter().flat_map(|&i| self.sequences[i].next_work()).collect();
+        let tokens: Vec<(RowId, u32)> =
+            group.iter().flat_map(|&i| self.sequences[i].next_tokens()).collect();
+        let work = tokens.iter().map(|(row, token)| Work {
+            row: *row,
+            tokens: std::slice::from_ref(token),
+            want: Want::Last,
+        });
+        let work: Vec<_> = work.collect();
         let began = Instant::now();
         let dtype = self.config.logits_dtype;
-        let passed = dtype.forward(self.source.model, &mut *self.state, &work, &mut self.outputs);
+        let passed = thread::scope(|scope| {
+            if self.config.grammar.is_some() {
+                let sequences = self.sequences.iter_mut().enumerate();
+                let sequences = sequences.filter(|(i, _)| group.contains(i));
+                scope.spawn(|| sequences.for_each(|(_, sequence)| sequence.prepare()));
+            }
+            dtype.forward(self.source.model, &mut *self.state, &work, &mut self.outputs)
+        });
         self.clock.decode += began.elapsed();
         passed?;
         self.clock.decoded += group.len();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use taper_models::tokenizers::Tokenizer;
-use taper_models::{RowId, State, StateError, Want, Work};
+use taper_models::{RowId, State, StateError};
 use taper_sampling::{
     Accepted, Ask, Given, Guess, History, Pipeline, Selection, Step, Trace, Workspace,
 };
@@ -102,12 +102,15 @@ impl<'m> Sequence<'m> {
         self.history().generated().len()
     }
 
-    /// The pass that its last token needs, in each of its rows.
-    pub(super) fn next_work(&self) -> impl Iterator<Item = Work<'_>> {
-        let tokens = self.history().tokens();
-        let last = &tokens[tokens.len().saturating_sub(1)..];
+    /// Its last token, which the next pass appends to each of its rows.
+    pub(super) fn next_tokens(&self) -> impl Iterator<Item = (RowId, u32)> {
         let rows = self.rows.into_iter().flat_map(|rows| [Some(rows.own), rows.guide]);
-        rows.flatten().map(move |row| Work { row, tokens: last, want: Want::Last })
+        rows.flatten().zip(self.history().tokens().last().copied().into_iter().cycle())
+    }
+
+    /// Computes what the next token needs beside its logits: a grammar's mask.
+    pub(super) fn prepare(&mut self) {
+        self.sampling.prepare();
     }
 
     /// Takes a token; `ends` is why there is nothing after it by its id, and `limit` by the numbers.
