@@ -1,6 +1,7 @@
 #!/bin/sh
 # Opens a report in headless Chromium and checks that it shows no error, asks the network for nothing,
-# shows hostile text as text, works by keyboard, fits a narrow screen, and opens quickly with 1000 runs.
+# shows hostile text as text, works by keyboard, fits a narrow screen, and opens quickly with 1000 runs; and
+# that what it draws of a sweep is what the records say.
 # Screenshots go to OUT. Usage: scripts/report-check.sh [OUT], after `cargo build -p taper-runner`;
 # TAPER names another program, CHROMIUM another browser.
 #
@@ -18,6 +19,9 @@ for runs in 1 40 1000; do
     "$taper" report "$out/runs-$runs" --out "$out/report-$runs.html"
 done
 
+[ -e "$out/runs-sweep/summary.csv" ] || "$taper" sweep top_p --out "$out/runs-sweep" >/dev/null 2>&1
+"$taper" report "$out/runs-sweep" --out "$out/report-sweep.html"
+
 . "$here/browser.sh"
 find_browser "$out" report-check
-CHROMIUM="${CHROMIUM:-}" "$out/venv/bin/python" "$here/report-check.py" "$out"
+TAPER="$taper" CHROMIUM="${CHROMIUM:-}" "$out/venv/bin/python" "$here/report-check.py" "$out"

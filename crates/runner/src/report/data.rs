@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::rows::{Measure, Row, measures, rows};
-use crate::experiment::{Manifest, Record, Records, StepRecord, metrics};
+use super::rows::{Measure, Row, between, measures, rows};
+use crate::experiment::{Manifest, Prompt, Record, Records, StepRecord, Summary, metrics};
 use crate::outcome::BeamTreeNode;
 
 /// The texts of tokens, each once.
@@ -33,6 +33,10 @@ pub(super) struct Overview<'r> {
     title: &'r str,
     about: Option<&'r str>,
     facts: Vec<(&'static str, String)>,
+    /// What tells this experiment from others, for who looks for it.
+    origin: Vec<(&'static str, String)>,
+    /// The settings that all runs share, as the spec has them.
+    base: Option<&'r Value>,
     prompts: Vec<PromptData<'r>>,
     settings: &'r [crate::experiment::Setting],
     seeds: Vec<String>,
@@ -40,6 +44,8 @@ pub(super) struct Overview<'r> {
     measures: Vec<Measure>,
     runs: Vec<Run<'r>>,
     rows: Vec<Row>,
+    /// Mean Jaccard similarity of the texts of two settings.
+    between: Vec<(usize, usize, f64)>,
     /// The settings in effect, each once, the seed left out.
     configs: Vec<Map<String, Value>>,
     texts: &'r [(u32, String)],
@@ -49,6 +55,9 @@ pub(super) struct Overview<'r> {
 struct PromptData<'r> {
     name: &'r str,
     text: Option<&'r str>,
+    /// Of a prompt that is no plain text to continue: a chat's, or one given as tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ids: Option<&'r [u32]>,
     tokens: usize,
 }
 
@@ -65,6 +74,8 @@ struct Run<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
     config: usize,
+    /// The seed in effect, as text.
+    drawn_with: String,
     /// In the order of the measures.
     values: Vec<Option<f64>>,
 }
@@ -73,13 +84,15 @@ struct Run<'r> {
 #[derive(Debug, Serialize)]
 pub(super) struct Written<'r> {
     stages: Vec<&'r str>,
+    /// Whether the pipeline is a selector alone.
+    bare: bool,
     steps: Vec<StepData<'r>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tree: Vec<Node<'r>>,
 }
 
-/// Text, logprob, probability, rank, kept, entropy, alternatives (text, logprob, stage or −1), stages
-/// (before, after, mass, ties), redraws (text, count), error passed over.
+/// Text, logprob, probability, rank, kept, entropy, alternatives, stages (before, after, mass, ties),
+/// redraws (text, count), error passed over, entropy and divergence of what it was chosen from.
 #[derive(Debug, Serialize)]
 struct StepData<'r>(
     usize,
@@ -88,11 +101,16 @@ struct StepData<'r>(
     Option<usize>,
     Option<usize>,
     Option<f64>,
-    Vec<(usize, f64, i64)>,
+    Vec<Listed>,
     Vec<(usize, usize, Option<f64>, usize)>,
     Vec<(usize, usize)>,
     Option<&'r str>,
+    Option<f64>,
+    Option<f64>,
 );
+
+/// An alternative: text, logprob, the stage that removed it or −1, probability after the stages.
+type Listed = (usize, Option<f64>, i64, Option<f64>);
 
 /// Parent or −1, length, text, sum, fate, score, finish reason.
 #[derive(Debug, Serialize)]
@@ -109,25 +127,30 @@ struct Node<'r>(
 impl<'r> Overview<'r> {
     pub(super) fn of(read: &'r Records, texts: &'r Texts) -> Self {
         let manifest = &read.manifest;
+        let summary = Summary::of(manifest.clone(), read.records.iter().cloned());
         let mut configs = Vec::new();
         let runs: Vec<Run<'r>> =
             read.records.iter().map(|record| Run::of(record, &mut configs)).collect();
         let prompts = manifest.prompts.iter().map(|prompt| PromptData {
             name: &prompt.name,
             text: prompt.text.as_deref(),
+            ids: (!plain(manifest, prompt)).then_some(&prompt.tokens[..]),
             tokens: prompt.tokens.len(),
         });
         Self {
             title: &manifest.title,
             about: manifest.about.as_deref(),
             facts: facts(manifest, read),
+            origin: origin(manifest),
+            base: manifest.spec.get("base"),
             prompts: prompts.collect(),
             settings: &manifest.settings,
             // As text: a script's numbers do not hold 64 bits.
             seeds: numbered(&manifest.seeds),
             swept: &manifest.swept,
             measures: measures(),
-            rows: rows(read),
+            rows: rows(&summary),
+            between: between(&summary),
             runs,
             configs,
             texts: &texts.list,
@@ -152,15 +175,22 @@ impl<'r> Run<'r> {
             error: record.error.as_deref(),
             score: record.score,
             config: at,
+            drawn_with: record.seed.to_string(),
             values: metrics(record).into_iter().map(|value| value.map(short)).collect(),
         }
     }
 }
 
+/// Whether the spec has a prompt as a text to continue.
+fn plain(manifest: &Manifest, prompt: &Prompt) -> bool {
+    let prompts = manifest.spec.get("prompts").and_then(Value::as_array);
+    let text = |of: &Value| of.get("text").and_then(Value::as_str).map(str::to_owned);
+    prompts.into_iter().flatten().any(|of| text(of).is_some() && text(of) == prompt.text)
+}
+
 /// What the page says of the experiment as a whole.
 fn facts(manifest: &Manifest, read: &Records) -> Vec<(&'static str, String)> {
     let mut facts = vec![("model", manifest.model.name.clone())];
-    facts.extend(manifest.model.digest.clone().map(|digest| ("model digest", digest)));
     let (there, all) = (read.records.len(), manifest.runs_here());
     let more = if there < all { "; the sweep is not finished" } else { "" };
     facts.push(("runs", format!("{there} of {all}{more}")));
@@ -178,10 +208,18 @@ fn facts(manifest: &Manifest, read: &Records) -> Vec<(&'static str, String)> {
         facts.push(("failed runs", failed.to_string()));
     }
     facts.push(("knobs changed", manifest.swept.join(", ")));
-    facts.push(("taper", manifest.versions.taper.clone()));
-    facts.push(("made on", manifest.versions.platform.clone()));
-    facts.push(("digest of the experiment", manifest.digest.clone()));
     facts
+}
+
+/// Where the runs come from.
+fn origin(manifest: &Manifest) -> Vec<(&'static str, String)> {
+    let mut origin = vec![
+        ("taper", manifest.versions.taper.clone()),
+        ("made on", manifest.versions.platform.clone()),
+        ("digest of the experiment", manifest.digest.clone()),
+    ];
+    origin.extend(manifest.model.digest.clone().map(|digest| ("digest of the model", digest)));
+    origin
 }
 
 /// The steps of a run for the page.
@@ -192,16 +230,25 @@ pub(super) fn steps_of<'r>(record: &'r Record, texts: &mut Texts) -> Written<'r>
     let steps = record.steps.iter().map(|step| step_data(step, &stages, texts));
     let steps = steps.collect();
     let tree = record.tree.iter().flatten().map(|node| node_data(node, texts));
-    Written { steps, tree: tree.collect(), stages }
+    let bare = record.pipeline.as_array().is_some_and(|stages| stages.len() == 1);
+    Written { steps, tree: tree.collect(), stages, bare }
 }
 
 fn step_data<'r>(step: &'r StepRecord, stages: &[&str], texts: &mut Texts) -> StepData<'r> {
     let place = |name: &String| stages.iter().position(|stage| stage == name);
-    let top = step.top.iter().map(|top| {
-        let removed = top.removed_by.as_ref().and_then(place).map_or(-1, |at| at as i64);
-        (texts.number(top.token, &top.text), short(top.logprob), removed)
-    });
-    let top = top.collect();
+    let mut top: Vec<Listed> = Vec::new();
+    for best in &step.top {
+        let removed = best.removed_by.as_ref().and_then(place).map_or(-1, |at| at as i64);
+        let text = texts.number(best.token, &best.text);
+        top.push((text, Some(short(best.logprob)), removed, best.probability.map(short)));
+    }
+    // What was likely to be drawn without being among the model's best.
+    for drawn in step.drawn.iter().flat_map(|drawn| &drawn.top) {
+        let text = texts.number(drawn.token, &drawn.text);
+        if top.iter().all(|(known, ..)| *known != text) {
+            top.push((text, drawn.logprob.map(short), -1, Some(short(drawn.probability))));
+        }
+    }
     let redraws = step.redraws.iter();
     let redraws = redraws.map(|drawn| (texts.number(drawn.token, &drawn.text), drawn.count));
     let redraws = redraws.collect();
@@ -217,6 +264,8 @@ fn step_data<'r>(step: &'r StepRecord, stages: &[&str], texts: &mut Texts) -> St
         stages.map(|s| (s.before, s.after, s.removed_mass.map(short), s.ties)).collect(),
         redraws,
         step.passed_over.as_deref(),
+        step.drawn.as_ref().and_then(|drawn| drawn.entropy).map(short),
+        step.drawn.as_ref().and_then(|drawn| drawn.kl).map(short),
     )
 }
 
@@ -232,10 +281,14 @@ fn node_data<'r>(node: &'r BeamTreeNode, texts: &mut Texts) -> Node<'r> {
     )
 }
 
-/// As many digits as a page can show.
+/// As many digits as a page can show; whole numbers are counts, all digits of which count.
 pub(super) fn short(value: f64) -> f64 {
+    if value.fract() == 0.0 {
+        // No entropy is -0.
+        return value + 0.0;
+    }
     // What this writes can be read.
-    format!("{value:.4e}").parse().unwrap_or(value)
+    format!("{value:.6e}").parse().unwrap_or(value)
 }
 
 /// The seeds, those that are there several times with the number of the run.

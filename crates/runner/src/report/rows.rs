@@ -3,12 +3,14 @@
 use serde::Serialize;
 
 use super::data::short;
-use crate::experiment::{Estimate, METRICS, Records, Summary};
+use crate::experiment::{Between, Estimate, METRICS, Summary};
 
 /// A number that each run has.
 #[derive(Debug, Serialize)]
 pub(super) struct Measure {
     name: &'static str,
+    /// What a figure of it is called.
+    title: &'static str,
     about: &'static str,
 }
 
@@ -29,8 +31,26 @@ const ABOUT: [&str; METRICS.len()] = [
     "steps at which equal scores met the boundary of a stage",
 ];
 
+/// What the [`METRICS`] are called where there is room.
+const TITLES: [&str; METRICS.len()] = [
+    "Length",
+    "Tokens to choose from",
+    "Entropy of the model",
+    "Surprise of the model (NLL)",
+    "Different tokens",
+    "Different pairs",
+    "Different triples",
+    "Repetition",
+    "Entropy of what was drawn from",
+    "Divergence from the model (KL)",
+    "Log-probability of the text",
+    "Perplexity",
+    "Steps with ties",
+];
+
 pub(super) fn measures() -> Vec<Measure> {
-    METRICS.iter().zip(ABOUT).map(|(name, about)| Measure { name, about }).collect()
+    let named = METRICS.iter().zip(TITLES).zip(ABOUT);
+    named.map(|((name, title), about)| Measure { name, title, about }).collect()
 }
 
 /// A setting's runs, all prompts together.
@@ -54,9 +74,8 @@ pub(super) struct Row {
 type Interval = (f64, Option<(f64, f64)>);
 
 /// A row for each setting that has runs.
-pub(super) fn rows(read: &Records) -> Vec<Row> {
-    let summary = Summary::of(read.manifest.clone(), read.records.iter().cloned());
-    let control = read.manifest.settings.iter().position(|setting| setting.control);
+pub(super) fn rows(summary: &Summary) -> Vec<Row> {
+    let control = summary.manifest.settings.iter().position(|setting| setting.control);
     let to_control = |setting: usize| {
         let pair = |settings: (usize, usize)| {
             control == Some(settings.0) && setting == settings.1
@@ -77,6 +96,15 @@ pub(super) fn rows(read: &Records) -> Vec<Row> {
             measures: row.metrics.iter().map(|estimate| estimate.map(interval)).collect(),
         })
         .collect()
+}
+
+/// Of each two settings, the mean Jaccard similarity of their texts.
+pub(super) fn between(summary: &Summary) -> Vec<(usize, usize, f64)> {
+    let pair = |between: &Between| {
+        let (one, other) = between.settings;
+        (one, other, short(between.jaccard.mean))
+    };
+    summary.between.iter().map(pair).collect()
 }
 
 fn interval(estimate: Estimate) -> Interval {

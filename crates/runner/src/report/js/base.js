@@ -31,9 +31,9 @@ function stepsOf(run) {
   if (!read.has(run)) {
     const data = JSON.parse($(`steps-${run}`).textContent);
     const steps = data.steps.map(
-      ([text, logprob, probability, rank, kept, entropy, top, stages, redraws, passed]) =>
-        ({ text, logprob, probability, rank, kept, entropy, top, stages, redraws, passed }));
-    read.set(run, { stages: data.stages, steps, tree: data.tree ?? [] });
+      ([text, logprob, probability, rank, kept, entropy, top, stages, redraws, passed, drawn, kl]) =>
+        ({ text, logprob, probability, rank, kept, entropy, top, stages, redraws, passed, drawn, kl }));
+    read.set(run, { stages: data.stages, bare: data.bare, steps, tree: data.tree ?? [] });
   }
   return read.get(run);
 }
@@ -161,6 +161,25 @@ const checker = (label, on, changed) =>
 
 const NUMBER = /^([−+]?\d[\d.,e+-]*|–|<?[\d.]+ %|\d+ of \d+|[\d.e+-]+ to [\d.e+-]+)?$/;
 
+// What a cell shows, as a field of a CSV file.
+const field = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+
+const csvOf = (table) => [...table.rows]
+  .map((row) => [...row.cells].map((cell) => field(cell.dataset.value ?? cell.textContent.trim())).join(',')).join('\n') + '\n';
+
+function save(name, text, type) {
+  const address = URL.createObjectURL(new Blob([text], { type }));
+  h('a', { href: address, download: name }).click();
+  URL.revokeObjectURL(address);
+}
+
+// Saves the table that it stands in, or the one that is named.
+function csvButton(name, of = (button) => button.closest('table')) {
+  const file = `${name.toLowerCase().replace(/[^a-z0-9]+/g, '-').slice(0, 40)}.csv`;
+  const button = h('button', { type: 'button', class: 'small', 'aria-label': `Save as CSV: ${name}`, on: { click: () => save(file, csvOf(of(button)), 'text/csv') } }, 'CSV');
+  return button;
+}
+
 // A table with a head that names its columns, and rows whose first cell names the row. Columns of
 // numbers stand to the right.
 function table(caption, heads, rows, attributes = {}) {
@@ -168,7 +187,7 @@ function table(caption, heads, rows, attributes = {}) {
   const kind = (i) => (numeric[i] ? 'number' : null);
   const cell = (value, i) => (i === 0 ? h('th', { scope: 'row' }, value) : h('td', { class: kind(i) }, value));
   return h('table', attributes,
-    h('caption', {}, caption),
+    h('caption', {}, caption, ' ', csvButton(caption)),
     h('thead', {}, h('tr', {}, heads.map((head, i) => h('th', { scope: 'col', class: kind(i) }, head)))),
     h('tbody', {}, rows.map((row) => h('tr', { class: row.class }, row.cells.map(cell)))));
 }

@@ -22,7 +22,7 @@ function comparison(a, b) {
   const numbers = page.measures.map((measure, i) => {
     const [x, y] = [a.values[i], b.values[i]];
     const apart = x === null || y === null ? '–' : `${y < x ? '−' : '+'}${number(Math.abs(y - x))}`;
-    return { cells: [measure.name, number(x), number(y), apart] };
+    return { cells: [measure.title, number(x), number(y), apart] };
   });
   const both = a.prompt === b.prompt;
   const words = parted || a.text !== b.text ? marked(a.text, b.text, true) : 'The texts are the same.';

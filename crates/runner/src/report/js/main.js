@@ -1,6 +1,10 @@
 $('about').append(...(page.about ?? '').split(/\n\s*\n/).filter((part) => part.trim()).map((part) => h('p', {}, part.trim())));
-$('facts').append(...page.facts.map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]).flat());
+const listed = (facts) => facts.map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]).flat();
+$('facts').append(...listed(page.facts));
+$('origin').append(...listed(page.origin));
+$('lead').textContent = lead();
 settings();
+similarity();
 plots();
 outputs();
 runs();

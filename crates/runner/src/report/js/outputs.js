@@ -7,18 +7,25 @@ function settings() {
     return [number(mean), ends === null ? null : h('small', {}, ` ${number(ends[0])} to ${number(ends[1])}`)];
   };
   const cell = (content) => h('td', { class: 'number' }, content);
-  const heads = ['setting', 'runs', 'unique', 'same words', 'as control', ...page.measures.map((measure) => measure.name), 'ended by'];
-  const about = { unique: 'different texts, each prompt by itself', 'same words': 'mean Jaccard similarity of two runs of one prompt', 'as control': 'mean Jaccard similarity with the greedy control of the prompt', 'ended by': 'why runs ended' };
+  const heads = ['setting', 'runs', 'unique a prompt', 'same words', 'as control', ...page.measures.map((measure) => measure.title), 'ended by'];
+  const about = { 'unique a prompt': 'different texts of a prompt among its runs, on average over the prompts', 'same words': 'mean Jaccard similarity of two runs of one prompt', 'as control': 'mean Jaccard similarity with the greedy control of the prompt', 'ended by': 'why runs ended' };
   $('summary').append(
     h('thead', {}, h('tr', {}, heads.map((head, i) => h('th', { scope: 'col', class: i > 0 ? 'number' : null, title: about[head] }, head)))),
     h('tbody', {}, page.rows.map((row) => h('tr', {},
       h('th', { scope: 'row' }, page.settings[row.setting].label, page.settings[row.setting].control ? h('small', {}, ' control') : null),
-      cell(String(row.runs)), cell(`${row.unique} of ${row.runs}`), cell(number(row.within)), cell(number(row.control)),
-      row.measures.map((found) => cell(shown(found))),
+      cell(String(row.runs)), cell(uniqueOf(row)), cell(number(row.within)), cell(number(row.control)),
+      row.measures.map((found) => h('td', { class: 'number', 'data-value': found === null ? '' : found[0] }, shown(found))),
       h('td', { class: 'ends' }, row.finish.map(([name, count]) => `${name} ×${count}`).join(', '))))));
   $('settings-hint').textContent = 'Each row takes the runs of all prompts together: means, and with eight runs or more the 95 % interval of the bootstrap.';
-  const names = [...page.measures.map((measure) => [measure.name, measure.about]), ...Object.entries(about)];
+  $('summary-csv').append(csvButton('settings', () => $('summary')));
+  const names = [...page.measures.map((measure) => [measure.title, measure.about]), ...Object.entries(about)];
   $('measures').append(...names.map(([name, text]) => [h('dt', {}, name), h('dd', {}, text)]).flat());
+}
+
+// Three texts of three prompts are no variety: each prompt counts by itself.
+function uniqueOf(row) {
+  const prompts = new Set(page.runs.filter((run) => run.setting === row.setting).map((run) => run.prompt)).size;
+  return `${number(row.unique / prompts)} of ${number(row.runs / prompts)}`;
 }
 
 // Distinct texts that a cell begins with.
@@ -39,7 +46,7 @@ function outputs() {
     checker('Mark words that the control does not have', true, (on) => { state.marks = on; draw(); }),
     checker('Show its own in their places', false, (on) => { state.gone = on; draw(); }));
   $('outputs-hint').textContent = controlOf.size > 0
-    ? 'Underlined words are not where the greedy control has them; struck ones are the control’s. Choose a text to see its tokens.'
+    ? 'Underlined words are not where the greedy control has them; struck ones are the control’s. Where most words differ, the first alone is underlined. Choose a text to see its tokens.'
     : 'There is no greedy control to hold the texts against. Choose a text to see its tokens.';
   draw();
 }

@@ -35,8 +35,9 @@ function axisOf(knob) {
   };
 }
 
-// Round numbers that span from least to most.
+// Round numbers that span from least to most; the one number where there is one alone.
 function ticks(least, most) {
+  if (least === most) return [least];
   const raw = (most - least) / 3 || Math.abs(most) / 3 || 1;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((times) => times * power).find((step) => step >= raw) ?? raw;
@@ -44,6 +45,33 @@ function ticks(least, most) {
   const list = [];
   for (let value = first; value < most + step * 0.999; value += step) list.push(Number(value.toPrecision(6)));
   return list.length > 1 ? list : [first, first + step];
+}
+
+// Powers of ten that span from least to most, both above 0.
+function powers(least, most) {
+  const list = [];
+  for (let power = Math.floor(Math.log10(least)); list.length === 0 || list[list.length - 1] < most; power += 1) list.push(10 ** power);
+  const every = Math.ceil(list.length / 5);
+  return list.filter((_, i) => i % every === 0 || i === list.length - 1);
+}
+
+// Where values stand from bottom to top: logarithmic where the largest is more than a hundred times the
+// smallest, for a linear scale would press all others into one line.
+function scaleOf(values) {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const logarithmic = least > 0 && most / least > 100;
+  const marks = logarithmic ? powers(least, most) : ticks(least, most);
+  const map = logarithmic ? Math.log10 : (value) => value;
+  const [low, high] = [map(marks[0]), map(marks[marks.length - 1])];
+  const share = (value) => (high === low ? 0.5 : (map(value) - low) / (high - low));
+  return { marks, logarithmic, y: (value) => TOP + (1 - share(value)) * (HIGH - TOP - BOTTOM) };
+}
+
+// Whether a control can be drawn without pressing what it is a control of into a corner.
+function fits(control, values) {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const room = Math.max(most - least, Math.abs(most) * 0.5);
+  return control >= least - room && control <= most + room;
 }
 
 // The runs by line: one, or one for each prompt or value of another knob.
@@ -56,28 +84,34 @@ function linesOf(runs, split) {
 
 function plot(measure, axis, lines, places, controls) {
   const about = page.measures[measure];
-  const values = lines.flatMap((line) => line.runs).concat(controls).map((run) => run.values[measure]).filter((value) => value !== null);
-  const caption = h('figcaption', {}, about.name, h('small', {}, about.about));
+  const there = (runs) => runs.map((run) => run.values[measure]).filter((value) => value !== null);
+  const drawn = there(lines.flatMap((line) => line.runs));
+  const control = estimates(controls)[measure];
+  // A control that is far from all others sets no scale: it is told in words.
+  const far = control.mean !== null && drawn.length > 0 && !fits(control.mean, drawn);
+  const values = far ? drawn : drawn.concat(there(controls));
+  const remark = far ? ` The greedy control has ${number(control.mean, 6)}, outside this scale.` : '';
+  const caption = h('figcaption', {}, about.title, h('small', {}, `${about.about}.${remark}`));
   if (values.length === 0) return h('figure', {}, caption, h('p', { class: 'note' }, 'No run has this number.'));
   const groups = places.map((place) => ({ ...place, found: place.found[measure] })).filter(({ found }) => found.mean !== null);
   const ends = groups.flatMap(({ found }) => [found.low ?? found.mean, found.high ?? found.mean]);
-  const marks = ticks(Math.min(...values, ...ends), Math.max(...values, ...ends));
-  const [low, high] = [marks[0], marks[marks.length - 1]];
-  const y = (value) => TOP + (1 - (value - low) / (high - low)) * (HIGH - TOP - BOTTOM);
+  const { marks, y } = scaleOf([...values, ...ends]);
   const parts = marks.map((value) => [
     s('path', { class: 'axis', d: `M${LEFT} ${y(value)}H${WIDE - RIGHT}` }),
-    s('text', { x: LEFT - 6, y: y(value) + 4, 'text-anchor': 'end' }, number(value, 4)),
+    s('text', { x: LEFT - 6, y: y(value) + 4, 'text-anchor': 'end' }, tick(value)),
   ]);
   parts.push(axisLabels(axis), s('text', { x: (LEFT + WIDE - RIGHT) / 2, y: HIGH - 3, 'text-anchor': 'middle' }, axis.title));
-  const control = estimates(controls)[measure];
-  if (control.mean !== null) parts.push(s('path', { class: 'control-line', d: `M${LEFT} ${y(control.mean)}H${WIDE - RIGHT}` }));
+  if (control.mean !== null && !far) parts.push(s('path', { class: 'control-line', d: `M${LEFT} ${y(control.mean)}H${WIDE - RIGHT}` }));
   const rows = [];
   lines.forEach((line, kind) => parts.push(drawLine(line, kind, lines.length, measure, axis, y, groups.filter((group) => group.kind === kind), rows)));
-  const label = `${about.name}, ${plural(lines.length, 'line')}, ${plural(axis.values.length, 'value')} from ${number(Math.min(...values))} to ${number(Math.max(...values))}; the numbers are in the table below`;
+  const label = `${about.title}, ${plural(lines.length, 'line')}, ${plural(axis.values.length, 'value')} from ${number(Math.min(...values))} to ${number(Math.max(...values))}; the numbers are in the table below`;
   const data = h('details', {}, h('summary', {}, 'Numbers'),
-    table(`${about.name}: means and their intervals`, ['', 'runs', 'mean', 'interval'], rows));
+    table(`${about.title}: means and their intervals`, ['', 'runs', 'mean', 'interval'], rows));
   return h('figure', {}, caption, s('svg', { viewBox: `0 0 ${WIDE} ${HIGH}`, role: 'img', 'aria-label': label }, parts), data);
 }
+
+// Six digits, which is all that stands beside an axis.
+const tick = (value) => (Math.abs(value) >= 1e6 ? value.toExponential(1) : number(value, 4));
 
 function axisLabels(axis) {
   let last = -Infinity;
@@ -118,8 +152,21 @@ function drawLine(line, kind, count, measure, axis, y, groups, rows) {
   ];
 }
 
+// The knob that settings differ in most: of those with numbers the one with the most values.
+function widestKnob() {
+  const values = (knob) => new Set(page.settings.filter((setting) => !setting.control).map((setting) => setting.knobs[knob]).filter((value) => typeof value === 'number'));
+  const widest = page.swept.map((knob) => [knob, values(knob).size]).sort((a, b) => b[1] - a[1])[0];
+  return widest && widest[1] > 2 ? widest[0] : page.swept.length === 1 ? page.swept[0] : null;
+}
+
+// The settings that have no place on an axis, for they leave its knob alone.
+function leftOut(axis) {
+  const names = new Set(page.runs.filter((run) => !settingOf(run).control && axis.of(run) === undefined).map((run) => settingOf(run).label));
+  return names.size === 0 ? '' : `Not on this axis, for they do not set it: ${[...names].join('; ')}. Choose “setting” to see all.`;
+}
+
 function plots() {
-  const state = { knob: page.swept[0] ?? null, split: '', prompt: '' };
+  const state = { knob: widestKnob(), split: '', prompt: '' };
   const knobs = [...page.swept.map((knob) => [knob, knob]), ['', 'setting']];
   const splits = [['', 'none'], ...(page.prompts.length > 1 ? [['prompt', 'prompt']] : []), ...page.swept.map((knob) => [`knob:${knob}`, knob])];
   const prompts = [['', 'all'], ...page.prompts.map((prompt, i) => [String(i), prompt.name])];
@@ -137,7 +184,9 @@ function plots() {
       h('li', {}, s('svg', { width: 16, height: 14, 'aria-hidden': 'true' }, mark(kind, 8, 7)), line.name))),
       ...(found.length > lines.length ? [h('li', {}, `and ${found.length - lines.length} more that are not drawn`)] : []),
       ...(axis.numbered ? axis.names.map((name, i) => h('li', {}, h('b', {}, String(i + 1)), name)) : []));
-    $('plot-list').replaceChildren(...page.measures.map((_, i) => plot(i, axis, lines, places, controls)));
+    $('plot-left').textContent = leftOut(axis);
+    $('plot-list').replaceChildren(varietyPlot('unique', axis, lines), varietyPlot('jaccard', axis, lines),
+      ...page.measures.map((_, i) => plot(i, axis, lines, places, controls)));
   };
   const change = (key) => (value) => { state[key] = key === 'knob' ? value || null : value; draw(); };
   $('plot-controls').append(

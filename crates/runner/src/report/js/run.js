@@ -32,6 +32,7 @@ let runPicker = null;
 
 function openRun(run, focus) {
   runPicker.set(run);
+  remember(run, 0);
   showRun(run);
   if (!focus) return;
   $('run').scrollIntoView();
@@ -40,33 +41,46 @@ function openRun(run, focus) {
 
 const promptText = (run) => page.prompts[run.prompt].text ?? page.prompts[run.prompt].name;
 
-function showRun(run) {
+function showRun(run, step = 0) {
   const data = stepsOf(run.index);
   const panel = h('div', { class: 'panel', role: 'region', 'aria-label': 'The token looked at' });
-  let columns = null;
+  let columns = null, along = null;
   const look = (i) => {
     panel.replaceChildren(...stepPanel(data, i).flat());
     if (columns) columns.on(i);
+    along?.on(i);
   };
-  const tokens = strip(data.steps, `Tokens of ${runName(run)}`, look);
+  const kept = (i) => remember(run, i);
+  const tokens = strip(data.steps, `Tokens of ${runName(run)}`, look, () => '', kept);
   columns = survivors(data, (i) => tokens.select(i, true));
-  const values = page.measures.map((measure, i) => [measure.name, number(run.values[i])]);
+  along = alongText(data, (i) => tokens.select(i, true));
+  const values = page.measures.map((measure, i) => [measure.title, number(run.values[i])]);
   const facts = [['ended by', run.finish], run.error ? ['failed', run.error] : null, run.score === undefined || run.score === null ? null : ['score', number(run.score, 5)], ...values].filter(Boolean);
   const shown = [
     h('p', { class: 'hint' }, runName(run)),
-    h('p', { class: 'text' }, h('bdi', {}, h('span', { class: 'prompt' }, promptText(run)), run.text)),
+    shareButtons(run),
+    h('p', { class: 'text' }, h('bdi', {}, h('span', { class: 'prompt' }, `${promptText(run)}${/\s$/.test(promptText(run)) || /^\s/.test(run.text) ? '' : ' ▸ '}`), run.text)),
     h('dl', { class: 'inline' }, facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', { class: name === 'failed' ? 'bad' : null }, value)))),
     h('h3', {}, 'Tokens'),
-    data.steps.length > 0 ? [tokens.box, stripKey(), panel, columns?.part ?? null] : h('p', { class: 'note' }, 'The run has no tokens.'),
+    data.steps.length > 0 ? [tokens.box, stripKey(), panel, along?.part ?? null, columns?.part ?? null, forks(data, (i) => tokens.select(i, true))] : h('p', { class: 'note' }, 'The run has no tokens.'),
     treePart(data),
     h('details', {}, h('summary', {}, 'All settings in effect'), h('pre', {}, JSON.stringify(page.configs[run.config], null, 2))),
   ];
   $('run-view').replaceChildren(...shown.flat().filter(Boolean));
-  if (data.steps.length > 0) tokens.select(0, false);
+  if (data.steps.length > 0) tokens.select(Math.min(step, data.steps.length - 1), false);
 }
 
 function runs() {
   const first = page.runs.find((run) => !settingOf(run).control) ?? page.runs[0];
-  runPicker = picker($('run-picker'), first, showRun);
-  showRun(first);
+  const linked = linkedRun();
+  runPicker = picker($('run-picker'), linked?.run ?? first, (run) => { remember(run, 0); showRun(run); });
+  showRun(linked?.run ?? first, linked?.step ?? 0);
+  window.addEventListener('hashchange', () => {
+    const wanted = linkedRun();
+    if (!wanted) return;
+    runPicker.set(wanted.run);
+    showRun(wanted.run, wanted.step);
+    $('run').scrollIntoView();
+  });
+  if (linked) $('run').scrollIntoView();
 }

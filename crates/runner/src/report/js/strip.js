@@ -2,7 +2,7 @@
 
 const stepName = (step, i, steps) => {
   const rank = step.rank === null ? '' : `, rank ${step.rank}`;
-  const kept = step.kept === null ? '' : `, one of ${step.kept} left`;
+  const kept = step.kept === null ? '' : `, one of ${step.kept} kept`;
   return `token ${i + 1} of ${steps.length}: ${quoted(step.text)}, probability ${percent(share(step))}${rank}${kept}`;
 };
 
@@ -12,8 +12,9 @@ function share(step) {
   return step.logprob === null ? null : Math.exp(step.logprob);
 }
 
-// `look(i)` is told which token is looked at. Returns the strip, and what selects a token in it.
-function strip(steps, label, look, classOf = () => '') {
+// `look(i)` is told which token is looked at, `chosen(i)` which is chosen by hand. Returns the strip, and
+// what selects a token in it.
+function strip(steps, label, look, classOf = () => '', chosen = () => {}) {
   let selected = 0;
   const tokens = steps.map((step, i) => h('span', {
     class: `token ${classOf(i)}`, role: 'option', tabindex: i === 0 ? 0 : -1, 'aria-selected': 'false',
@@ -26,7 +27,7 @@ function strip(steps, label, look, classOf = () => '') {
     selected = i;
     tokens[i].setAttribute('aria-selected', 'true');
     tokens[i].tabIndex = 0;
-    if (focus) tokens[i].focus();
+    if (focus) { tokens[i].focus(); chosen(i); }
     look(i);
   };
   const moves = {
@@ -59,6 +60,8 @@ function stepPanel(data, i) {
     ['rank there', step.rank === null ? '–' : String(step.rank)],
     ['could be chosen', step.kept === null ? '–' : plural(step.kept, 'token')],
     ['entropy of that row', step.entropy === null ? '–' : `${number(step.entropy, 4)} nats`],
+    ['entropy of what was drawn from', step.drawn === null ? '–' : `${number(step.drawn, 4)} nats`],
+    ['its divergence from the model (KL)', step.kl === null ? '–' : `${number(step.kl, 4)} nats`],
     step.passed ? ['error passed over', step.passed] : null,
   ].filter(Boolean);
   return [
@@ -72,15 +75,20 @@ function alternatives(data, step) {
   if (step.top.length === 0 && step.redraws.length === 0) return h('p', { class: 'note' }, 'The model’s other tokens were not recorded.');
   const drawn = new Map(step.redraws);
   const all = step.redraws.reduce((sum, [, count]) => sum + count, 0);
-  const listed = step.top.map(([text, logprob, removed]) => [text, percent(Math.exp(logprob)), removed < 0 ? 'left' : `removed by ${data.stages[removed]}`]);
-  for (const [text] of step.redraws) if (!step.top.some(([known]) => known === text)) listed.push([text, '–', 'left']);
-  if (!listed.some(([text]) => text === step.text)) listed.push([step.text, step.logprob === null ? '–' : percent(Math.exp(step.logprob)), 'left']);
+  const own = (logprob) => (logprob === null ? null : Math.exp(logprob));
+  const listed = step.top.map(([text, logprob, removed, final]) => [text, own(logprob), removed < 0 ? 'kept' : `removed by ${data.stages[removed]}`, final]);
+  const add = (text, model, final) => { if (!listed.some(([known]) => known === text)) listed.push([text, model, 'kept', final]); };
+  for (const [text] of step.redraws) add(text, null, null);
+  add(step.text, own(step.logprob), step.probability);
   const traced = data.stages.length > 0;
-  const heads = ['token', 'model', ...(all > 0 ? ['drawn again'] : []), ...(traced ? ['fate'] : [])];
-  const rows = listed.map(([text, model, fate]) => ({
-    class: text === step.text ? 'chosen' : fate === 'left' ? null : 'removed',
-    cells: [h('span', { class: 'number' }, quoted(text)), model,
+  const heads = ['token', 'model', 'final', 'model above, final below', ...(all > 0 ? ['drawn again'] : []), ...(traced ? ['fate'] : [])];
+  const most = Math.max(...listed.flatMap(([, model, , final]) => [model ?? 0, final ?? 0])) || 1;
+  const rows = listed.map(([text, model, fate, final]) => ({
+    class: text === step.text ? 'chosen' : fate === 'kept' ? null : 'removed',
+    cells: [h('span', { class: 'number' }, quoted(text)), percent(model), percent(final), pairOfBars((model ?? 0) / most, (final ?? 0) / most),
       ...(all > 0 ? [`${drawn.get(text) ?? 0} of ${all}`] : []), ...(traced ? [text === step.text ? 'chosen' : fate] : [])],
   }));
-  return table('The model’s best tokens, and what became of them', heads, rows);
+  return table('The likeliest tokens before and after the stages, and what became of them', heads, rows);
 }
+
+const pairOfBars = (model, final) => h('div', { class: 'pair', 'aria-hidden': 'true', vars: { model: model.toFixed(4), final: final.toFixed(4) } }, h('b'), h('i'));

@@ -4,7 +4,7 @@
 const logShare = (count, of) => (of <= 1 || count <= 1 ? 0 : Math.log(count) / Math.log(of));
 
 function stageTable(data, step) {
-  if (step.stages.length === 0) return h('p', { class: 'note' }, 'The stages were not recorded.');
+  if (step.stages.length === 0) return h('p', { class: 'note' }, data.bare ? 'There are no stages: the token is chosen from the model’s own row.' : 'The stages were not recorded.');
   const all = step.stages[0][0];
   const rows = step.stages.map(([before, after, mass, ties], i) => ({
     cells: [data.stages[i] ?? `stage ${i + 1}`, `${before}`, `${after}`, before === after ? '' : percent(mass), ties > 0 ? String(ties) : '',
@@ -35,7 +35,7 @@ function survivors(data, choose) {
   const kept = there.map((step) => step.stages[step.stages.length - 1][1]).sort((a, b) => a - b);
   const label = `Survivors of each step: of ${all} tokens the stages left between ${kept[0]} and ${kept[kept.length - 1]}, in the median ${kept[Math.floor(kept.length / 2)]}; the tables of the tokens have the numbers`;
   const removes = (i) => there.some((step) => step.stages[i] && step.stages[i][1] < step.stages[i][0]);
-  const legend = [...stages.map((name, i) => [i + 1, `removed by ${name}`]).filter(([kind]) => removes(kind - 1)), [0, 'left to choose from']];
+  const legend = [...stages.map((name, i) => [i + 1, `removed by ${name}`]).filter(([kind]) => removes(kind - 1)), [0, 'kept to choose from']];
   const part = h('div', {},
     h('h3', {}, 'Survivors, step by step'),
     h('ul', { class: 'legend' }, legend.map(([kind, name]) => h('li', {}, swatch(kind), name))),

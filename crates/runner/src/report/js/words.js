@@ -38,9 +38,17 @@ function difference(before, after) {
   return parts;
 }
 
-// The new text with its own words marked, and the old one's in their places if asked for.
+// The new text with its own words marked, and the old one's in their places if asked for. Where more
+// than half is new, marks would be everywhere: the first new word is marked alone.
 function marked(before, after, withGone) {
-  return difference(before, after).map(([what, text]) => {
+  const parts = difference(before, after);
+  const added = parts.filter(([what]) => what === 1).reduce((sum, [, text]) => sum + text.length, 0);
+  if (2 * added > after.length && !withGone) {
+    const start = parts[0][0] === 0 ? parts[0][1].length : 0;
+    const [first] = wordsOf(after.slice(start));
+    return [after.slice(0, start), h('ins', {}, first), after.slice(start + first.length)];
+  }
+  return parts.map(([what, text]) => {
     if (what === 0) return text;
     if (what === 1) return h('ins', {}, text);
     return withGone ? h('del', {}, text) : null;
