@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -151,6 +152,11 @@ def check_tree(browser, url):
         if name == "spec":
             (OUT / "copied.toml").write_text(copied)
             subprocess.run([TAPER, "sweep", OUT / "copied.toml", "--print"], check=True, capture_output=True)
+    page.click("#keep >> text=Keep this")
+    assert page.inner_text("#keep [role=status]") == "1 kept"
+    page.click("#keep >> text=Make a report")
+    shown.wait(lambda: "reported in" in page.inner_text("#keep [role=status]"), 60)
+    assert pathlib.Path(page.inner_text("#keep [role=status]").split(" reported in ")[1]).stat().st_size > 10_000
     shown.end(errors=["clipboard"])
 
 
@@ -231,6 +237,8 @@ def latency(browser, url):
 
 def main():
     args = ["The old lighthouse", "--do-sample", "true", "--temperature", "0.8", "--top-k", "50", "--top-p", "0.9", "--seed", "7"]
+    shutil.rmtree(OUT / "kept", ignore_errors=True)
+    args += ["--keep", str(OUT / "kept")]
     explorer = Explorer(*args)
     try:
         with sync_playwright() as play:

@@ -1,5 +1,7 @@
 //! `taper explore`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use taper_runner::explore::{ExploreServer, Explorer, Listen};
 use taper_runner::knobs::{Knob, KnobValue, Knobs, Turned};
@@ -48,6 +50,10 @@ struct PageArgs {
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
 
+    /// Where the page may keep what was tried: as sweeps with reports, each in a new folder of this one
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+
     /// Megabytes of logits and states that are kept; what was dropped is computed again
     #[arg(long, value_name = "MB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     cache_mb: u32,
@@ -70,7 +76,8 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
     };
     let bytes = args.page.cache_mb as usize * 1_000_000;
     let explorer = Explorer::new(loaded, &args.model.model, prompt, knobs, draw_seed(), bytes)
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+        .map_err(|error| Failure::Usage(error.to_string()))?
+        .keeping(args.page.keep.clone());
     let listen = Listen {
         host: args.page.host.clone(),
         port: args.page.port,

@@ -91,6 +91,7 @@ impl Explorer {
                 let At::<Count> { place, asked } = read(body)?;
                 self.beams(&place, asked.count)
             }
+            "keep" => self.keep(&read(body)?),
             _ => Err(Denied::new(format!("there is no question called {question}"))),
         }
     }

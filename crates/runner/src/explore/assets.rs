@@ -17,6 +17,7 @@ pub(super) fn asset(path: &str) -> Option<(&'static str, &'static str)> {
         "bars.js" => (JS, include_str!("page/bars.js")),
         "stages.js" => (JS, include_str!("page/stages.js")),
         "lessons.js" => (JS, include_str!("page/lessons.js")),
+        "keep.js" => (JS, include_str!("page/keep.js")),
         "share.js" => (JS, include_str!("page/share.js")),
         _ => return None,
     })

@@ -9,7 +9,7 @@
 //!
 //! One thread owns the model; a slider never waits for it, because the row of logits is kept and only the sampler
 //! runs again. The page keeps the tree of texts; the server keeps rows and states up to a number of bytes, and
-//! computes what it dropped from the tokens again. Nothing is written.
+//! computes what it dropped from the tokens again. Nothing is written but where `--keep` says, when the page is told to.
 //!
 //! # Who may ask
 //!
@@ -19,6 +19,7 @@
 
 mod api;
 mod assets;
+mod keep;
 mod look;
 mod place;
 mod rows;
@@ -27,6 +28,7 @@ mod server;
 use std::collections::hash_map::RandomState;
 use std::fmt::{self, Display};
 use std::hash::BuildHasher;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use taper_models::LoadedModel;
@@ -50,6 +52,8 @@ pub struct Explorer {
     prompt: Vec<u32>,
     rows: Rows,
     workspaces: Mutex<Vec<Workspace>>,
+    /// Where what was tried goes as a sweep.
+    kept: Option<PathBuf>,
 }
 
 impl Explorer {
@@ -73,7 +77,14 @@ impl Explorer {
         let loaded = Arc::new(loaded);
         let rows = Rows::of(Arc::clone(&loaded), bytes);
         let argument = argument.to_owned();
-        Ok(Self { loaded, argument, knobs, seed, prompt, rows, workspaces: Mutex::default() })
+        let workspaces = Mutex::default();
+        Ok(Self { loaded, argument, knobs, seed, prompt, rows, workspaces, kept: None })
+    }
+
+    /// Lets a page keep what was tried: as sweeps with reports, each in a new folder of this one.
+    #[must_use]
+    pub fn keeping(self, dir: Option<PathBuf>) -> Self {
+        Self { kept: dir, ..self }
     }
 
     /// Lends a workspace.

@@ -113,8 +113,21 @@ fn the_page_s_script_reads_what_was_written() {
     assert_eq!(overview["seeds"], json!(["18446744073709551615"]));
     // The eight tokens, the mean of what was kept, of the entropy and of −logprob; nothing of what was drawn
     // from; then their sum, the perplexity, and the steps with a tie.
-    let values =
-        json!([8.0, 3.0, 1.5, 0.25, 0.375, 0.4285714, 0.5, 0.4, null, null, -2.0, 1.284025, 8.0]);
+    let values = json!([
+        8.0,
+        3.0,
+        1.5,
+        0.25,
+        0.375,
+        0.428_571_4,
+        0.5,
+        0.4,
+        null,
+        null,
+        -2.0,
+        1.284_025,
+        8.0
+    ]);
     assert_eq!(overview["runs"][1]["values"], values);
     assert_eq!(overview["rows"][1]["measures"][3], json!([0.25, null]), "one run has no interval");
     assert_eq!(overview["rows"][1]["control"], json!(1.0), "the texts are the same");

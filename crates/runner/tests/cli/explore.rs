@@ -242,6 +242,32 @@ fn what_cannot_be_is_said_in_a_line() {
 }
 
 #[test]
+fn what_was_tried_is_kept_as_a_sweep_where_that_was_asked_for() {
+    let spec = |runs: u32| {
+        json!({ "spec": format!("title = \"t\"\nruns = {runs}\ncontrol = false\n[[prompts]]\nids = [5, 6]\n[[settings]]\nlabel = \"x\"\n\
+                                 temperature = 0.5\ndo_sample = true\nmax_new_tokens = 4\n") })
+    };
+    let explorer = Explorer::new(&[]);
+    assert!(explorer.refused("keep", &spec(2)).starts_with("nothing is written: start"));
+    let dir = tempfile::tempdir().unwrap();
+    let kept = dir.path().join("kept");
+    let explorer = Explorer::new(&["--keep", kept.to_str().unwrap()]);
+    let refused = explorer.refused("keep", &spec(1001));
+    assert!(refused.starts_with("1001 runs; at most 1000"), "{refused}");
+    assert!(explorer.refused("keep", &json!({ "spec": "nonsense = 1" })).contains("nonsense"));
+    assert!(!kept.exists(), "what is refused writes nothing");
+    for folder in ["tried-1", "tried-2"] {
+        let made = explorer.asked("keep", &spec(2));
+        let folder = kept.join(folder);
+        let report = folder.join("report.html");
+        assert_eq!(made, json!({ "runs": 2, "report": report.to_str().unwrap() }));
+        assert!(std::fs::read_to_string(&report).unwrap().contains("x"));
+        let ran = taper(["summarize", folder.to_str().unwrap()]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_port_that_is_taken_is_named() {
     let explorer = Explorer::new(&[]);
     let ran = taper(["explore", "--port", &explorer.port.to_string()]);

@@ -8,6 +8,7 @@ import { bars, showBars, moveFocus } from "./bars.js";
 import { showStages, showSummary } from "./stages.js";
 import { showLessons, showLesson } from "./lessons.js";
 import { showShare, keepInLink, fromLink } from "./share.js";
+import { showKeep } from "./keep.js";
 
 const DRAWS = 1000;
 let begun = null;
@@ -201,6 +202,7 @@ async function main() {
     $("chat-label").hidden = !begun.chat;
     showLessons(startLesson);
     showShare(begun, () => look);
+    showKeep(begun);
     const kept = fromLink();
     if (kept) await restore(kept);
     else if (begun.prompt.length) { plant(begun.prompt); $("prompt").value = begun.prompt_text; }
