@@ -30,7 +30,7 @@ program() {
     echo "$target/release/examples/gpu_check"
 }
 
-gpu_check=$(program) || { echo "error: the program can not be built; docs/gpu.md says what it takes" >&2; exit 1; }
+gpu_check=$(program) || { echo "error: the program cannot be built; docs/gpu.md says what it takes" >&2; exit 1; }
 
 if [ -n "$pack" ]; then
     mkdir -p "$pack" || exit 1

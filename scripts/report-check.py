@@ -177,6 +177,7 @@ def check_faults(browser):
     """What was wrong with pages before, each of its kind."""
     shown = Page(browser, "sweep")
     page = shown.page
+    picture(page, "report.png")
     assert shown.value("document.querySelector('header').getBoundingClientRect().top") < 20, "nothing above the page"
     kept = page.locator("#plot-list figure", has_text="Tokens to choose from")
     marks = [float(text) for text in kept.locator("svg text").all_text_contents()[:3] if text.replace(".", "").isdigit()]

@@ -68,7 +68,7 @@ pub fn ratio(rounds: &Rounds, of: &str, less: Option<&str>, over: &str) -> Optio
 ///
 /// # Errors
 ///
-/// When the file can not be written.
+/// When the file cannot be written.
 pub fn write(folder: &Path, group: &str, input: &str, rounds: &Rounds) -> io::Result<()> {
     let file = path(folder, group, input);
     std::fs::create_dir_all(folder)?;

@@ -3,7 +3,7 @@
 //! With a positive length penalty a longer text can have the better score. The default stopping test
 //! asks whether the best unfinished text, *scored at its present length*, beats the worst finished
 //! one. After four of the tokens here the text ends at once. One leads to a long text that is certain
-//! and worth more per token, which can not be seen after two tokens yet.
+//! and worth more per token, which cannot be seen after two tokens yet.
 //!
 //! ```text
 //! cargo run --release -p taper-examples --example beams_miss_the_optimum

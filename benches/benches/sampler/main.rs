@@ -71,7 +71,7 @@ impl Contenders<'_> {
     }
 
     fn race(&mut self, name: &str, contenders: &mut [Contender<'_>]) {
-        // Nobody knows whom a pattern asks for.
+        // A pattern says nothing of its sender.
         if timing() && filter().is_some() {
             let rounds = rounds::in_turn(contenders, RACE);
             let folder = table::rounds_folder();

@@ -119,7 +119,7 @@ impl Decoder {
     }
 
     /// The residual stream `[n, hidden_size]` after the last layer, for `n` tokens of which
-    /// `context` knows who may look at whom.
+    /// `context` knows which positions a position may look at.
     fn hidden(
         &self,
         ids: &Tensor,

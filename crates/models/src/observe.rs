@@ -25,7 +25,7 @@ impl Observable {
     }
 }
 
-/// What an [`Observer`] wants to see. What nobody wants is not computed.
+/// What an [`Observer`] wants to see. What it does not want is not computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Observe {
     /// The hidden states.

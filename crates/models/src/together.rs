@@ -7,7 +7,7 @@
 //! forward(work):
 //!     put the work on the desk
 //!     until my answer is there:
-//!         if nobody computes, and every live state has asked or patience is over:
+//!         if no thread computes, and every live state has asked or patience is over:
 //!             take all work from the desk, compute it in one call, hand out the answers
 //!         else: sleep until something changes
 //! ```

@@ -65,11 +65,11 @@ impl Conformance {
     }
 }
 
-/// Why the cases at a path can not be run at all.
+/// Why the cases at a path cannot be run at all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConformError {
-    /// The path can not be read.
+    /// The path cannot be read.
     #[error(transparent)]
     Read(#[from] FileError),
     /// A line that is not JSON.
@@ -115,11 +115,11 @@ const SUITES: [&str; 6] = [
 
 /// Runs the cases of a file, of a model folder, or of all those that are in a folder.
 ///
-/// A suite that this build can not run fails as a whole: each of its cases counts.
+/// A suite that this build cannot run fails as a whole: each of its cases counts.
 ///
 /// # Errors
 ///
-/// When the path can not be read or is not of a known form. Cases that differ are no error.
+/// When the path cannot be read or is not of a known form. Cases that differ are no error.
 pub fn conform(path: &Path) -> Result<Conformance, ConformError> {
     if path.is_dir() {
         return folder(path);
@@ -149,7 +149,7 @@ fn run_case(path: &Path, case: &Value) -> Result<(), String> {
         Some("vllm-sampler") => engines::run(case, presets::vllm),
         Some("hf-generate") => generate::run(case),
         Some("tokenizer") => tokenizer::run(path, case),
-        Some(other) => Err(format!("the suite `{other}` can not be run by this build")),
+        Some(other) => Err(format!("the suite `{other}` cannot be run by this build")),
         None => Err(format!("the case names no `suite`; there are {}", SUITES.join(", "))),
     }
 }

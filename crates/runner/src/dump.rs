@@ -46,7 +46,7 @@ pub struct Dump {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DumpError {
-    /// The model can not take the text.
+    /// The model cannot take the text.
     #[error(transparent)]
     Text(#[from] RequestError),
     /// Attention weights were asked for and no layer has any.
@@ -57,7 +57,7 @@ pub enum DumpError {
     /// The model failed, or shows nothing of itself.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The file can not be written.
+    /// The file cannot be written.
     #[error(transparent)]
     Write(FileError),
 }
@@ -67,7 +67,7 @@ impl Dump {
     ///
     /// # Errors
     ///
-    /// When the model can not take the tokens, shows nothing, has no layer that attends though
+    /// When the model cannot take the tokens, shows nothing, has no layer that attends though
     /// attention is wanted, or fails.
     pub fn of<'m>(
         source: impl Into<Source<'m>>,

@@ -44,7 +44,7 @@ pub enum RequestError {
     #[error("the model has no tokenizer.json; give the prompt as token ids")]
     NoTokenizer,
     /// The tokenizer failed on the prompt.
-    #[error("the prompt can not be tokenized: {0}")]
+    #[error("the prompt cannot be tokenized: {0}")]
     Tokenizer(String),
     /// A setting of the config is out of its range.
     #[error("{key} is {value}; it must be {domain}")]
@@ -72,7 +72,7 @@ pub enum RequestError {
     /// The negative prompt has no tokens, one that the model does not know, or too many.
     #[error("the negative prompt: {0}")]
     NegativePrompt(Box<RequestError>),
-    /// A grammar can not be used.
+    /// A grammar cannot be used.
     #[error("{reason}")]
     Grammar {
         /// Which kind: `json_schema`, `regex` or `grammar`.
@@ -151,7 +151,7 @@ pub enum RunError {
         /// Tokens generated before, from 0.
         step: usize,
     },
-    /// A beam search was given rows that it can not go on from.
+    /// A beam search was given rows that it cannot go on from.
     #[error("beam search, step {step}: {source}")]
     Search {
         /// Tokens generated before, from 0.

@@ -142,11 +142,11 @@ impl Row<'_> {
 /// The scores of all tokens between two stages.
 #[derive(Debug)]
 struct Snapshot {
-    /// By token; −∞ for one that can not be chosen.
+    /// By token; −∞ for one that cannot be chosen.
     scores: Vec<f32>,
     /// The tokens that can be chosen, best first, equals by lower id.
     order: Vec<u32>,
-    /// By token, its place in the order; 0 for one that can not be chosen.
+    /// By token, its place in the order; 0 for one that cannot be chosen.
     ranks: Vec<usize>,
     normaliser: Option<Normaliser>,
 }

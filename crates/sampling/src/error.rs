@@ -44,7 +44,7 @@ pub enum StageError {
         vocab_size: usize,
     },
     /// A score was given to a token that an earlier cut removed.
-    #[error("token {id} was removed by an earlier cut and can not be revived")]
+    #[error("token {id} was removed by an earlier cut and cannot be revived")]
     Removed {
         /// The token.
         id: u32,

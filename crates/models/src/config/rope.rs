@@ -127,7 +127,7 @@ impl<'a> Config<'a> {
     }
 
     /// The context that a model was trained on first. Beside the rotation it counts more than within, and
-    /// where nobody tells it the context was never lengthened; so transformers has it.
+    /// without it the context was never lengthened; so transformers has it.
     fn original_context(self, parameters: Config<'a>) -> Result<usize, ConfigError> {
         let key = "original_max_position_embeddings";
         let said = match self.optional_size(key)? {

@@ -1,4 +1,4 @@
-//! Attention with its weights. Who looks at whom is the business of [`Context`].
+//! Attention with its weights. [`Context`] says which positions a position looks at.
 
 use candle_core::{Result, Tensor};
 

@@ -21,7 +21,7 @@ pub enum GgufError {
         left: u64,
     },
     /// A count that no model has.
-    #[error("{what} is {count}; at most {limit} is believed")]
+    #[error("{what} is {count}; at most {limit} is accepted")]
     Absurd {
         /// What is counted.
         what: String,

@@ -95,7 +95,7 @@ pub enum ExportError {
     Load(#[from] LoadError),
     /// No architecture of llama.cpp that is written here is this family.
     #[error(
-        "family {family} can not be written as a GGUF file; these can: {}",
+        "family {family} cannot be written as a GGUF file; these can: {}",
         supported.join(", ")
     )]
     Family {
@@ -115,7 +115,7 @@ pub enum ExportError {
         what: String,
     },
     /// The tokenizer is of a kind that the format has no keys for.
-    #[error("{model}: its tokenizer.json can not be written: {reason}")]
+    #[error("{model}: its tokenizer.json cannot be written: {reason}")]
     Tokenizer {
         /// The model.
         model: String,

@@ -307,7 +307,7 @@ fn what_has_no_place_in_a_file_is_refused() {
     assert!(matches!(error, ExportError::Family { .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
-        "family nemotron_h can not be written as a GGUF file; these can: gemma3, llama, phi3, \
+        "family nemotron_h cannot be written as a GGUF file; these can: gemma3, llama, phi3, \
          qwen2, qwen3"
     );
     let error = refusal("mistral");

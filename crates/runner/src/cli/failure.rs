@@ -85,7 +85,7 @@ impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
             ErrorKind::BrokenPipe => Self::NobodyReads,
-            _ => Self::Run(format!("the output can not be written: {error}")),
+            _ => Self::Run(format!("the output cannot be written: {error}")),
         }
     }
 }

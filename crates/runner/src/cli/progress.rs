@@ -34,7 +34,7 @@ impl LoadProgress {
     fn appear(&self) -> ProgressBar {
         let style = ProgressStyle::with_template("{msg} {bar:30} {percent:>3} % {elapsed}");
         let bar = ProgressBar::new(STEPS).with_message(format!("loading {}", self.what));
-        // A template that can not be read leaves the library's own.
+        // A template that cannot be read leaves the library's own.
         bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
     }
 }

@@ -28,7 +28,7 @@ const FILES: [&str; 7] = [
 ///
 /// # Errors
 ///
-/// When a file can not be read; the error names it.
+/// When a file cannot be read; the error names it.
 pub fn digest_of(path: impl AsRef<Path>, options: &LoadOptions) -> Result<String, FileError> {
     let path = path.as_ref();
     let told = |error| FileError::of_system(path, error);

@@ -31,7 +31,7 @@ pub enum FolderError {
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] FileError),
-    /// There are runs already, and nobody said to go on with them.
+    /// There are runs already, and `resume` is not set.
     #[error("{} holds {runs} of the {all} runs of this sweep; add --resume to go on, or name another folder", dir.display())]
     Begun {
         /// The folder.

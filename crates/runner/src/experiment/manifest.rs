@@ -71,7 +71,7 @@ pub struct Setting {
 pub struct ModelId {
     /// Its name.
     pub name: String,
-    /// SHA-256 of its files in hex; `None` where nobody computed one.
+    /// SHA-256 of its files in hex; `None` where none was computed.
     pub digest: Option<String>,
 }
 

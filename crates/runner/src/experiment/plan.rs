@@ -43,14 +43,14 @@ pub struct Plan<'m> {
     remarks: Vec<String>,
 }
 
-/// Why a spec can not be run on a model.
+/// Why a spec cannot be run on a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
     /// The spec is wrong by itself, or with this model.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// A prompt can not be made tokens of.
+    /// A prompt cannot be made tokens of.
     #[error("prompt {:?}: {source}", shortened(name))]
     Prompt {
         /// Which.

@@ -10,7 +10,7 @@ use crate::logits_dtype::LogitsDtype;
 use crate::run::PIECE;
 
 /// Log-probability, rank, entropy and the model's best tokens for each of `tokens` after `prompt`, a few
-/// rows of logits at a time. Nothing for a model that can not return the logits of all positions, and for a
+/// rows of logits at a time. Nothing for a model that cannot return the logits of all positions, and for a
 /// text that its context does not hold.
 pub(super) fn score(
     loaded: &LoadedModel,

@@ -191,7 +191,7 @@ pub enum SpecError {
         /// What would be right.
         instead: &'static str,
     },
-    /// A knob can not be turned so.
+    /// A knob cannot be turned so.
     #[error("{at}: {source}")]
     Knob {
         /// In which part of the spec.

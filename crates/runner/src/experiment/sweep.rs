@@ -74,7 +74,7 @@ pub struct Swept {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
-    /// The folder can not take the runs.
+    /// The folder cannot take the runs.
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// A setting does not go with a prompt.
@@ -98,8 +98,8 @@ pub enum SweepError {
 ///
 /// # Errors
 ///
-/// When the folder belongs to another plan, is in use, or holds runs that nobody said to go on with;
-/// when a file can not be read or written; when a setting does not go with a prompt. A model or a
+/// When the folder belongs to another plan, is in use, or holds runs without `resume`;
+/// when a file cannot be read or written; when a setting does not go with a prompt. A model or a
 /// sampler that fails is told of in the record of its run.
 pub fn sweep(
     plan: &Plan<'_>,
@@ -177,7 +177,7 @@ fn work(plan: &Plan<'_>, queue: &Queue<'_>, flags: [&AtomicBool; 2], sender: &Se
                 source,
             }),
         };
-        // Nobody listens any more: the sweep is over.
+        // The receiver is gone: the sweep is over.
         if sender.send(made).is_err() {
             return;
         }

@@ -20,7 +20,7 @@ pub struct BeamTreeNode {
     pub token: u32,
     /// Its own text.
     pub text: String,
-    /// The sum of the processed log-probabilities; `None` for what can not come.
+    /// The sum of the processed log-probabilities; `None` for what cannot come.
     pub sum: Option<f64>,
     /// What became of it.
     pub fate: BeamFate,

@@ -4,7 +4,7 @@
 //! that no browser runs, with every character escaped that could end such an element; everything
 //! that a model or a person wrote is put into the page as text, never as markup. A content security
 //! policy allows the page's own script and style by their hashes and nothing else, so that what slips
-//! through can not run either.
+//! through cannot run either.
 
 mod data;
 mod rows;
@@ -64,7 +64,7 @@ pub enum ReportError {
         seeds: usize,
     },
     /// The page could not be put together.
-    #[error("the page can not be put together: {0}")]
+    #[error("the page cannot be put together: {0}")]
     Page(String),
 }
 

@@ -104,7 +104,7 @@ fn complete(
             return refuse("num_return_sequences", n, domain);
         }
         Some(n) if n > 1 && !source.model.capabilities().fork => {
-            return refuse("num_return_sequences", n, "1: the state of this model can not fork");
+            return refuse("num_return_sequences", n, "1: the state of this model cannot fork");
         }
         _ => {}
     }
@@ -135,7 +135,7 @@ fn complete(
 fn check_available(config: &GenerationConfig, source: &Source<'_>) -> Result<(), RequestError> {
     match config.guidance_scale.filter(|&scale| scale != 1.0) {
         Some(scale) if !source.model.capabilities().batch => {
-            refuse("guidance_scale", scale, "1: this model can not run two rows at once")
+            refuse("guidance_scale", scale, "1: this model cannot run two rows at once")
         }
         _ => Ok(()),
     }
@@ -233,7 +233,7 @@ fn check_best_of(
         return refuse("best_of", all, "left out where nothing is drawn");
     }
     if all > 1 && !source.model.capabilities().fork {
-        return refuse("best_of", all, "1: the state of this model can not fork");
+        return refuse("best_of", all, "1: the state of this model cannot fork");
     }
     Ok(())
 }

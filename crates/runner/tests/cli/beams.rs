@@ -264,7 +264,7 @@ fn what_a_model_can_do_changes_nothing_or_is_asked_for() {
     let rigid = Modest { table: ring(), can: Capabilities::NONE };
     let source = Source { name: "rigid", model: &rigid, tokenizer: None };
     let refused = Search::new(source, request(config)).unwrap_err();
-    let line = "num_beams is 4; it must be 1: the state of this model can not fork";
+    let line = "num_beams is 4; it must be 1: the state of this model cannot fork";
     assert_eq!(refused.to_string(), line);
 }
 

@@ -132,7 +132,7 @@ fn what_can_not_be_run_is_named_and_counts_as_failed() {
     assert_eq!(ran.code, Some(1));
     let lines: Vec<_> = ran.stdout.lines().collect();
     assert_eq!(lines[0], "beam: penalty_alpha is 0.6; that is not available yet, leave it out");
-    assert_eq!(lines[1], "suite: the suite `astrology` can not be run by this build");
+    assert_eq!(lines[1], "suite: the suite `astrology` cannot be run by this build");
     assert!(lines[2].starts_with("nothing: `config` of the case: "), "{}", lines[2]);
     assert!(lines[3].contains("unknown field `tail_free`"), "{}", lines[3]);
     assert_eq!(lines[4], "0 passed, 4 failed");

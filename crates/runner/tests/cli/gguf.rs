@@ -149,7 +149,7 @@ fn bad_files_and_arguments_are_refused() {
         ),
         (
             &["export-gguf", &phi, "DIR/x.gguf"],
-            "family phi can not be written as a GGUF file; these can: gemma3, llama, phi3, qwen2, \
+            "family phi cannot be written as a GGUF file; these can: gemma3, llama, phi3, qwen2, \
              qwen3",
         ),
     ];

@@ -123,15 +123,15 @@ mod with_grammars {
     #[test]
     fn what_can_not_be_used_is_refused_in_a_line() {
         let refused = [
-            (&["--regex", "a("][..], "--regex: the regular expression can not be used: "),
+            (&["--regex", "a("][..], "--regex: the regular expression cannot be used: "),
             (&["--json-schema", "{"], "--json-schema: the schema is not JSON: "),
             (
                 &["--json-schema", r#"{"type": 3}"#],
-                "--json-schema: the JSON schema can not be used: ",
+                "--json-schema: the JSON schema cannot be used: ",
             ),
             (
                 &["--regex", "a", "--eos-token-id", "none"],
-                "--regex: the vocabulary can not be used with a grammar: it has no EOS token",
+                "--regex: the vocabulary cannot be used with a grammar: it has no EOS token",
             ),
         ];
         for (flags, line) in refused {

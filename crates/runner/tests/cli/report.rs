@@ -133,7 +133,7 @@ fn bad_input_is_refused() {
             "DIR/manifest.json: it was made by taper 7.2.0, which is newer than this taper 0.1.0; use \
              that one",
         ),
-        // Newer, and of a form that this version can not read.
+        // Newer, and of a form that this version cannot read.
         (
             "manifest.json",
             Some(json!({"versions": newer}).to_string()),

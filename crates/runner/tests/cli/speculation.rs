@@ -159,7 +159,7 @@ fn the_program_guesses_by_text_and_by_model() {
     assert!(shown.stderr.contains(" guesses right, "), "{}", shown.stderr);
 }
 
-/// The state of a Mamba layer can not be truncated: it goes back to a fork.
+/// The state of a Mamba layer cannot be truncated: it goes back to a fork.
 #[test]
 fn guesses_go_with_a_state_that_can_only_fork() {
     let model = llama().with_file_name("nemotron_h");

@@ -11,7 +11,7 @@ use crate::kernels::Mass;
 use crate::kernels::tally::{Halvings, Tally};
 use crate::logits::Logits;
 
-/// What happened to whom. Off unless a trace is asked for, and then the verbs write to it.
+/// What happened to each token. Off unless a trace is asked for, and then the verbs write to it.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     on: bool,
@@ -21,7 +21,7 @@ pub(crate) struct Recorder {
     /// Per token a step, and the stage of it that banned the token, or removed it from a list. What an
     /// earlier step wrote says nothing, so that a step need not begin by writing about everybody.
     fate: Vec<(u16, u16)>,
-    /// The stage that was the first to cut: it removed everybody whom none has marked and who is gone.
+    /// The stage that was the first to cut: it removed every token that is gone and that no other stage has marked.
     first_cut: Option<u16>,
     /// What the candidates were before the cuts that are not accounted for yet.
     received: Option<Received>,

@@ -105,7 +105,7 @@ use crate::sequence::Draws;
 /// Score descending; between equal scores the value before the temperature descending, since a
 /// division may merge distinct logits; then the token id as the tie policy says. As division by
 /// a positive number never swaps two values, that is the order of the undivided values: a
-/// temperature can not change who is first. −0.0 and +0.0 are equal. An edit that follows a
+/// temperature cannot change who is first. −0.0 and +0.0 are equal. An edit that follows a
 /// temperature stores the divided scores, and from there on they are the undivided values; so does
 /// a second temperature.
 ///

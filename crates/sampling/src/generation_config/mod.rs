@@ -181,7 +181,7 @@ impl<T: PartialEq> OneOrMany<T> {
 }
 
 impl GenerationConfig {
-    /// What Hugging Face assumes where nobody said anything. It has no word on lengths: a program
+    /// What Hugging Face assumes where nothing is set. It has no word on lengths: a program
     /// has its own.
     pub fn class_defaults() -> Self {
         Self {

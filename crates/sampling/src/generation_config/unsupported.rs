@@ -1,11 +1,11 @@
-//! Settings that would change the tokens and that this crate can not apply.
+//! Settings that would change the tokens and that this crate cannot apply.
 
 use serde_json::Value;
 
 use super::GenerationConfig;
 
 impl GenerationConfig {
-    /// The first setting that would change the tokens but that this crate can not apply yet, with
+    /// The first setting that would change the tokens but that this crate cannot apply yet, with
     /// its value.
     pub fn unsupported(&self) -> Option<(&str, &Value)> {
         self.extra

@@ -83,16 +83,16 @@ pub enum GrammarError {
     #[error("the schema is not JSON: {0}")]
     NotJson(String),
     /// A schema that llguidance refuses, with what it says.
-    #[error("the JSON schema can not be used: {0}")]
+    #[error("the JSON schema cannot be used: {0}")]
     JsonSchema(String),
     /// A regular expression that llguidance refuses, with what it says.
-    #[error("the regular expression can not be used: {0}")]
+    #[error("the regular expression cannot be used: {0}")]
     Regex(String),
     /// A Lark grammar that llguidance refuses, with what it says.
-    #[error("the grammar can not be used: {0}")]
+    #[error("the grammar cannot be used: {0}")]
     Lark(String),
-    /// The tokens can not be used.
-    #[error("the vocabulary can not be used with a grammar: {0}")]
+    /// The tokens cannot be used.
+    #[error("the vocabulary cannot be used with a grammar: {0}")]
     Vocabulary(String),
 }
 

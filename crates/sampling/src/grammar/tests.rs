@@ -187,17 +187,17 @@ fn what_can_not_be_used_is_refused_with_the_reason() {
         (Grammar::json_schema("{", &vocabulary), "the schema is not JSON: "),
         (
             Grammar::json_schema(r#"{"type": "wat"}"#, &vocabulary),
-            "the JSON schema can not be used: ",
+            "the JSON schema cannot be used: ",
         ),
         (
             Grammar::json_schema(r##"{"$ref": "#/none"}"##, &vocabulary),
-            "the JSON schema can not be used: ",
+            "the JSON schema cannot be used: ",
         ),
-        (Grammar::json_schema("false", &vocabulary), "the JSON schema can not be used: "),
-        (Grammar::regex("a(", &vocabulary), "the regular expression can not be used: "),
-        (Grammar::regex("(?=a)b", &vocabulary), "the regular expression can not be used: "),
-        (Grammar::lark("", &vocabulary), "the grammar can not be used: "),
-        (Grammar::lark("start: other", &vocabulary), "the grammar can not be used: "),
+        (Grammar::json_schema("false", &vocabulary), "the JSON schema cannot be used: "),
+        (Grammar::regex("a(", &vocabulary), "the regular expression cannot be used: "),
+        (Grammar::regex("(?=a)b", &vocabulary), "the regular expression cannot be used: "),
+        (Grammar::lark("", &vocabulary), "the grammar cannot be used: "),
+        (Grammar::lark("start: other", &vocabulary), "the grammar cannot be used: "),
     ];
     for (refused, beginning) in refused {
         let message = refused.expect_err(beginning).to_string();
@@ -212,7 +212,7 @@ fn a_vocabulary_must_be_able_to_end() {
     let message = |special: &[u32], eos: &[u32]| {
         GrammarVocabulary::new(&tokens, special, eos).expect_err("refused").to_string()
     };
-    let head = "the vocabulary can not be used with a grammar: ";
+    let head = "the vocabulary cannot be used with a grammar: ";
     assert_eq!(
         message(&[], &[]),
         [head, "it has no EOS token; a text must be able to end"].concat()

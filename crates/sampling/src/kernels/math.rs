@@ -9,7 +9,7 @@
 /// naive reference and a build with other vector lanes agree to the last bit.
 ///
 /// The price is a smallest weight. A candidate more than [`Mass::LARGEST_GAP`] below the best
-/// weighs nothing and can not be drawn; the probability given up this way is below 2⁻⁴¹ a token,
+/// weighs nothing and cannot be drawn; the probability given up this way is below 2⁻⁴¹ a token,
 /// about 6·10⁻⁸ over a vocabulary of 128 256, which is the rounding of one `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Mass(pub u64);

@@ -103,7 +103,7 @@ impl Pipeline {
         Arc::ptr_eq(&self.parts, &other.parts)
     }
 
-    /// What is wrong with the pipeline, if it can not mean what it says.
+    /// What is wrong with the pipeline, if it cannot mean what it says.
     pub fn lints(&self) -> Vec<Lint> {
         lints(self.stages(), self.selector())
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a pipeline that can not mean what it says.
+//! What is wrong with a pipeline that cannot mean what it says.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;

@@ -204,7 +204,7 @@ mod tests {
         let draws = 20_000.0;
         let (_, taken) = counts(&target, &draft, &Pipeline::draw(), 20_000);
         let deviation = (draws * overlap * (1.0 - overlap)).sqrt();
-        // A refused guess can not come back from the residual: p has less of it than q.
+        // A refused guess cannot come back from the residual: p has less of it than q.
         assert!((f64::from(taken) - draws * overlap).abs() < 5.0 * deviation, "{taken}");
     }
 

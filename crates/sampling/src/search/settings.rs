@@ -39,7 +39,7 @@ pub enum EarlyStopping {
     Heuristic,
     /// As soon as there are as many finished hypotheses as beams. Hugging Face's `true`.
     WhenFull,
-    /// When the best unfinished hypothesis can not become better than the worst finished one at the
+    /// When the best unfinished hypothesis cannot become better than the worst finished one at the
     /// most favourable length. Hugging Face's `"never"`.
     Never,
 }

@@ -28,7 +28,7 @@ use crate::stage::StepContext;
 /// # Differences
 ///
 /// vLLM draws its noise so too, keyed by seed, position and token, in single precision unless told
-/// otherwise, which can not reach the tail. candle's noise is cut off at 6.9 and unseeded.
+/// otherwise, which cannot reach the tail. candle's noise is cut off at 6.9 and unseeded.
 ///
 /// # Complexity
 ///

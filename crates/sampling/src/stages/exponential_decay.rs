@@ -24,7 +24,7 @@ use crate::stage::{Role, Stage, StepContext};
 ///
 /// # Differences
 ///
-/// Hugging Face's rule; nobody else has it. There a power beyond `f64` raises an exception.
+/// Hugging Face's rule; no other engine has it. There a power beyond `f64` raises an exception.
 ///
 /// # Complexity
 ///

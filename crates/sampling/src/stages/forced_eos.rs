@@ -19,7 +19,7 @@ use crate::stage::{Role, Stage, StepContext};
 ///
 /// # Differences
 ///
-/// Hugging Face's rule. A token that an earlier cut removed can not be forced: that is an error
+/// Hugging Face's rule. A token that an earlier cut removed cannot be forced: that is an error
 /// here.
 ///
 /// # Complexity

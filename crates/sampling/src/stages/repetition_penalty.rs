@@ -103,7 +103,7 @@ impl RepetitionPenalty {
         if self.reciprocal {
             score * if score > 0.0 { 1.0 / self.penalty } else { self.penalty }
         } else {
-            // One of the two is 1 and does nothing: no branch on what nobody can predict.
+            // One of the two is 1 and does nothing: no branch that cannot be predicted.
             let (factor, divisor) =
                 if score < 0.0 { (self.penalty, 1.0) } else { (1.0, self.penalty) };
             score * factor / divisor

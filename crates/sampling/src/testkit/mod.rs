@@ -89,7 +89,7 @@ pub trait Subject {
     fn token(&mut self, row: &[f32], key: DrawKey) -> Result<u32, Refusal>;
 
     /// The tokens that could have been drawn, each with the score it was drawn by, in any order.
-    /// Banned ones are left out. A sampler that can not say leaves this alone.
+    /// Banned ones are left out. A sampler that cannot say leaves this alone.
     ///
     /// # Errors
     ///

@@ -277,7 +277,7 @@ pub fn never_raises(
 }
 
 /// Two samplers keep the same tokens with the same scores, to the last bit (but for the sign of a
-/// zero). Where both refuse a row, they need not use the same words; they can not refuse them all.
+/// zero). Where both refuse a row, they need not use the same words; they cannot refuse them all.
 ///
 /// # Errors
 ///

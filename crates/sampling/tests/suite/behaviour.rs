@@ -117,7 +117,7 @@ fn a_temperature_beyond_single_precision_is_its_limit() {
 }
 
 #[test]
-fn a_trace_says_who_removed_whom() {
+fn a_trace_says_which_stage_removed_which_token() {
     // Probabilities 0.4, 0.3, 0.15, 0.1, 0.05 after token 5 is banned.
     let mut row: Vec<f32> = [0.4_f32, 0.3, 0.15, 0.1, 0.05].iter().map(|p| p.ln()).collect();
     row.push(3.0);

@@ -130,7 +130,7 @@ fn xtc_leaves_the_least_likely_of_the_likely() {
     assert_eq!(left(xtc(0.26), &row), [0, 2, 3, 4], "one of the equals");
     assert_eq!(left(xtc(0.26).ties(TiePolicy::HighestId), &row), [1, 2, 3, 4]);
     assert_eq!(left(xtc(0.26).ties(TiePolicy::KeepAll), &row), [0, 1, 2, 3, 4]);
-    assert_eq!(left(xtc(0.31), &row), [0, 1, 2, 3, 4], "nobody is that likely");
+    assert_eq!(left(xtc(0.31), &row), [0, 1, 2, 3, 4], "no token is that likely");
     assert_eq!(left(xtc(0.0), &row), [4]);
     assert_eq!(left(xtc(0.2).min_tokens_to_keep(3), &row), [2, 3, 4]);
     assert_eq!(left(xtc(0.2).min_tokens_to_keep(4), &row), [0, 1, 2, 3, 4]);

@@ -162,7 +162,7 @@ fn knobs_out_of_range_are_refused_by_name() {
     }
 }
 
-/// Each stage and selector meets a row it can not work on, and says which token is to blame.
+/// Each stage and selector meets a row it cannot work on, and says which token is to blame.
 #[test]
 fn bad_rows_are_refused_by_every_cut() {
     let pipelines = || {
@@ -245,7 +245,7 @@ fn verbs_refuse_bad_arguments() {
     assert_eq!(refusal(|c| c.restore(3, 0.0)), outside);
     assert_eq!(refusal(|c| c.force(&[0, 3], 0.0)), outside);
     assert_eq!(refusal(|c| c.edit([0, 3], |_, s| s)), outside);
-    let removed = "token 0 was removed by an earlier cut and can not be revived";
+    let removed = "token 0 was removed by an earlier cut and cannot be revived";
     assert_eq!(
         refusal(|c| c.keep_top(1, TiePolicy::LowestId).and_then(|()| c.restore(0, 1.0))),
         removed

@@ -199,7 +199,7 @@ fn a_removed_token_can_not_be_forced() {
         pipeline.select(&[0.0, 1.0], &step, &mut Workspace::new(2)).map(|s| s.token).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "forced_bos: token 0 was removed by an earlier cut and can not be revived"
+        "forced_bos: token 0 was removed by an earlier cut and cannot be revived"
     );
 }
 

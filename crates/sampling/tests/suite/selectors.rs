@@ -68,7 +68,7 @@ fn adaptive_p_prefers_what_is_near_its_target() {
     let pipeline = || Pipeline::selecting(AdaptiveP::new(target, 0.9).unwrap());
     let mut sampler = PipelineSampler::new(pipeline());
     follows(&mut sampler, &row, &odds.map(|o| o / total), Trial::new(20_000)).unwrap();
-    // The reported probability is the one before, and nobody is removed.
+    // The reported probability is the one before, and no token is removed.
     let mut sampler = Sampler::new(pipeline(), 3);
     let ask = Ask { probability: true, ..Ask::token() };
     let mut chosen = sampler.select(&row, ask).unwrap();
@@ -121,7 +121,7 @@ fn mirostat_cuts_draws_and_remembers() {
     assert_eq!((kept(&memory, &mut workspace), kept(&fork, &mut workspace)), (3, 2));
     memory.rollback(2);
     assert_eq!(kept(&memory, &mut workspace), 1);
-    // Even where μ admits nobody, the best is left; where it is huge, nobody banned comes in.
+    // Even where μ admits no token, the best is left; where it is huge, no banned token comes in.
     let strict = Pipeline::selecting(MirostatV2::new(0.0, 0.1).unwrap());
     assert_eq!(Sampler::new(strict, 2).next(&[1.0, 1.0]), Ok(0));
     let lax = Pipeline::selecting(MirostatV2::new(1e6, 0.1).unwrap());

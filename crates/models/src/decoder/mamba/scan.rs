@@ -40,7 +40,7 @@ pub(super) fn scan(channels: &Channels, a: &Tensor, start: &Tensor) -> Result<(T
 }
 
 /// A chunk of one token, as each step of decoding has it: the recurrence itself, without the tables
-/// of who follows whom, which would have to be sent to a GPU for every layer and token.
+/// of which row follows which, which would have to be sent to a GPU for every layer and token.
 fn one(chunk: &Channels, a: &Tensor, state: &Tensor) -> Result<(Tensor, Tensor)> {
     let (_, heads, dim) = chunk.x.dims3()?;
     let (_, groups, size) = chunk.b.dims3()?;

@@ -253,7 +253,7 @@ fn widths<'r>(rows: impl Iterator<Item = &'r Vec<String>>) -> Vec<usize> {
     widths
 }
 
-/// Whom the stage removed first, and the ties at its boundary.
+/// The tokens that the stage removed first, and the ties at its boundary.
 fn remarks(name: &str, stage: &StageView) -> Vec<String> {
     let mut lines = Vec::new();
     let named_share = |token: &TokenShare| {

@@ -140,7 +140,7 @@ impl Summary {
     ///
     /// # Errors
     ///
-    /// When the file can not be written.
+    /// When the file cannot be written.
     pub fn write_csv(&self, dir: impl AsRef<Path>) -> Result<(), FolderError> {
         let path = dir.as_ref().join(SUMMARY);
         let table = self.csv();

@@ -41,7 +41,7 @@ function stepsOf(run) {
 const tokenText = (number) => page.texts[number][1];
 const tokenId = (number) => page.texts[number][0];
 
-// Signs that can not be seen, or turn what follows them around, as their codes.
+// Signs that cannot be seen, or turn what follows them around, as their codes.
 const seen = (text) => text.replace(/[\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
   (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 

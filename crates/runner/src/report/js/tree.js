@@ -3,7 +3,7 @@
 const STEP_WIDE = 112, LINE_HIGH = 22;
 const FATES = {
   kept: 'went on', finished: 'ended, among the best', outranked: 'others were better',
-  ended_too_low: 'ended too low to be looked at', displaced: 'ended, better ones took its place', impossible: 'can not come',
+  ended_too_low: 'ended too low to be looked at', displaced: 'ended, better ones took its place', impossible: 'cannot come',
 };
 
 function treePart(data) {

@@ -56,7 +56,7 @@ function varietyPlot(kind, axis, lines) {
     h('details', {}, h('summary', {}, 'Numbers'), table(title, ['', 'runs', 'mean'], rows)));
 }
 
-// More settings than this make a matrix that nobody reads.
+// More settings than this make a matrix too large to read.
 const MOST_CELLS = 24;
 
 function similarity() {

@@ -56,8 +56,8 @@ impl<'m> Generation<'m> {
     /// # Errors
     ///
     /// When there are several sequences, when the run is guided, when no token or n-gram may be guessed by, when the model
-    /// can not return the logits of all positions or its state can go back neither by truncation nor
-    /// by a fork, and when the draft model has other tokens or a state that can not be truncated.
+    /// cannot return the logits of all positions or its state can go back neither by truncation nor
+    /// by a fork, and when the draft model has other tokens or a state that cannot be truncated.
     pub fn speculate(mut self, draft: Draft<'m>) -> Result<Self, RequestError> {
         let by = match draft {
             Draft::PromptLookup { .. } => "prompt_lookup_num_tokens",
@@ -86,7 +86,7 @@ impl<'m> Generation<'m> {
         };
         if tokens == 0 || !able {
             let domain =
-                if able { "at least 1" } else { "left out: the model can not verify guesses" };
+                if able { "at least 1" } else { "left out: the model cannot verify guesses" };
             return refuse(key, tokens, domain);
         }
         let drafting = match draft {

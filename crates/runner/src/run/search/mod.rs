@@ -68,7 +68,7 @@ impl<'m> Search<'m> {
     /// # Errors
     ///
     /// As [`Generation::new`](crate::Generation::new), when a setting of the search is out of its
-    /// range or does not go with another, and when the model's state can not fork.
+    /// range or does not go with another, and when the model's state cannot fork.
     pub fn new(source: impl Into<Source<'m>>, request: Request) -> Result<Self, RequestError> {
         let source = source.into();
         if let Some(best_of) = request.best_of {
@@ -89,7 +89,7 @@ impl<'m> Search<'m> {
                 }
                 _ if !can.fork && !can.reorder => {
                     let beams = config.num_beams.unwrap_or(1);
-                    refuse("num_beams", beams, "1: the state of this model can not fork")
+                    refuse("num_beams", beams, "1: the state of this model cannot fork")
                 }
                 _ => Ok(()),
             })?;

@@ -1,4 +1,4 @@
-//! What is refused, by whom, and in which words.
+//! What is refused, by which side, and in which words.
 
 use serde_json::Value;
 

@@ -55,7 +55,7 @@ pub(crate) fn likely_range(
     histogram: &mut Histogram,
 ) -> Range {
     histogram.classes.fill([0.0; 2]);
-    // Other rows each time: nobody can arrange a row so that its samples always mislead.
+    // Other places each time: no arrangement of a row makes its samples mislead always.
     let first = histogram.drawn;
     histogram.drawn = first.wrapping_add(block_max.len() / LANES * SAMPLED);
     vectorised(
