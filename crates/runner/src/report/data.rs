@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::rows::{Measure, Row, measures, rows};
-use crate::experiment::{Manifest, Record, Records, StepRecord, metrics};
+use crate::experiment::{Manifest, Record, Records, StepRecord, Summary, metrics};
 use crate::outcome::BeamTreeNode;
 
 /// The texts of tokens, each once.
@@ -107,7 +107,7 @@ struct Node<'r>(
 );
 
 impl<'r> Overview<'r> {
-    pub(super) fn of(read: &'r Records, texts: &'r Texts) -> Self {
+    pub(super) fn of(read: &'r Records, summary: &Summary, texts: &'r Texts) -> Self {
         let manifest = &read.manifest;
         let mut configs = Vec::new();
         let runs: Vec<Run<'r>> =
@@ -120,14 +120,14 @@ impl<'r> Overview<'r> {
         Self {
             title: &manifest.title,
             about: manifest.about.as_deref(),
-            facts: facts(manifest, read),
+            facts: facts(manifest, read, summary),
             prompts: prompts.collect(),
             settings: &manifest.settings,
             // As text: a script's numbers do not hold 64 bits.
             seeds: numbered(&manifest.seeds),
             swept: &manifest.swept,
             measures: measures(),
-            rows: rows(read),
+            rows: rows(summary),
             runs,
             configs,
             texts: &texts.list,
@@ -158,12 +158,17 @@ impl<'r> Run<'r> {
 }
 
 /// What the page says of the experiment as a whole.
-fn facts(manifest: &Manifest, read: &Records) -> Vec<(&'static str, String)> {
+fn facts(manifest: &Manifest, read: &Records, summary: &Summary) -> Vec<(&'static str, String)> {
     let mut facts = vec![("model", manifest.model.name.clone())];
     facts.extend(manifest.model.digest.clone().map(|digest| ("model digest", digest)));
-    let (there, all) = (read.records.len(), manifest.runs_here());
+    let (there, all) = (summary.runs(), manifest.runs_here());
     let more = if there < all { "; the sweep is not finished" } else { "" };
     facts.push(("runs", format!("{there} of {all}{more}")));
+    let shown = read.records.len();
+    if shown < there {
+        let what = "texts, steps and plots of runs are of them; the table of settings is of all";
+        facts.push(("runs on this page", format!("the first {shown}, by seed; {what}")));
+    }
     facts.extend(manifest.shard.map(|shard| ("shard", shard.to_string())));
     let (prompts, settings) = (manifest.prompts.len(), manifest.settings.len());
     facts.push((
@@ -173,7 +178,7 @@ fn facts(manifest: &Manifest, read: &Records) -> Vec<(&'static str, String)> {
     if read.repeated.records > 0 {
         facts.push(("records left out", read.repeated.to_string()));
     }
-    let failed = read.records.iter().filter(|record| record.error.is_some()).count();
+    let failed = summary.failed();
     if failed > 0 {
         facts.push(("failed runs", failed.to_string()));
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::data::short;
-use crate::experiment::{Estimate, METRICS, Records, Summary};
+use crate::experiment::{Estimate, METRICS, Summary};
 
 /// A number that each run has.
 #[derive(Debug, Serialize)]
@@ -54,9 +54,8 @@ pub(super) struct Row {
 type Interval = (f64, Option<(f64, f64)>);
 
 /// A row for each setting that has runs.
-pub(super) fn rows(read: &Records) -> Vec<Row> {
-    let summary = Summary::of(read.manifest.clone(), read.records.iter().cloned());
-    let control = read.manifest.settings.iter().position(|setting| setting.control);
+pub(super) fn rows(summary: &Summary) -> Vec<Row> {
+    let control = summary.manifest.settings.iter().position(|setting| setting.control);
     let to_control = |setting: usize| {
         let pair = |settings: (usize, usize)| {
             control == Some(settings.0) && setting == settings.1
