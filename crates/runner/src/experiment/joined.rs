@@ -86,7 +86,7 @@ impl JoinedFolder {
     /// # Errors
     ///
     /// When a file cannot be read or written.
-    pub fn join(&mut self) -> Result<usize, FolderError> {
+    pub fn join(&self) -> Result<usize, FolderError> {
         let order = Order::of(&self.manifest);
         let (mut files, mut lines) = (Vec::new(), Vec::new());
         for part in 0..self.settings.len() {

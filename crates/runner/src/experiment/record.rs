@@ -184,12 +184,15 @@ impl Record {
     #[must_use]
     pub fn without_steps(self) -> Self {
         let named = METRICS.into_iter().zip(metrics(&self));
-        let metrics = named.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        // JSON has no infinity, which the perplexity of a text can be.
+        let finite = named.filter_map(|(name, value)| {
+            value.filter(|value| value.is_finite()).map(|value| (name.to_owned(), value))
+        });
         let kept = || self.steps.iter().filter_map(|step| step.kept);
         let left_out = StepsLeftOut {
             steps: self.steps.len(),
             kept: kept().min().zip(kept().max()),
-            metrics: metrics.collect(),
+            metrics: finite.collect(),
         };
         Self { steps: Vec::new(), steps_left_out: Some(left_out), ..self }
     }

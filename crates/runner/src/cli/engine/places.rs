@@ -55,7 +55,7 @@ pub(in crate::cli) fn run(args: &SweepArgs, name: &str, spec: &Spec) -> Result<(
     }
     let manifests: Vec<&Manifest> = ready.iter().map(Ready::manifest).collect();
     let folder = JoinedFolder::open(dir, spec, &parts, &manifests, args.resume);
-    let mut folder = folder.map_err(|error| match error {
+    let folder = folder.map_err(|error| match error {
         JoinedError::Folder(error) => of_folder(&error),
         error => Failure::Usage(format!("{name}: {error}")),
     })?;
@@ -119,7 +119,7 @@ fn here<'m>(
     Ok(Ready::Here(Box::new(plan)))
 }
 
-fn there<'m>(args: &SweepArgs, name: &str, part: &PartOfSpec) -> Result<Ready<'m>, Failure> {
+fn there(args: &SweepArgs, name: &str, part: &PartOfSpec) -> Result<Ready<'static>, Failure> {
     let place = &part.place;
     let remote = RemoteArgs {
         engine_model: place.model.clone(),

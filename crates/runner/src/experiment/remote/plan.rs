@@ -73,7 +73,7 @@ impl RemotePlan {
     pub fn new(spec: &Spec, servers: Vec<Server>) -> Result<Self, RemotePlanError> {
         let engines: Vec<Profile> = servers.iter().map(|server| server.profile.clone()).collect();
         let cut = |engine: usize, asked: Asked<'_>| match asked {
-            Asked::Text(text) => Ok(SentChat::of(servers[engine].prompt(text)?)),
+            Asked::Text(text) => servers[engine].prompt(text).map(SentChat::of),
             Asked::Chat(chat) => servers[engine].chat(chat),
         };
         let plan = Self::laid_out(spec, engines, &cut)?;
@@ -141,6 +141,7 @@ impl RemotePlan {
         let there = match Manifest::read(dir) {
             Ok(there) => there,
             Err(RecordsError::NoManifest(_)) => return Ok(()),
+            Err(RecordsError::File(error)) if error.is_missing() => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         let other = self.manifest.engines.iter().find(|engine| !there.engines.contains(engine));

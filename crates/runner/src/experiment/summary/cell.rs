@@ -101,7 +101,7 @@ impl Totals {
         self.failed += other.failed;
         self.kept = wider(self.kept, other.kept);
         for (reason, count) in &other.finish_reasons {
-            *self.finish_reasons.entry(reason).or_insert(0) += count;
+            *self.finish_reasons.entry(*reason).or_insert(0) += count;
         }
         self.decoded += other.decoded;
         self.busy += other.busy;

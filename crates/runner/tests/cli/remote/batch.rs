@@ -16,6 +16,7 @@ prompts = [{ chat = "Who lives in the lighthouse?" }, { name = "second", chat = 
 runs = 3
 [base]
 do_sample = true
+top_k = 0
 max_new_tokens = 8
 [grid]
 temperature = [0.5, 1.0]
@@ -230,7 +231,7 @@ fn what_a_batch_cannot_say_is_refused() {
     let texts = spec(&dir, &texts);
     refused(&emit(&texts, "llama.cpp", &file, &[]), "llama.cpp takes it at /completion");
     refused(&emit(&texts, "sglang", &file, &[]), "/generate");
-    let lacks = spec(&dir, &SPEC.replace("do_sample", "top_k = 5\ndo_sample"));
+    let lacks = spec(&dir, &SPEC.replace("top_k = 0", "top_k = 5"));
     refused(&emit(&lacks, "openai", &file, &[]), "top_k");
 
     // Texts go to `/v1/completions`, and a note says that `vllm run-batch` does not take that.
