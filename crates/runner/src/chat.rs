@@ -132,9 +132,13 @@ impl ChatTemplate {
     ///
     /// [`ChatError::NoTemplate`], and as [`new`](Self::new).
     pub fn of(loaded: &LoadedModel) -> Result<Self, ChatError> {
-        let config = loaded.tokenizer_config.as_ref();
-        let own = || config.and_then(|config| named_template(&config["chat_template"]));
-        let source = loaded.chat_template.as_deref().or_else(own).ok_or(ChatError::NoTemplate)?;
+        Self::of_files(loaded.chat_template.as_deref(), loaded.tokenizer_config.as_ref())
+    }
+
+    /// The template of a `chat_template.jinja`, if there is one, or of a `tokenizer_config.json`.
+    pub(crate) fn of_files(own: Option<&str>, config: Option<&Json>) -> Result<Self, ChatError> {
+        let in_config = || config.and_then(|config| named_template(&config["chat_template"]));
+        let source = own.or_else(in_config).ok_or(ChatError::NoTemplate)?;
         let entries = config.and_then(Json::as_object).into_iter().flatten();
         let tokens =
             entries.filter(|(name, _)| name.ends_with("_token")).filter_map(|(name, token)| {

@@ -17,7 +17,7 @@ pub(super) use self::habits::plain_words;
 pub(super) use self::knobs::KnobArgs;
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
 #[cfg(feature = "engines")]
-pub(super) use self::remote::{RemoteArgs, Sample};
+pub(super) use self::remote::{ELSEWHERE, RemoteArgs, Sample};
 use super::explore::ExploreArgs;
 use super::export::ExportArgs;
 use super::merge::MergeArgs;
@@ -246,7 +246,7 @@ pub(super) struct ChatArgs {
     pub(super) enable_thinking: Option<bool>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Model")]
 pub(super) struct ModelArgs {
     /// A Hugging Face folder, a GGUF file, the name of a model that is in Hugging Face's cache, or

@@ -19,7 +19,7 @@ use taper_runner::{LogitsDtype, escaped};
 
 use super::args::ModelArgs;
 #[cfg(feature = "engines")]
-use super::args::RemoteArgs;
+use super::args::{ELSEWHERE, RemoteArgs};
 use super::failure::{Failure, remark};
 use super::generate::load_model;
 use super::input::SPEC;
@@ -44,7 +44,9 @@ pub(super) struct SweepArgs {
     pub(super) spec: Option<String>,
 
     /// The folder for the records and the summary
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["list", "print"])]
+    #[cfg_attr(feature = "engines", arg(required_unless_present_any = ["list", "print", "emit_batch"]))]
+    #[cfg_attr(not(feature = "engines"), arg(required_unless_present_any = ["list", "print"]))]
+    #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
 
     /// Go on with the runs that the folder does not hold yet
@@ -59,6 +61,11 @@ pub(super) struct SweepArgs {
     /// Make a part of the runs, the I-th of N, as on one of N machines; `taper merge` joins the folders
     #[arg(long, value_name = "I/N", value_parser = values::shard)]
     pub(super) shard: Option<Shard>,
+
+    /// Leave the steps out of the records, which keep what the summary needs of them: a tenth of the bytes
+    /// or less
+    #[arg(long)]
+    pub(super) no_steps: bool,
 
     /// Allow a sweep of more than a million runs
     #[arg(long)]
@@ -87,6 +94,17 @@ pub(super) struct SweepArgs {
     #[cfg(feature = "engines")]
     #[arg(long, value_name = "N", value_parser = values::jobs, requires = "engine")]
     pub(super) concurrency: Option<NonZeroUsize>,
+
+    /// Write the runs as requests in OpenAI's batch format instead of making them, those that --out
+    /// holds left out; needs --dialect and --engine-model
+    #[cfg(feature = "engines")]
+    #[arg(long, value_name = "FILE.jsonl", group = "elsewhere", help_heading = ELSEWHERE)]
+    pub(super) emit_batch: Option<PathBuf>,
+
+    /// Read the answers to such requests, in any order, into --out
+    #[cfg(feature = "engines")]
+    #[arg(long, value_name = "FILE.jsonl", group = "elsewhere", help_heading = ELSEWHERE)]
+    pub(super) ingest: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
@@ -98,7 +116,6 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
     if args.print {
         return show(&text);
     }
-    let Some(dir) = &args.out else { return Err(Failure::usage("--out DIR is missing")) };
     let mut spec =
         Spec::parse(&text).map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
     set_logits_dtype(&mut spec, args.logits_dtype)?;
@@ -106,6 +123,24 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
     if runs > MANY && !args.yes {
         let what = format!("{name}: {runs} runs are more than a million; add --yes if you mean it");
         return Err(Failure::Usage(what));
+    }
+    #[cfg(feature = "engines")]
+    if spec.names_places() {
+        return super::engine::sweep_places(args, name, &spec);
+    }
+    #[cfg(not(feature = "engines"))]
+    if spec.names_places() {
+        let what = "engine, model and tokenizer are knobs of builds with the feature `engines`";
+        return Err(Failure::Usage(format!("{name}: {what}")));
+    }
+    #[cfg(feature = "engines")]
+    if let Some(file) = &args.emit_batch {
+        return super::engine::emit_batch(args, name, &spec, file);
+    }
+    let Some(dir) = &args.out else { return Err(Failure::usage("--out DIR is missing")) };
+    #[cfg(feature = "engines")]
+    if let Some(file) = &args.ingest {
+        return super::engine::ingest_batch(args, name, &spec, file, dir);
     }
     #[cfg(feature = "engines")]
     if args.remote.is_given() {
@@ -117,10 +152,22 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
     let (loaded, jobs) = share(loaded, args.jobs);
     let plan = Plan::new(&spec, &loaded, Some(digest))
         .map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    make(args, plan, SweepOptions { jobs, resume: args.resume }, dir, &spec, cancelled)
+}
+
+/// Makes the runs of a plan, and shows what they come to.
+pub(super) fn make(
+    args: &SweepArgs,
+    plan: Plan<'_>,
+    options: SweepOptions,
+    dir: &Path,
+    spec: &Spec,
+    cancelled: &AtomicBool,
+) -> Result<(), Failure> {
     let plan = plan.with_shard(args.shard);
+    let plan = if args.no_steps { plan.without_steps() } else { plan };
     let runs = plan.manifest().runs_here();
     plan.remarks().iter().for_each(|what| remark(what));
-    let options = SweepOptions { jobs, resume: args.resume };
     let swept = drive(&plan, dir, options, cancelled)?;
     if swept.missing > 0 {
         let (missing, dir) = (swept.missing, dir.display());
@@ -143,7 +190,10 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
 
 /// Makes runs at the same time rows of one call, where company changes no bit, and says how many runs
 /// there are to be.
-fn share(loaded: LoadedModel, jobs: Option<NonZeroUsize>) -> (LoadedModel, NonZeroUsize) {
+pub(super) fn share(
+    loaded: LoadedModel,
+    jobs: Option<NonZeroUsize>,
+) -> (LoadedModel, NonZeroUsize) {
     if !loaded.model.capabilities().batch_invariant {
         return (loaded, jobs.unwrap_or(SweepOptions::default().jobs));
     }
@@ -205,7 +255,7 @@ fn set_logits_dtype(spec: &mut Spec, dtype: Option<LogitsDtype>) -> Result<(), F
     Ok(())
 }
 
-fn model_digest(args: &ModelArgs) -> Result<String, Failure> {
+pub(super) fn model_digest(args: &ModelArgs) -> Result<String, Failure> {
     let options = args.load_options();
     #[cfg(feature = "builtin")]
     if args.model == "builtin" {
@@ -251,7 +301,7 @@ impl Plain {
 }
 
 /// Makes the runs under a progress bar where there is a terminal, otherwise with a line now and then.
-fn drive(
+pub(super) fn drive(
     plan: &Plan<'_>,
     dir: &Path,
     options: SweepOptions,

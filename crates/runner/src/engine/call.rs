@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::answer::{Answer, Collector};
 use super::dialect::Dialect;
-use super::error::EngineError;
+use super::error::{BadAnswer, EngineError};
 use super::shapes::{Asked, Shape};
 use super::translate::translate;
 use super::wanted::Wanted;
@@ -139,6 +140,19 @@ impl Call {
         };
         let body = Value::Object(body);
         Ok(Self { path, body, stream, choices: wanted.sequences, seed, asked, shape })
+    }
+
+    /// Reads an answer that did not come over a connection. How long it took is not known.
+    ///
+    /// # Errors
+    ///
+    /// When it is not what such an engine sends, or is not whole.
+    pub fn read(&self, body: Value) -> Result<Answer, BadAnswer> {
+        let mut collector = Collector::new(self.choices, false);
+        let heard = self.shape.read(body, &self.asked).map_err(BadAnswer::new)?;
+        collector.take(heard).map_err(BadAnswer::new)?;
+        collector.check().map_err(BadAnswer::new)?;
+        Ok(collector.into_answer())
     }
 }
 

@@ -8,11 +8,13 @@
 mod address;
 mod answer;
 mod call;
+mod chats;
 mod dialect;
 mod error;
 mod events;
 mod http;
 mod outcome;
+mod profile;
 mod sampled_here;
 mod server;
 mod shapes;
@@ -26,12 +28,14 @@ mod wanted;
 pub use self::address::{Address, Key};
 pub use self::answer::{Answer, Choice, Counts, Likely, Piece, TokenLogprob};
 pub use self::call::{Call, Prompt, seed_for};
+pub use self::chats::SentChat;
 pub use self::dialect::Dialect;
-pub use self::error::EngineError;
+pub use self::error::{BadAnswer, EngineError};
 pub use self::http::Limits;
 pub use self::outcome::{
     EngineFacts, LogprobKind, RemoteOutcome, RemoteSequence, RemoteStep, RemoteTiming, RemoteTop,
 };
+pub use self::profile::Profile;
 pub use self::sampled_here::{EngineModel, rows_needed};
 pub use self::server::{Connect, Server};
 pub use self::table::{Cell, Row, rows};

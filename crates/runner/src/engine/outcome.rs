@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, Choice, Likely, TokenLogprob};
 use super::call::{Call, Prompt};
 use super::dialect::Dialect;
-use super::server::Server;
+use super::profile::Profile;
 use super::wanted::Wanted;
 use crate::outcome::{FinishReason, MemoryUse};
 
@@ -14,8 +14,8 @@ use crate::outcome::{FinishReason, MemoryUse};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EngineFacts {
-    /// Its address.
-    pub url: String,
+    /// Its address; `None` for one that was asked by a file.
+    pub url: Option<String>,
     /// How it is spoken to.
     pub dialect: String,
     /// Its version; `None` if it does not say.
@@ -160,7 +160,7 @@ pub struct RemoteTiming {
 impl RemoteOutcome {
     /// What an answer comes to. `ended` is why a run ended that the engine did not end.
     pub fn new(
-        server: &Server,
+        profile: &Profile,
         wanted: &Wanted,
         prompt: &Prompt,
         call: &Call,
@@ -168,8 +168,8 @@ impl RemoteOutcome {
         answer: Answer,
         ended: FinishReason,
     ) -> Self {
-        let kind = kind(server.dialect, wanted, &answer);
-        let reader = Reader { server, wanted, kind };
+        let kind = kind(profile.dialect, wanted, &answer);
+        let reader = Reader { profile, wanted, kind };
         let generated = generated(&answer);
         let prompt_tokens = match prompt {
             Prompt::Ids(ids) => Some(ids.clone()),
@@ -179,12 +179,12 @@ impl RemoteOutcome {
         let usage = json!({ "prompt_tokens": counted, "completion_tokens": generated });
         let timing = timing(&answer, generated);
         let engine = EngineFacts {
-            url: server.address().to_string(),
-            dialect: server.dialect.name().to_owned(),
-            version: server.version.clone(),
-            model: server.model.clone(),
-            root: server.root.clone(),
-            reproducible: server.reproducible,
+            url: profile.url.clone(),
+            dialect: profile.dialect.name().to_owned(),
+            version: profile.version.clone(),
+            model: profile.model.clone(),
+            root: profile.root.clone(),
+            reproducible: profile.reproducible,
             prompt: prompt.kind().to_owned(),
             seed: call.seed,
             logprobs: kind,
@@ -193,7 +193,7 @@ impl RemoteOutcome {
         };
         let sequences = answer.choices.into_iter().map(|choice| reader.sequence(choice, ended));
         Self {
-            model: server.model.clone(),
+            model: profile.model.clone(),
             config: wanted.config(seed),
             pipeline: None,
             prompt_tokens,
@@ -258,7 +258,7 @@ fn kind(dialect: Dialect, wanted: &Wanted, answer: &Answer) -> Option<LogprobKin
 
 /// Reads what an engine says of tokens.
 struct Reader<'a> {
-    server: &'a Server,
+    profile: &'a Profile,
     wanted: &'a Wanted,
     kind: Option<LogprobKind>,
 }
@@ -285,7 +285,7 @@ impl Reader<'_> {
         let said = if fits { said } else { TokenLogprob::default() };
         let (mut chosen, mut top) = (said.logprob, said.top);
         let mut raw = self.kind == Some(LogprobKind::Raw);
-        let whole = self.server.vocab_size.is_some_and(|size| top.len() >= size);
+        let whole = self.profile.vocab_size.is_some_and(|size| top.len() >= size);
         if !raw && whole {
             chosen = self.untempered(chosen, &mut top);
             raw = true;
@@ -319,7 +319,7 @@ impl Reader<'_> {
     }
 
     fn text(&self, token: Option<u32>) -> Option<String> {
-        let own = self.server.tokenizer()?;
+        let own = self.profile.tokenizer()?;
         crate::detokenizer::token_text(own.inner(), token?).ok()
     }
 

@@ -44,20 +44,20 @@ impl EngineModel {
     ///
     /// [`EngineError::Refused`] where the engine gives none, or its vocabulary is not known.
     pub fn new(server: Server) -> Result<Self, EngineError> {
-        let dialect = server.dialect;
+        let dialect = server.profile.dialect;
         if !matches!(dialect, Dialect::LlamaCpp | Dialect::Vllm | Dialect::SgLang) {
             let what = format!(
                 "--sample here: {dialect} does not give whole rows; use llama.cpp, vllm or sglang"
             );
             return Err(EngineError::Refused(what));
         }
-        let Some(vocab_size) = server.vocab_size else {
+        let Some(vocab_size) = server.profile.vocab_size else {
             let what = format!(
                 "--sample here: {dialect} does not say how many tokens there are; give --tokenizer DIR"
             );
             return Err(EngineError::Refused(what));
         };
-        let context_length = server.context_length.unwrap_or(usize::MAX);
+        let context_length = server.profile.context_length.unwrap_or(usize::MAX);
         let server = Arc::new(server.with_limit(ROW_BYTES));
         Ok(Self { server, vocab_size, context_length, few: Arc::default() })
     }
@@ -119,8 +119,8 @@ impl EngineModel {
     fn listed(&self, tokens: &[u32], count: usize) -> Result<Vec<(u32, f32)>, EngineError> {
         let client = self.server.client();
         let whole = count >= self.vocab_size;
-        let model = &self.server.model;
-        let (path, body) = match self.server.dialect {
+        let model = &self.server.profile.model;
+        let (path, body) = match self.server.profile.dialect {
             Dialect::LlamaCpp => (
                 "/completion",
                 json!({
@@ -153,14 +153,14 @@ impl EngineModel {
             ),
         };
         let answer = client.post(path, &body).map_err(|error| self.hint(error))?;
-        pairs(&answer, self.server.dialect)
+        pairs(&answer, self.server.profile.dialect)
             .ok_or_else(|| client.odd("the answer has no row of log-probabilities"))
     }
 
     fn hint(&self, error: EngineError) -> EngineError {
         match error {
             EngineError::Status { engine, status: 400, what, retry_after }
-                if self.server.dialect == Dialect::Vllm && what.contains("logprobs") =>
+                if self.server.profile.dialect == Dialect::Vllm && what.contains("logprobs") =>
             {
                 let what = format!("{what}; start vllm with --max-logprobs -1");
                 EngineError::Status { engine, status: 400, what, retry_after }
@@ -259,7 +259,7 @@ fn lowest(logprob: f32) -> f32 {
 
 impl LanguageModel for EngineModel {
     fn family(&self) -> &str {
-        self.server.dialect.name()
+        self.server.profile.dialect.name()
     }
 
     fn vocab_size(&self) -> usize {

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::address::{Address, Key};
 use super::answer::{Answer, Collector, Piece};
-use super::call::{Around, Call, Prompt};
+use super::call::{Call, Prompt};
 use super::dialect::Dialect;
 use super::error::EngineError;
 use super::events::{Broken, Events};
 use super::http::{Client, Limits};
+use super::profile::Profile;
 use super::text::OwnTokenizer;
-use super::wanted::Wanted;
 
 /// How to find a server.
 #[derive(Debug, Clone)]
@@ -45,23 +45,8 @@ impl Connect {
 #[non_exhaustive]
 pub struct Server {
     client: Client,
-    /// How it is spoken to.
-    pub dialect: Dialect,
-    /// Its version, if it says so.
-    pub version: Option<String>,
-    /// The model's name in requests.
-    pub model: Option<String>,
-    /// Where the server has the model from.
-    pub root: Option<String>,
-    /// Tokens of the vocabulary.
-    pub vocab_size: Option<usize>,
-    /// Tokens that a text can have, prompt included.
-    pub context_length: Option<usize>,
-    /// Requests that it makes at a time, if it says so.
-    pub slots: Option<usize>,
-    /// Whether the same request yields the same text, whatever else the server does meanwhile.
-    pub reproducible: bool,
-    own: Option<OwnTokenizer>,
+    /// What is known of it.
+    pub profile: Profile,
 }
 
 /// What is sent to the one who waits for an answer.
@@ -98,18 +83,8 @@ impl Server {
             }
         };
         let models = models.map_or(Value::Null, |(body, _)| body);
-        let mut server = Self {
-            client,
-            dialect,
-            version: None,
-            model: None,
-            root: None,
-            vocab_size: None,
-            context_length: None,
-            slots: None,
-            reproducible: false,
-            own: None,
-        };
+        let url = Some(client.address().to_string());
+        let mut server = Self { client, profile: Profile { url, ..Profile::of(dialect) } };
         server.choose_model(model, &models)?;
         server.ask_facts();
         Ok(server)
@@ -122,16 +97,8 @@ impl Server {
     /// When it is another model's, and when the server cannot be asked.
     pub fn with_tokenizer(mut self, own: OwnTokenizer) -> Result<Self, EngineError> {
         own.probe(&self)?;
-        if self.vocab_size.is_none() {
-            self.vocab_size = Some(own.vocab_size());
-        }
-        self.own = Some(own);
+        self.profile.set_tokenizer(own);
         Ok(self)
-    }
-
-    /// The tokenizer that was given.
-    pub fn tokenizer(&self) -> Option<&OwnTokenizer> {
-        self.own.as_ref()
     }
 
     /// Where it is.
@@ -168,7 +135,7 @@ impl Server {
                 }
                 found
             }
-            None if list.len() > 1 && self.dialect == Dialect::OpenAi => {
+            None if list.len() > 1 && self.profile.dialect == Dialect::OpenAi => {
                 let there: Vec<String> = list.iter().flat_map(names).take(10).collect();
                 let there = crate::told::escaped(&there.join(", ")).into_owned();
                 let what = format!("there are several models; name one by --engine-model: {there}");
@@ -177,12 +144,12 @@ impl Server {
             None => list.first(),
         };
         let id = chosen.and_then(|model| model["id"].as_str()).map(str::to_owned);
-        self.model = wanted.or(id);
+        self.profile.model = wanted.or(id);
         if let Some(model) = chosen {
-            self.root = model["root"].as_str().map(str::to_owned);
+            self.profile.root = model["root"].as_str().map(str::to_owned);
             let length = model["max_model_len"].as_u64().or(model["meta"]["n_ctx"].as_u64());
-            self.context_length = length.map(|length| length as usize);
-            self.vocab_size = model["meta"]["n_vocab"].as_u64().map(|size| size as usize);
+            self.profile.context_length = length.map(|length| length as usize);
+            self.profile.vocab_size = model["meta"]["n_vocab"].as_u64().map(|size| size as usize);
         }
         Ok(())
     }
@@ -190,31 +157,32 @@ impl Server {
     /// What the server says of itself where it says it. What it does not say stays open.
     fn ask_facts(&mut self) {
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        match self.dialect {
+        match self.profile.dialect {
             Dialect::LlamaCpp => {
                 let Ok((props, _)) = self.client.get("/props") else { return };
-                self.root = text(&props["model_path"]);
-                self.version = text(&props["build_info"]);
-                self.slots = props["total_slots"].as_u64().map(|slots| slots as usize);
+                self.profile.root = text(&props["model_path"]);
+                self.profile.version = text(&props["build_info"]);
+                self.profile.slots = props["total_slots"].as_u64().map(|slots| slots as usize);
                 let length = props["default_generation_settings"]["n_ctx"].as_u64();
-                self.context_length = length.map(|n| n as usize).or(self.context_length);
+                self.profile.context_length =
+                    length.map(|n| n as usize).or(self.profile.context_length);
                 // Rows that pass through the model together have other last bits.
-                self.reproducible = self.slots == Some(1);
+                self.profile.reproducible = self.profile.slots == Some(1);
             }
             Dialect::Vllm | Dialect::Max => {
                 let Ok((version, _)) = self.client.get("/version") else { return };
-                self.version = text(&version["version"]);
+                self.profile.version = text(&version["version"]);
             }
             Dialect::SgLang => {
                 let Ok((info, _)) = self.client.get("/get_server_info") else { return };
-                self.version = text(&info["version"]);
-                self.root = text(&info["model_path"]).or(self.root.take());
+                self.profile.version = text(&info["version"]);
+                self.profile.root = text(&info["model_path"]).or(self.profile.root.take());
             }
             // One request at a time.
             Dialect::Transformers => {
-                self.reproducible = true;
-                self.slots = Some(1);
-                self.root = self.root.take().or_else(|| self.model.clone());
+                self.profile.reproducible = true;
+                self.profile.slots = Some(1);
+                self.profile.root = self.profile.root.take().or_else(|| self.profile.model.clone());
             }
             Dialect::OpenAi => {}
         }
@@ -227,12 +195,12 @@ impl Server {
     ///
     /// When the server fails.
     pub fn tokenize(&self, text: &str) -> Result<Option<Vec<u32>>, EngineError> {
-        let body = match self.dialect {
+        let body = match self.profile.dialect {
             Dialect::LlamaCpp => {
                 json!({ "content": text, "add_special": true, "parse_special": true })
             }
             Dialect::Vllm | Dialect::SgLang => {
-                json!({ "model": self.model, "prompt": text, "add_special_tokens": true })
+                json!({ "model": self.profile.model, "prompt": text, "add_special_tokens": true })
             }
             _ => return Ok(None),
         };
@@ -250,11 +218,12 @@ impl Server {
     ///
     /// When the server fails.
     pub fn detokenize(&self, ids: &[u32]) -> Result<Option<String>, EngineError> {
-        if !matches!(self.dialect, Dialect::LlamaCpp | Dialect::Vllm | Dialect::SgLang) {
+        if !matches!(self.profile.dialect, Dialect::LlamaCpp | Dialect::Vllm | Dialect::SgLang) {
             return Ok(None);
         }
-        let answer =
-            self.client.post("/detokenize", &json!({ "model": self.model, "tokens": ids }))?;
+        let answer = self
+            .client
+            .post("/detokenize", &json!({ "model": self.profile.model, "tokens": ids }))?;
         let text = ["content", "prompt", "text"].iter().find_map(|key| answer[key].as_str());
         match text {
             Some(text) => Ok(Some(text.to_owned())),
@@ -269,78 +238,13 @@ impl Server {
     ///
     /// When the tokenizer or the server fails.
     pub fn prompt(&self, text: &str) -> Result<Prompt, EngineError> {
-        if !self.dialect.takes_ids() {
+        if !self.profile.dialect.takes_ids() {
             return Ok(Prompt::Text(text.to_owned()));
         }
-        match &self.own {
-            Some(own) => own.encode(text).map(Prompt::Ids),
-            None => {
-                Ok(self.tokenize(text)?.map_or_else(|| Prompt::Text(text.to_owned()), Prompt::Ids))
-            }
+        if self.profile.own.is_some() {
+            return self.profile.prompt(text);
         }
-    }
-
-    /// Refuses tokens that the engine does not have or does not take: some servers die of them.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::Refused`].
-    pub fn check_ids(&self, ids: &[u32]) -> Result<(), EngineError> {
-        let refuse = |what: String| Err(EngineError::Refused(format!("--prompt-ids: {what}")));
-        if !self.dialect.takes_ids() {
-            return refuse(format!("{} takes a text, not tokens", self.dialect));
-        }
-        match self.vocab_size {
-            Some(size) => match ids.iter().find(|&&id| id as usize >= size) {
-                Some(id) => refuse(format!("there is no token {id}; ids are in 0..={}", size - 1)),
-                None => Ok(()),
-            },
-            None if self.dialect.dies_of_unknown_ids() => refuse(format!(
-                "{} ends at an id that it does not have, and does not say how many there are; give \
-                 --tokenizer DIR",
-                self.dialect
-            )),
-            None => Ok(()),
-        }
-    }
-
-    /// Translates a run into a request.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::Refused`] for what the engine would ignore, clamp or mean otherwise.
-    pub fn call(
-        &self,
-        wanted: &Wanted,
-        prompt: &Prompt,
-        top: Option<usize>,
-        seed: u64,
-        stream: bool,
-    ) -> Result<Call, EngineError> {
-        if let Prompt::Ids(ids) = prompt {
-            self.check_ids(ids)?;
-            self.check_length(ids.len())?;
-        }
-        if let (Some(top), Some(most)) = (top, self.dialect.most_alternatives())
-            && top > most
-            && most > 0
-        {
-            let what = format!("top_logprobs is {top}; {} lists at most {most}", self.dialect);
-            return Err(EngineError::Refused(what));
-        }
-        let special = self.own.as_ref().map(OwnTokenizer::special).unwrap_or_default();
-        let top = top.filter(|_| self.dialect.most_alternatives() != Some(0));
-        let around = Around { model: self.model.as_deref(), top, seed, special, stream };
-        Call::new(self.dialect, wanted, prompt, &around)
-    }
-
-    fn check_length(&self, tokens: usize) -> Result<(), EngineError> {
-        match self.context_length {
-            Some(length) if tokens >= length => Err(EngineError::Refused(format!(
-                "the prompt has {tokens} tokens; the engine's context is {length}"
-            ))),
-            _ => Ok(()),
-        }
+        Ok(self.tokenize(text)?.map_or_else(|| Prompt::Text(text.to_owned()), Prompt::Ids))
     }
 
     /// Sends a request, and hands on the text as it comes. On a thread of its own, so that `stop` is

@@ -1,6 +1,7 @@
 //! The tokenizer that prompts are cut by on this side.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 use taper_models::tokenizers::Tokenizer;
@@ -8,6 +9,7 @@ use taper_models::{LoadOptions, load, load_tokenizer, locate};
 
 use super::error::EngineError;
 use super::server::Server;
+use crate::chat::{Chat, ChatError, ChatTemplate};
 
 /// A text with what tokenizers differ in: cases, digits, signs, accents, other scripts, line breaks.
 const PROBE: &str =
@@ -20,6 +22,7 @@ pub struct OwnTokenizer {
     tokenizer: Tokenizer,
     eos: Vec<u32>,
     bos: Option<u32>,
+    template: Option<Arc<ChatTemplate>>,
 }
 
 impl OwnTokenizer {
@@ -46,7 +49,8 @@ impl OwnTokenizer {
         let tokenizer = load_tokenizer(&path).map_err(|error| refuse(error.to_string()))?;
         let tokenizer = tokenizer.ok_or_else(missing)?;
         let (eos, bos) = special_of(&path);
-        Ok(Self { name: name.to_owned(), tokenizer, eos, bos })
+        let template = template_of(&path).map(Arc::new);
+        Ok(Self { name: name.to_owned(), tokenizer, eos, bos, template })
     }
 
     fn of(name: &str, loaded: taper_models::LoadedModel) -> Option<Self> {
@@ -55,6 +59,7 @@ impl OwnTokenizer {
             name: name.to_owned(),
             eos: ids(&config["eos_token_id"]),
             bos: ids(&config["bos_token_id"]).first().copied(),
+            template: ChatTemplate::of(&loaded).ok().map(Arc::new),
             tokenizer: loaded.tokenizer?,
         })
     }
@@ -62,6 +67,17 @@ impl OwnTokenizer {
     /// The tokens that end a text, and the one that begins it.
     pub fn special(&self) -> (Vec<u32>, Option<u32>) {
         (self.eos.clone(), self.bos)
+    }
+
+    /// What its model's template makes of a chat, as text and as tokens; `None` without a template.
+    pub fn render(&self, chat: &Chat) -> Option<Result<(String, Vec<u32>), ChatError>> {
+        let template = self.template.as_ref()?;
+        Some(template.render(chat).map(|text| {
+            // The template has put the special tokens where they belong.
+            let encoding = self.tokenizer.encode(text.as_str(), false);
+            let ids = encoding.map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default();
+            (text, ids)
+        }))
     }
 
     /// How many tokens there are.
@@ -96,7 +112,7 @@ impl OwnTokenizer {
             let what = format!("--tokenizer {}: it is another model's: {what}", self.name);
             Err(server.client().other(what))
         };
-        if let Some(size) = server.vocab_size
+        if let Some(size) = server.profile.vocab_size
             && self.vocab_size() > size
         {
             let own = self.vocab_size();
@@ -113,6 +129,14 @@ impl OwnTokenizer {
         }
         Ok(())
     }
+}
+
+/// The chat template of a folder, if there is one that can be read.
+fn template_of(folder: &Path) -> Option<ChatTemplate> {
+    let own = std::fs::read_to_string(folder.join("chat_template.jinja")).ok();
+    let config = std::fs::read(folder.join("tokenizer_config.json")).unwrap_or_default();
+    let config: Option<Value> = serde_json::from_slice(&config).ok();
+    ChatTemplate::of_files(own.as_deref(), config.as_ref()).ok()
 }
 
 /// The tokens that end and begin a text, by the files of a folder.

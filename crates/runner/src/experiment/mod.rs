@@ -2,8 +2,10 @@
 
 mod digest;
 mod folder;
+mod joined;
 mod manifest;
 mod merge;
+mod places;
 mod plan;
 mod record;
 mod records;
@@ -21,15 +23,20 @@ pub use self::digest::digest_of;
 #[cfg(feature = "builtin")]
 pub use self::digest::digest_of_builtin;
 pub use self::folder::FolderError;
+pub use self::joined::{JoinedError, JoinedFolder};
 pub use self::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
 pub use self::merge::{MergeError, Merged, merge};
+pub use self::places::{PartOfSpec, Place};
 pub use self::plan::{Plan, PlanError};
-pub use self::record::{Alternative, Record, RunId, StepRecord};
+pub use self::record::{Alternative, Record, RunId, StepRecord, StepsLeftOut};
 pub use self::records::{
     MANIFEST, PAIRS, RECORDS, Records, RecordsError, Repeated, STEPS, SUMMARY,
 };
 #[cfg(feature = "engines")]
-pub use self::remote::{RemoteOptions, RemotePlan, RemotePlanError, RemoteSwept, sweep_remote};
+pub use self::remote::{
+    BatchError, Emitted, Ingested, RemoteOptions, RemotePlan, RemotePlanError, RemoteSwept,
+    emit_batch, ingest_batch, sweep_remote,
+};
 pub use self::shard::{Shard, ShardError};
 pub use self::shipped::{Shipped, UnknownSpec, shipped};
 pub use self::spec::{

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use taper_models::LoadedModel;
-use taper_sampling::{Ask, DrawKey, Draws, GenerationConfig, OneOrMany, Purpose};
+use taper_sampling::{Ask, DrawKey, Draws, GenerationConfig, OneOrMany, Pipeline, Purpose};
 
 use super::manifest::{Manifest, ModelId, Prompt, Setting, Versions};
 use super::record::{Record, RunId, StepRecord};
@@ -18,6 +18,7 @@ use crate::chat::{Chat, ChatError, ChatTemplate};
 use crate::drawn::KeptSets;
 use crate::error::RequestError;
 use crate::knobs::{file_of, model_config, unused_settings};
+use crate::logits_dtype::LogitsDtype;
 use crate::outcome::{EffectiveConfig, FinishReason, Outcome, SequenceOutcome};
 use crate::request::{Request, tokenize};
 use crate::run::{Generation, Search};
@@ -41,6 +42,9 @@ pub struct Plan<'m> {
     /// For each prompt, the token besides the model's own that ends a turn of a chat.
     ends_of_turn: Vec<Option<u32>>,
     remarks: Vec<String>,
+    no_steps: bool,
+    /// The engine that computes the model's rows, if it is one.
+    engine: Option<Value>,
 }
 
 /// Why a spec cannot be run on a model.
@@ -103,7 +107,16 @@ impl<'m> Plan<'m> {
         let model = ModelId { name: loaded.name.clone(), digest };
         let manifest = manifest(spec, model, prompts, &settings);
         let spec = spec.clone();
-        let mut plan = Self { loaded, spec, manifest, settings, ends_of_turn, remarks: Vec::new() };
+        let mut plan = Self {
+            loaded,
+            spec,
+            manifest,
+            settings,
+            ends_of_turn,
+            remarks: Vec::new(),
+            no_steps: false,
+            engine: None,
+        };
         plan.remarks = plan.try_all()?;
         Ok(plan)
     }
@@ -123,6 +136,45 @@ impl<'m> Plan<'m> {
     #[must_use]
     pub fn with_shard(self, shard: Option<Shard>) -> Self {
         Self { manifest: self.manifest.with_shard(shard), ..self }
+    }
+
+    /// The same plan with records that leave their steps out, and keep what a summary needs of them.
+    #[must_use]
+    pub fn without_steps(self) -> Self {
+        Self { no_steps: true, ..self }
+    }
+
+    /// The same plan on a model whose rows an engine computes; `facts` are what is known of it.
+    #[must_use]
+    pub fn on_engine(mut self, facts: Value) -> Self {
+        let mut id = facts.clone();
+        if let Some(id) = id.as_object_mut() {
+            // At another address it is the same.
+            id.shift_remove("url");
+        }
+        self.manifest.engines = vec![id];
+        self.engine = Some(facts);
+        self
+    }
+
+    /// Each setting's label, its pipeline, and the type that rows are rounded to before it.
+    ///
+    /// # Errors
+    ///
+    /// When a setting does not go with the first prompt.
+    pub fn pipelines(
+        &self,
+    ) -> impl Iterator<Item = Result<(&str, Pipeline, LogitsDtype), RequestError>> {
+        self.settings.iter().enumerate().map(|(setting, resolved)| {
+            let request = self.request(RunId { prompt: 0, setting, seed: 0 });
+            let (label, dtype) = (resolved.setting.label.as_str(), request.logits_dtype);
+            let pipeline = if searches(&request) {
+                Search::new(self.loaded, request)?.pipeline().clone()
+            } else {
+                Generation::new(self.loaded, request)?.pipeline().clone()
+            };
+            Ok((label, pipeline, dtype))
+        })
     }
 
     /// All runs, in canonical order; of a shard its own.
@@ -179,7 +231,7 @@ impl<'m> Plan<'m> {
             })
         });
         let setting = &self.settings[id.setting].setting;
-        Record {
+        let record = Record {
             id,
             label: setting.label.clone(),
             knobs: setting.knobs.clone(),
@@ -188,7 +240,7 @@ impl<'m> Plan<'m> {
             prompt_tokens: outcome.prompt_tokens,
             seed: outcome.config.seed,
             model: self.manifest.model.clone(),
-            engine: None,
+            engine: self.engine.clone(),
             versions: self.manifest.versions.clone(),
             config: object(&outcome.config),
             pipeline: outcome.pipeline,
@@ -198,10 +250,12 @@ impl<'m> Plan<'m> {
             error,
             score: sequence.score,
             steps,
+            steps_left_out: None,
             kept_sets,
             tree: outcome.tree,
             timing: outcome.timing,
-        }
+        };
+        if self.no_steps { record.without_steps() } else { record }
     }
 
     fn generate(&self, request: Request, stop: &dyn Fn() -> bool) -> Made {

@@ -1,9 +1,12 @@
 //! One run of an experiment, with everything needed to repeat it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::manifest::{ModelId, Versions};
+use super::summary::{METRICS, metrics};
 use crate::drawn::{Drawn, KeptSets};
 use crate::outcome::{BeamTreeNode, FinishReason, Redraw, StageReport, StepReport, Timing};
 
@@ -69,6 +72,10 @@ pub struct Record {
     /// One for each token. After a beam search those of the best beam, without what a search does not
     /// have: probabilities, kept sets and stages.
     pub steps: Vec<StepRecord>,
+    /// What is kept of steps that were left out, as by `taper sweep --no-steps`; [`steps`](Self::steps)
+    /// is then empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps_left_out: Option<StepsLeftOut>,
     /// The tokens that could be drawn at each step, if the spec's `kept_ids` is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_sets: Option<KeptSets>,
@@ -77,6 +84,18 @@ pub struct Record {
     pub tree: Option<Vec<BeamTreeNode>>,
     /// How long it took. Runs of the same time share the machine.
     pub timing: Timing,
+}
+
+/// What a summary needs of steps that are not in a record.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StepsLeftOut {
+    /// How many there were.
+    pub steps: usize,
+    /// How few and how many tokens could be chosen, over all of them; `None` where that is not known.
+    pub kept: Option<(usize, usize)>,
+    /// The [`METRICS`](super::METRICS) that the run has, by name.
+    pub metrics: BTreeMap<String, f64>,
 }
 
 /// What is known of one token of a run. A number is `None` where the row of logits had none, as
@@ -153,9 +172,29 @@ impl Record {
     /// The mean negative log-probability (nats per token) under the model itself; `None` without
     /// tokens, and when one of them has no log-probability.
     pub fn mean_nll(&self) -> Option<f64> {
+        if let Some(left_out) = &self.steps_left_out {
+            return left_out.metrics.get("nll").copied();
+        }
         let all: Option<Vec<f64>> = self.steps.iter().map(|step| step.logprob).collect();
         let all = all.filter(|all| !all.is_empty())?;
         Some(-all.iter().sum::<f64>() / all.len() as f64)
+    }
+
+    /// The same record without its steps.
+    #[must_use]
+    pub fn without_steps(self) -> Self {
+        let named = METRICS.into_iter().zip(metrics(&self));
+        // JSON has no infinity, which the perplexity of a text can be.
+        let finite = named.filter_map(|(name, value)| {
+            value.filter(|value| value.is_finite()).map(|value| (name.to_owned(), value))
+        });
+        let kept = || self.steps.iter().filter_map(|step| step.kept);
+        let left_out = StepsLeftOut {
+            steps: self.steps.len(),
+            kept: kept().min().zip(kept().max()),
+            metrics: finite.collect(),
+        };
+        Self { steps: Vec::new(), steps_left_out: Some(left_out), ..self }
     }
 
     /// The same record without the timing, which alone differs when a run is repeated.

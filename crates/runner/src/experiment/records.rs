@@ -1,7 +1,6 @@
 //! The output folder of an experiment, as it is read.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,6 +11,7 @@ use taper_models::files::{FileError, FileKind, check_folder};
 
 use super::manifest::{Manifest, Versions};
 use super::record::{Record, RunId};
+use super::shard::Order;
 
 /// The file of an output folder that says what it holds the runs of.
 pub const MANIFEST: &str = "manifest.json";
@@ -84,30 +84,46 @@ impl fmt::Display for Repeated {
 }
 
 /// Tells the first record of a run from others.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Seen {
-    first: HashMap<RunId, u64>,
+    order: Order,
+    /// For each run of the manifest, by its number, a digest of its first record; 0 before there is one.
+    first: Vec<u32>,
+    /// The same of runs that the manifest does not have.
+    strays: HashMap<RunId, u32>,
     pub(super) repeated: Repeated,
 }
 
 impl Seen {
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        let (order, repeated) = (Order::of(manifest), Repeated::default());
+        Self { order, first: Vec::new(), strays: HashMap::new(), repeated }
+    }
+
+    /// The place for the digest of a run.
+    fn place(&mut self, id: RunId) -> &mut u32 {
+        let Some(number) = self.order.number(id) else { return self.strays.entry(id).or_default() };
+        if self.first.len() <= number {
+            self.first.resize(number + 1, 0);
+        }
+        &mut self.first[number]
+    }
+
     /// Whether the record is the first of its run.
     pub(super) fn is_new(&mut self, record: &Record) -> bool {
         let mut hasher = DefaultHasher::new();
         (&record.tokens, &record.text, record.finish_reason.name()).hash(&mut hasher);
         (&record.error, record.seed, &record.prompt_tokens).hash(&mut hasher);
-        let content = hasher.finish();
-        match self.first.entry(record.id) {
-            Entry::Vacant(place) => {
-                place.insert(content);
-                true
-            }
-            Entry::Occupied(first) => {
-                self.repeated.records += 1;
-                self.repeated.different += usize::from(*first.get() != content);
-                false
-            }
+        let content = (hasher.finish() as u32).max(1);
+        let place = self.place(record.id);
+        if *place == 0 {
+            *place = content;
+            return true;
         }
+        let different = *place != content;
+        self.repeated.records += 1;
+        self.repeated.different += usize::from(different);
+        false
     }
 }
 
@@ -186,7 +202,7 @@ impl Records {
     pub fn read(dir: impl AsRef<Path>) -> Result<Self, RecordsError> {
         let dir = dir.as_ref();
         let manifest = Manifest::read(dir)?;
-        let (mut records, mut seen) = (Vec::new(), Seen::default());
+        let (mut records, mut seen) = (Vec::new(), Seen::of(&manifest));
         let cut_off = each_line(&dir.join(RECORDS), |line| {
             let record = serde_json::from_str(line)?;
             if seen.is_new(&record) {
@@ -197,6 +213,66 @@ impl Records {
         let cut_off = cut_off.map(|end| end.text);
         records.sort_by_key(|record: &Record| record.id);
         Ok(Self { manifest, records, cut_off, repeated: seen.repeated })
+    }
+
+    /// Reads at most so many runs, whose lines have at most so many bytes together: the first seeds of all
+    /// prompts and settings. All of them, if they are no more.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_some(
+        dir: impl AsRef<Path>,
+        most: usize,
+        most_bytes: usize,
+    ) -> Result<Self, RecordsError> {
+        let dir = dir.as_ref();
+        let manifest = Manifest::read(dir)?;
+        let (mut sample, mut seen) = (Sample::new(most, most_bytes), Seen::of(&manifest));
+        let cut_off = each_line(&dir.join(RECORDS), |line| {
+            let record = serde_json::from_str(line)?;
+            if seen.is_new(&record) {
+                sample.offer(record, line.len());
+            }
+            Ok(())
+        })?;
+        let cut_off = cut_off.map(|end| end.text);
+        let mut records: Vec<Record> =
+            sample.held.into_values().map(|(_, record)| record).collect();
+        records.sort_by_key(|record| record.id);
+        Ok(Self { manifest, records, cut_off, repeated: seen.repeated })
+    }
+}
+
+/// The first runs by seed, then prompt, then setting, as many as there is room for. Which they are does
+/// not depend on the order in which they come.
+struct Sample {
+    held: BTreeMap<(usize, usize, usize), (usize, Record)>,
+    bytes: usize,
+    most: usize,
+    most_bytes: usize,
+    /// The first of those that there was no room for.
+    end: Option<(usize, usize, usize)>,
+}
+
+impl Sample {
+    fn new(most: usize, most_bytes: usize) -> Self {
+        Self { held: BTreeMap::new(), bytes: 0, most, most_bytes, end: None }
+    }
+
+    fn offer(&mut self, record: Record, bytes: usize) {
+        let RunId { prompt, setting, seed } = record.id;
+        let place = (seed, prompt, setting);
+        if self.end.is_some_and(|end| place >= end) {
+            return;
+        }
+        self.bytes += bytes;
+        self.held.insert(place, (bytes, record));
+        while self.held.len() > self.most || self.bytes > self.most_bytes {
+            let Some((place, (bytes, _))) = self.held.pop_last() else { return };
+            self.bytes -= bytes;
+            self.end = Some(place);
+        }
     }
 }
 

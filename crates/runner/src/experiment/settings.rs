@@ -6,6 +6,7 @@ use serde_json::Value;
 use taper_models::LoadedModel;
 
 use super::manifest::Setting;
+use super::places::{check_place, without_place};
 use super::spec::{Spec, SpecError};
 use crate::knobs::{KnobError, Knobs, Turned, find};
 use crate::request::Request;
@@ -77,8 +78,9 @@ fn resolve(
 }
 
 fn request(at: &str, knobs: &Knobs, loaded: Option<&LoadedModel>) -> Result<Request, SpecError> {
+    check_place(at, knobs)?;
     let refused = |source: KnobError| SpecError::Knob { at: at.to_owned(), source };
-    Turned::read(knobs).and_then(|turned| turned.request(loaded)).map_err(refused)
+    Turned::read(&without_place(knobs)).and_then(|turned| turned.request(loaded)).map_err(refused)
 }
 
 /// `temperature=0.7 top_p=0.9`.

@@ -125,9 +125,8 @@ struct Node<'r>(
 );
 
 impl<'r> Overview<'r> {
-    pub(super) fn of(read: &'r Records, texts: &'r Texts) -> Self {
+    pub(super) fn of(read: &'r Records, summary: &Summary, texts: &'r Texts) -> Self {
         let manifest = &read.manifest;
-        let summary = Summary::of(manifest.clone(), read.records.iter().cloned());
         let mut configs = Vec::new();
         let runs: Vec<Run<'r>> =
             read.records.iter().map(|record| Run::of(record, &mut configs)).collect();
@@ -140,7 +139,7 @@ impl<'r> Overview<'r> {
         Self {
             title: &manifest.title,
             about: manifest.about.as_deref(),
-            facts: facts(manifest, read),
+            facts: facts(manifest, read, summary),
             origin: origin(manifest),
             base: manifest.spec.get("base"),
             prompts: prompts.collect(),
@@ -149,8 +148,8 @@ impl<'r> Overview<'r> {
             seeds: numbered(&manifest.seeds),
             swept: &manifest.swept,
             measures: measures(),
-            rows: rows(&summary),
-            between: between(&summary),
+            rows: rows(summary),
+            between: between(summary),
             runs,
             configs,
             texts: &texts.list,
@@ -189,11 +188,16 @@ fn plain(manifest: &Manifest, prompt: &Prompt) -> bool {
 }
 
 /// What the page says of the experiment as a whole.
-fn facts(manifest: &Manifest, read: &Records) -> Vec<(&'static str, String)> {
+fn facts(manifest: &Manifest, read: &Records, summary: &Summary) -> Vec<(&'static str, String)> {
     let mut facts = vec![("model", manifest.model.name.clone())];
-    let (there, all) = (read.records.len(), manifest.runs_here());
+    let (there, all) = (summary.runs(), manifest.runs_here());
     let more = if there < all { "; the sweep is not finished" } else { "" };
     facts.push(("runs", format!("{there} of {all}{more}")));
+    let shown = read.records.len();
+    if shown < there {
+        let what = "texts, steps and plots of runs are of them; the table of settings is of all";
+        facts.push(("runs on this page", format!("the first {shown}, by seed; {what}")));
+    }
     facts.extend(manifest.shard.map(|shard| ("shard", shard.to_string())));
     let (prompts, settings) = (manifest.prompts.len(), manifest.settings.len());
     facts.push((
@@ -203,7 +207,7 @@ fn facts(manifest: &Manifest, read: &Records) -> Vec<(&'static str, String)> {
     if read.repeated.records > 0 {
         facts.push(("records left out", read.repeated.to_string()));
     }
-    let failed = read.records.iter().filter(|record| record.error.is_some()).count();
+    let failed = summary.failed();
     if failed > 0 {
         facts.push(("failed runs", failed.to_string()));
     }

@@ -14,7 +14,7 @@ use minijinja::{Environment, context};
 use sha2::{Digest, Sha256};
 
 use self::data::{Overview, steps_of};
-use crate::experiment::Records;
+use crate::experiment::{Records, Summary};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -83,6 +83,16 @@ pub enum ReportError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn page(read: &Records) -> Result<String, ReportError> {
+    page_of_some(read, &Summary::of(read.manifest.clone(), read.records.iter().cloned()))
+}
+
+/// The same of more runs than a page can show: `read` has those that are shown one by one, and `summary`
+/// the numbers of all.
+///
+/// # Errors
+///
+/// As [`page`].
+pub fn page_of_some(read: &Records, summary: &Summary) -> Result<String, ReportError> {
     check(read)?;
     let mut texts = data::Texts::default();
     let steps: Vec<String> = read
@@ -90,7 +100,7 @@ pub fn page(read: &Records) -> Result<String, ReportError> {
         .iter()
         .map(|record| json(&steps_of(record, &mut texts)))
         .collect::<Result<_, _>>()?;
-    let overview = json(&Overview::of(read, &texts))?;
+    let overview = json(&Overview::of(read, summary, &texts))?;
     let failed = |error: minijinja::Error| ReportError::Page(format!("{error:#}"));
     let mut environment = Environment::new();
     // The name ends in .html: what is put in is escaped.

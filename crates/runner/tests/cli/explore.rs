@@ -261,7 +261,7 @@ fn what_was_tried_is_kept_as_a_sweep_where_that_was_asked_for() {
         let folder = kept.join(folder);
         let report = folder.join("report.html");
         assert_eq!(made, json!({ "runs": 2, "report": report.to_str().unwrap() }));
-        assert!(std::fs::read_to_string(&report).unwrap().contains("x"));
+        assert!(std::fs::read_to_string(&report).unwrap().contains('x'));
         let ran = taper(["summarize", folder.to_str().unwrap()]);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     }

@@ -17,25 +17,28 @@ const KEY: &str = "TAPER_ENGINE_KEY";
 /// Bytes of a file with a key.
 const KEY_BYTES: u64 = 64 << 10;
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "On an engine that serves the model")]
+/// What the flags stand under.
+pub(in crate::cli) const ELSEWHERE: &str = "On an engine that serves the model";
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = ELSEWHERE)]
 pub(in crate::cli) struct RemoteArgs {
     /// Run on the engine at this address instead of here, such as `http://127.0.0.1:8080`; in `sweep`
     /// several may be given. A key is read from the variable `TAPER_ENGINE_KEY`
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", group = "elsewhere")]
     pub(in crate::cli) engine: Vec<String>,
 
     /// How it is spoken to: auto (it is asked), llama.cpp, vllm, sglang, max, transformers or openai
-    #[arg(long, value_name = "DIALECT", default_value = "auto", requires = "engine", value_parser = dialect)]
+    #[arg(long, value_name = "DIALECT", default_value = "auto", requires = "elsewhere", value_parser = dialect)]
     pub(in crate::cli) dialect: MaybeDialect,
 
     /// The model's name there [the only one]
-    #[arg(long, value_name = "NAME", requires = "engine", value_parser = values::word)]
+    #[arg(long, value_name = "NAME", requires = "elsewhere", value_parser = values::word)]
     pub(in crate::cli) engine_model: Option<String>,
 
     /// The tokenizer that makes tokens of prompts: a folder, a GGUF file, or `builtin` [the engine's
     /// own]
-    #[arg(long, value_name = "DIR", requires = "engine")]
+    #[arg(long, value_name = "DIR", requires = "elsewhere")]
     pub(in crate::cli) tokenizer: Option<String>,
 
     /// Choose tokens there, by the engine's sampler, or here, by this program's from the rows of

@@ -37,14 +37,14 @@ pub(in crate::cli) fn run(args: &mut GenerateArgs, flags: &Flags) -> Result<(), 
         translate(&Wanted::of(&request, length)?, dialect)?;
     }
     let server = RemoteArgs::server(connect, own)?;
-    args.knobs.turned = request::with_rules(&typed, server.dialect)?;
+    args.knobs.turned = request::with_rules(&typed, server.profile.dialect)?;
     let request = request::request(args, flags)?;
     let prompt = request::settled(&server, prompt)?;
     let length = if let Prompt::Ids(ids) = &prompt { Some(ids.len()) } else { None };
     let wanted = Wanted::of(&request, length)?;
     let seed = request.seed.unwrap_or_else(draw_seed);
     let top = json.then(|| args.output.top_logprobs.unwrap_or(0));
-    let call = server.call(&wanted, &prompt, top, seed, true)?;
+    let call = server.profile.call(&wanted, &prompt, top, seed, true)?;
     tell(args, &server, &wanted, &call, seed);
 
     let mut output = Output::begin(args, &server, &prompt, &wanted)?;
@@ -65,7 +65,8 @@ pub(in crate::cli) fn run(args: &mut GenerateArgs, flags: &Flags) -> Result<(), 
     if matches!(ended, Err(Failure::Run(_))) && answer.is_empty() {
         return ended;
     }
-    let outcome = RemoteOutcome::new(&server, &wanted, &prompt, &call, seed, answer, reason);
+    let outcome =
+        RemoteOutcome::new(&server.profile, &wanted, &prompt, &call, seed, answer, reason);
     output.end(&outcome)?;
     ended
 }
@@ -79,11 +80,11 @@ fn tell(args: &GenerateArgs, server: &Server, wanted: &Wanted, call: &Call, seed
         ));
     }
     if let Some(sent) = call.seed.filter(|&sent| sent != seed) {
-        let dialect = server.dialect;
+        let dialect = server.profile.dialect;
         remark(&format!("{dialect} does not take the seed {seed} as it is: it is sent {sent}"));
     }
-    if !wanted.greedy && !server.reproducible && args.knobs.turned.get("seed").is_some() {
-        let dialect = server.dialect;
+    if !wanted.greedy && !server.profile.reproducible && args.knobs.turned.get("seed").is_some() {
+        let dialect = server.profile.dialect;
         remark(&format!("{dialect} does not promise the same text for the same seed here"));
     }
 }
@@ -171,7 +172,8 @@ fn summary(outcome: &RemoteOutcome) -> String {
         parts.push(format!("seed {}", outcome.config["seed"]));
     }
     let version = engine.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
-    parts.push(format!("{}{version} at {}", engine.dialect, engine.url));
+    let url = engine.url.as_ref().map_or_else(String::new, |url| format!(" at {url}"));
+    parts.push(format!("{}{version}{url}", engine.dialect));
     parts.join(" · ")
 }
 

@@ -40,9 +40,20 @@ pub(in crate::cli) fn load(
 ) -> Result<(LoadedModel, Here), Failure> {
     request::check(flags, true)?;
     if !flags.named(|name| name == "logits-dtype").is_empty() {
-        let what = "--logits-dtype: an engine gives log-probabilities, not logits; leave it out";
-        return Err(Failure::usage(what));
+        return Err(Failure::usage(NO_LOGITS));
     }
+    connected(remote, has_text)
+}
+
+/// Why rows are not rounded.
+pub(super) const NO_LOGITS: &str =
+    "--logits-dtype: an engine gives log-probabilities, not logits; leave it out";
+
+/// The same without regard to other flags.
+pub(super) fn connected(
+    remote: &RemoteArgs,
+    has_text: bool,
+) -> Result<(LoadedModel, Here), Failure> {
     let connect = remote.one()?;
     let own = remote.own_tokenizer()?;
     if own.is_none() && has_text {
@@ -52,15 +63,16 @@ pub(in crate::cli) fn load(
     let server = RemoteArgs::server(connect, own.clone())?;
     let facts = json!({
         "url": server.address().to_string(),
-        "dialect": server.dialect.name(),
-        "version": server.version,
-        "model": server.model,
-        "root": server.root,
-        "reproducible": server.reproducible,
+        "dialect": server.profile.dialect.name(),
+        "version": server.profile.version,
+        "model": server.profile.model,
+        "root": server.profile.root,
+        "reproducible": server.profile.reproducible,
         "logprobs": "raw",
         "sample": "here",
     });
-    let name = server.model.clone().unwrap_or_else(|| server.dialect.name().to_owned());
+    let name =
+        server.profile.model.clone().unwrap_or_else(|| server.profile.dialect.name().to_owned());
     let model = EngineModel::new(server)?;
     let few = model.few();
     let mut loaded = LoadedModel::of(name, Box::new(model));

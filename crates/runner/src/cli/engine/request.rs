@@ -8,7 +8,7 @@ use taper_runner::{Request, Semantics};
 
 use crate::cli::args::GenerateArgs;
 use crate::cli::chat;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, remark};
 use crate::cli::settings::Flags;
 
 /// Flags of what needs the model in this process.
@@ -124,8 +124,14 @@ pub(super) fn prompt(args: &GenerateArgs) -> Result<Prompt, Failure> {
 pub(super) fn settled(server: &Server, prompt: Prompt) -> Result<Prompt, EngineError> {
     match prompt {
         Prompt::Text(text) => server.prompt(&text),
-        Prompt::Ids(ids) => server.check_ids(&ids).map(|()| Prompt::Ids(ids)),
-        chat => Ok(chat),
+        Prompt::Ids(ids) => server.profile.check_ids(&ids).map(|()| Prompt::Ids(ids)),
+        chat => {
+            let sent = server.chat(&chat)?;
+            if let Some(why) = sent.differs {
+                remark(&format!("the chat goes through the server's own template: {why}"));
+            }
+            Ok(sent.prompt)
+        }
     }
 }
 
@@ -134,7 +140,7 @@ pub(super) fn shown(args: &GenerateArgs, server: &Server, prompt: &Prompt) -> St
     match (&args.prompt, prompt) {
         (Some(text), _) => text.clone(),
         (None, Prompt::Ids(ids)) => {
-            let own = server.tokenizer().and_then(|own| own.decode(ids));
+            let own = server.profile.tokenizer().and_then(|own| own.decode(ids));
             let text = own.or_else(|| server.detokenize(ids).ok().flatten());
             text.unwrap_or_else(|| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" "))
         }

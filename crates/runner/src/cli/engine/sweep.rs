@@ -3,18 +3,21 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use taper_runner::engine::Server;
+use taper_runner::LogitsDtype;
+use taper_runner::engine::{EngineModel, Server};
 use taper_runner::experiment::{
-    RemoteOptions, RemotePlan, RemotePlanError, RemoteSwept, Spec, SweepError, sweep_remote,
+    Plan, PromptText, RemoteOptions, RemotePlan, RemotePlanError, RemoteSwept, Spec, SweepError,
+    SweepOptions, sweep_remote,
 };
 
+use super::here::{NO_LOGITS, connected};
 use crate::cli::args::{RemoteArgs, Sample};
 use crate::cli::failure::{Failure, remark};
 use crate::cli::interrupt::watch_for_ctrl_c;
-use crate::cli::sweep::{Bar, SweepArgs, of_folder, summarize};
+use crate::cli::sweep::{Bar, SweepArgs, make, of_folder, summarize};
 
 /// Makes the runs of a spec on the engines.
 pub(in crate::cli) fn run(
@@ -23,6 +26,73 @@ pub(in crate::cli) fn run(
     spec: &Spec,
     dir: &Path,
 ) -> Result<(), Failure> {
+    check(args)?;
+    if args.remote.sample == Sample::Here {
+        return sample_here(args, name, spec, dir);
+    }
+    let cancelled = watch_for_ctrl_c()?;
+    let servers = servers(&args.remote)?;
+    let plan = RemotePlan::new(spec, servers).map_err(|error| of_plan(name, error))?;
+    plan.remarks().iter().for_each(|what| remark(what));
+    let plan = plan.with_shard(args.shard);
+    let plan = if args.no_steps { plan.without_steps() } else { plan };
+    let options = RemoteOptions { concurrency: args.concurrency, resume: args.resume };
+    let swept = drive(&plan, dir, options, cancelled)?;
+    end(&swept, &plan, spec, dir, cancelled.load(Ordering::Relaxed))
+}
+
+/// Makes the runs under a progress bar.
+pub(super) fn drive(
+    plan: &RemotePlan,
+    dir: &Path,
+    options: RemoteOptions,
+    cancelled: &AtomicBool,
+) -> Result<RemoteSwept, Failure> {
+    let mut bar = Bar::new(plan.manifest().runs_here() as u64);
+    let swept = sweep_remote(plan, dir, options, cancelled, |event| {
+        bar.tell(event);
+        if cancelled.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    bar.finish();
+    swept.map_err(|error| match error {
+        SweepError::Folder(error) => of_folder(&error),
+        error => Failure::Usage(error.to_string()),
+    })
+}
+
+/// Makes the runs here, on rows of an engine.
+fn sample_here(args: &SweepArgs, name: &str, spec: &Spec, dir: &Path) -> Result<(), Failure> {
+    let has_text = spec.prompts.iter().any(|prompt| !matches!(prompt.text, PromptText::Ids(_)));
+    let cancelled = watch_for_ctrl_c()?;
+    let (loaded, here) = connected(&args.remote, has_text)?;
+    let identity = ["dialect", "version", "model", "root"].map(|key| here.facts[key].to_string());
+    let plan = Plan::new(spec, &loaded, Some(identity.join(" ")))
+        .map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    for setting in plan.pipelines() {
+        let (label, pipeline, dtype) = setting.map_err(Failure::usage)?;
+        if dtype != LogitsDtype::default() {
+            return Err(Failure::usage(NO_LOGITS));
+        }
+        EngineModel::check(&pipeline)
+            .map_err(|error| Failure::Usage(format!("{name}: setting {label:?}: {error}")))?;
+    }
+    let jobs = args.concurrency.unwrap_or(SweepOptions::default().jobs);
+    make(
+        args,
+        plan.on_engine(here.facts),
+        SweepOptions { jobs, resume: args.resume },
+        dir,
+        spec,
+        cancelled,
+    )
+}
+
+/// Refuses flags of runs that are made here.
+pub(super) fn check(args: &SweepArgs) -> Result<(), Failure> {
     if args.jobs.is_some() {
         return Err(Failure::usage(
             "--jobs: runs on engines are counted by --concurrency; use that",
@@ -32,29 +102,7 @@ pub(in crate::cli) fn run(
     if model.model != "builtin" || model.revision.is_some() || model.random_weights.is_some() {
         return Err(Failure::usage("--model: the model is the engine's; leave it out"));
     }
-    if args.remote.sample == Sample::Here {
-        let what = "--sample here: `sweep` leaves sampling to engines; use `generate` for that";
-        return Err(Failure::usage(what));
-    }
-    let cancelled = watch_for_ctrl_c()?;
-    let servers = servers(&args.remote)?;
-    let plan = RemotePlan::new(spec, servers).map_err(|error| of_plan(name, error))?;
-    let options = RemoteOptions { concurrency: args.concurrency, resume: args.resume };
-    let mut bar = Bar::new(plan.manifest().runs as u64);
-    let swept = sweep_remote(&plan, dir, options, cancelled, |event| {
-        bar.tell(event);
-        if cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    bar.finish();
-    let swept = swept.map_err(|error| match error {
-        SweepError::Folder(error) => of_folder(&error),
-        error => Failure::Usage(error.to_string()),
-    })?;
-    end(&swept, &plan, spec, dir, cancelled.load(Ordering::Relaxed))
+    Ok(())
 }
 
 fn end(
@@ -64,7 +112,7 @@ fn end(
     dir: &Path,
     cancelled: bool,
 ) -> Result<(), Failure> {
-    let runs = plan.manifest().runs;
+    let runs = plan.manifest().runs_here();
     let (made, missing, failed) = (swept.made, swept.missing, swept.failed);
     if missing > 0 {
         let shown = dir.display();
@@ -119,7 +167,7 @@ fn servers(args: &RemoteArgs) -> Result<Vec<Server>, Failure> {
     Ok(servers)
 }
 
-fn of_plan(name: &str, error: RemotePlanError) -> Failure {
+pub(super) fn of_plan(name: &str, error: RemotePlanError) -> Failure {
     match error {
         RemotePlanError::Engine(error) => error.into(),
         RemotePlanError::Setting { source, .. } if !source.is_refusal() => source.into(),

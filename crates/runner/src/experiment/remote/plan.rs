@@ -5,14 +5,18 @@ use std::path::Path;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::engine::{Call, Dialect, EngineError, Prompt as Sent, Server, Wanted};
+use crate::engine::{
+    Call, Dialect, EngineError, Profile, Prompt as Sent, SentChat, Server, Wanted,
+};
 use crate::experiment::folder::FolderError;
 use crate::experiment::manifest::{Manifest, ModelId, Prompt, Versions};
 use crate::experiment::plan::{hex, numbered_seeds, object, run_ids, swept_knobs};
 use crate::experiment::record::RunId;
 use crate::experiment::settings::{Resolved, settings};
+use crate::experiment::shard::Shard;
 use crate::experiment::spec::{PromptText, Spec, SpecError};
 use crate::experiment::{MANIFEST, RecordsError};
+use crate::told::shortened;
 
 /// An experiment on engines, ready to run.
 #[derive(Debug)]
@@ -20,9 +24,14 @@ pub struct RemotePlan {
     pub(super) spec: Spec,
     pub(super) manifest: Manifest,
     pub(super) settings: Vec<Resolved>,
-    pub(super) engines: Vec<Server>,
+    /// What is known of each engine.
+    pub(super) engines: Vec<Profile>,
+    /// The engines themselves; none where they are asked by files.
+    pub(super) servers: Vec<Server>,
     /// The prompts as engines are sent them.
     pub(super) prompts: Vec<Sent>,
+    pub(super) no_steps: bool,
+    remarks: Vec<String>,
 }
 
 /// Why a spec cannot be run on engines.
@@ -61,14 +70,50 @@ impl RemotePlan {
     /// # Errors
     ///
     /// The first thing that is wrong.
-    pub fn new(spec: &Spec, engines: Vec<Server>) -> Result<Self, RemotePlanError> {
+    pub fn new(spec: &Spec, servers: Vec<Server>) -> Result<Self, RemotePlanError> {
+        let engines: Vec<Profile> = servers.iter().map(|server| server.profile.clone()).collect();
+        let cut = |engine: usize, asked: Asked<'_>| match asked {
+            Asked::Text(text) => servers[engine].prompt(text).map(SentChat::of),
+            Asked::Chat(chat) => servers[engine].chat(&chat),
+        };
+        let plan = Self::laid_out(spec, engines, &cut)?;
+        Ok(Self { servers, ..plan })
+    }
+
+    /// The same for an engine that is asked by a file.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong.
+    pub fn of_file(spec: &Spec, engine: &Profile) -> Result<Self, RemotePlanError> {
+        let cut = |_: usize, asked: Asked<'_>| match asked {
+            Asked::Text(text) => engine.prompt(text).map(SentChat::of),
+            Asked::Chat(chat) => Ok(SentChat::of(chat)),
+        };
+        Self::laid_out(spec, vec![engine.clone()], &cut)
+    }
+
+    fn laid_out(spec: &Spec, engines: Vec<Profile>, cut: Cut<'_>) -> Result<Self, RemotePlanError> {
         spec.check_size()?;
         let settings = settings(spec, None)?;
-        let (named, prompts) = prompts(spec, &engines)?;
+        let (named, prompts, remarks) = prompts(spec, &engines, cut)?;
         let manifest = manifest(spec, &engines, named, &settings);
-        let plan = Self { spec: spec.clone(), manifest, settings, engines, prompts };
+        let (spec, servers, no_steps) = (spec.clone(), Vec::new(), false);
+        let plan = Self { spec, manifest, settings, engines, servers, prompts, no_steps, remarks };
         plan.try_all()?;
         Ok(plan)
+    }
+
+    /// What is worth a word before the runs: chats that an engine's template makes something else of than
+    /// the tokenizer's.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    /// The same plan with the runs of one shard alone.
+    #[must_use]
+    pub fn with_shard(self, shard: Option<Shard>) -> Self {
+        Self { manifest: self.manifest.with_shard(shard), ..self }
     }
 
     /// What the runs are of.
@@ -76,7 +121,13 @@ impl RemotePlan {
         &self.manifest
     }
 
-    /// All runs, in canonical order.
+    /// The same plan with records that leave their steps out, and keep what a summary needs of them.
+    #[must_use]
+    pub fn without_steps(self) -> Self {
+        Self { no_steps: true, ..self }
+    }
+
+    /// All runs, in canonical order; of a shard its own.
     pub fn runs(&self) -> impl Iterator<Item = RunId> {
         run_ids(&self.manifest)
     }
@@ -90,6 +141,7 @@ impl RemotePlan {
         let there = match Manifest::read(dir) {
             Ok(there) => there,
             Err(RecordsError::NoManifest(_)) => return Ok(()),
+            Err(RecordsError::File(error)) if error.is_missing() => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         let other = self.manifest.engines.iter().find(|engine| !there.engines.contains(engine));
@@ -117,18 +169,18 @@ impl RemotePlan {
     pub(super) fn call(&self, id: RunId, engine: usize) -> Result<(Wanted, Call), EngineError> {
         let wanted = self.wanted(id)?;
         let seed = self.manifest.seeds[id.seed];
-        let server = &self.engines[engine];
-        let prompt = self.prompt(id, server);
+        let profile = &self.engines[engine];
+        let prompt = self.prompt(id, profile);
         // Its stream leaves out tokens where a character takes several.
-        let stream = server.dialect != Dialect::LlamaCpp;
-        let call = server.call(&wanted, &prompt, Some(self.spec.top_logprobs), seed, stream)?;
+        let stream = profile.url.is_some() && profile.dialect != Dialect::LlamaCpp;
+        let call = profile.call(&wanted, &prompt, Some(self.spec.top_logprobs), seed, stream)?;
         Ok((wanted, call))
     }
 
     /// The prompt as this engine takes it.
-    pub(super) fn prompt(&self, id: RunId, server: &Server) -> Sent {
+    pub(super) fn prompt(&self, id: RunId, engine: &Profile) -> Sent {
         match (&self.prompts[id.prompt], &self.manifest.prompts[id.prompt].text) {
-            (Sent::Ids(_), Some(text)) if !server.dialect.takes_ids() => Sent::Text(text.clone()),
+            (Sent::Ids(_), Some(text)) if !engine.dialect.takes_ids() => Sent::Text(text.clone()),
             (sent, _) => sent.clone(),
         }
     }
@@ -150,9 +202,19 @@ impl RemotePlan {
     }
 }
 
-type Prompts = (Vec<Prompt>, Vec<Sent>);
+/// Prompts as the manifest has them and as they are sent, and what is to be said of them.
+type Prompts = (Vec<Prompt>, Vec<Sent>, Vec<String>);
 
-fn prompts(spec: &Spec, engines: &[Server]) -> Result<Prompts, RemotePlanError> {
+/// Makes what an engine is sent of a text.
+type Cut<'c> = &'c dyn Fn(usize, Asked<'_>) -> Result<SentChat, EngineError>;
+
+/// What an engine is to be sent.
+enum Asked<'a> {
+    Text(&'a str),
+    Chat(Sent),
+}
+
+fn prompts(spec: &Spec, engines: &[Profile], cut: Cut<'_>) -> Result<Prompts, RemotePlanError> {
     let mut all = Prompts::default();
     for prompt in &spec.prompts {
         let (text, sent) = match &prompt.text {
@@ -160,11 +222,8 @@ fn prompts(spec: &Spec, engines: &[Server]) -> Result<Prompts, RemotePlanError> 
                 engines.iter().try_for_each(|engine| engine.check_ids(ids))?;
                 (None, Sent::Ids(ids.clone()))
             }
-            PromptText::Text(text) => (Some(text), same(text, engines)?),
-            PromptText::Chat(text) => {
-                let turn = json!([{ "role": "user", "content": text }]);
-                (Some(text), Sent::chat(turn, None, None))
-            }
+            PromptText::Text(text) => (Some(text), same(text, engines, cut)?),
+            PromptText::Chat(text) => (Some(text), chat(text, engines, cut, &mut all.2)?),
         };
         let tokens = if let Sent::Ids(ids) = &sent { ids.clone() } else { Vec::new() };
         let name = prompt.name.as_ref().or(text).cloned().unwrap_or_else(|| format!("{tokens:?}"));
@@ -175,19 +234,17 @@ fn prompts(spec: &Spec, engines: &[Server]) -> Result<Prompts, RemotePlanError> 
 }
 
 /// A text as all engines are sent it: as the same tokens wherever tokens are taken.
-fn same(text: &str, engines: &[Server]) -> Result<Sent, RemotePlanError> {
-    let mut ids: Option<(Vec<u32>, &Server)> = None;
-    for engine in engines {
-        let Sent::Ids(new) = engine.prompt(text)? else { continue };
+fn same(text: &str, engines: &[Profile], cut: Cut<'_>) -> Result<Sent, RemotePlanError> {
+    let mut ids: Option<(Vec<u32>, &Profile)> = None;
+    for (at, engine) in engines.iter().enumerate() {
+        let Sent::Ids(new) = cut(at, Asked::Text(text))?.prompt else { continue };
         match &ids {
             Some((there, first)) if *there != new => {
                 let what = format!(
-                    "{} at {} makes {} tokens of it, and {} at {} {}; give --tokenizer DIR",
-                    first.dialect,
-                    first.address(),
+                    "{} makes {} tokens of it, and {} {}; give --tokenizer DIR",
+                    place(first),
                     there.len(),
-                    engine.dialect,
-                    engine.address(),
+                    place(engine),
                     new.len()
                 );
                 return Err(RemotePlanError::Prompt { name: text.to_owned(), what });
@@ -199,20 +256,47 @@ fn same(text: &str, engines: &[Server]) -> Result<Sent, RemotePlanError> {
     Ok(ids.map_or_else(|| Sent::Text(text.to_owned()), |(ids, _)| Sent::Ids(ids)))
 }
 
+/// A chat as all engines are sent it: as tokens if those of all templates are the same.
+fn chat(
+    text: &str,
+    engines: &[Profile],
+    cut: Cut<'_>,
+    remarks: &mut Vec<String>,
+) -> Result<Sent, RemotePlanError> {
+    let turn = json!([{ "role": "user", "content": text }]);
+    let messages = Sent::chat(turn, None, None);
+    let mut all = Vec::new();
+    for (at, engine) in engines.iter().enumerate() {
+        let sent = cut(at, Asked::Chat(messages.clone()))?;
+        if let Some(why) = sent.differs {
+            let (prompt, place) = (shortened(text), place(engine));
+            remarks.push(format!("prompt {prompt:?} goes through the template of {place}: {why}"));
+        }
+        all.push(sent.prompt);
+    }
+    let same = all.windows(2).all(|two| two[0] == two[1]);
+    Ok(all.into_iter().next().filter(|_| same).unwrap_or(messages))
+}
+
+fn place(engine: &Profile) -> String {
+    let url = engine.url.as_ref().map_or_else(String::new, |url| format!(" at {url}"));
+    format!("{}{url}", engine.dialect)
+}
+
 /// What a run depends on of an engine.
-fn engine_id(server: &Server) -> Value {
+pub(super) fn engine_id(engine: &Profile) -> Value {
     json!({
-        "dialect": server.dialect.name(),
-        "version": server.version,
-        "model": server.model,
-        "root": server.root,
-        "reproducible": server.reproducible,
+        "dialect": engine.dialect.name(),
+        "version": engine.version,
+        "model": engine.model,
+        "root": engine.root,
+        "reproducible": engine.reproducible,
     })
 }
 
 fn manifest(
     spec: &Spec,
-    engines: &[Server],
+    engines: &[Profile],
     prompts: Vec<Prompt>,
     settings: &[Resolved],
 ) -> Manifest {

@@ -114,7 +114,7 @@ pub fn sweep_remote(
         .map(|id| Job { id, attempts: 0 })
         .collect();
     let mut swept = RemoteSwept { missing: missing.len(), ..RemoteSwept::default() };
-    let (done, all) = (folder.done.len(), plan.manifest().runs);
+    let (done, all) = (folder.done.len(), plan.manifest().runs_here());
     let begun = SweepEvent::Begun {
         done,
         all,
@@ -125,7 +125,7 @@ pub fn sweep_remote(
     if told(&begun).is_break() {
         return Ok(swept);
     }
-    let engines = plan.engines.len();
+    let engines = plan.servers.len();
     let shared = Shared {
         waiting: missing,
         flying: vec![Vec::new(); engines],
@@ -183,7 +183,7 @@ fn write(
             }
             Ok(News::Lost { engine, why }) => {
                 swept.lost.push(why.clone());
-                let engine = plan.engines[engine].address().to_string();
+                let engine = plan.servers[engine].address().to_string();
                 if told(&SweepEvent::Lost { engine: &engine, why: &why }).is_break() {
                     return Ok(());
                 }
@@ -269,7 +269,7 @@ impl Pool<'_> {
     fn make(&self, id: RunId, engine: usize) -> Result<News, EngineError> {
         let (wanted, call) = self.plan.call(id, engine)?;
         let (answer, ended) =
-            self.plan.engines[engine].answer(&call, &|| self.is_over(), &mut |_| true);
+            self.plan.servers[engine].answer(&call, &|| self.is_over(), &mut |_| true);
         let error = match ended {
             Ok(()) => None,
             Err(error @ EngineError::Status { status: 400 | 404 | 413 | 422, .. }) => {

@@ -18,12 +18,12 @@ pub(super) fn record(
     answer: Answer,
     error: Option<String>,
 ) -> (Record, Value) {
-    let server = &plan.engines[engine];
+    let engine = &plan.engines[engine];
     let (wanted, call) = call;
-    let prompt = plan.prompt(id, server);
+    let prompt = plan.prompt(id, engine);
     let seed = plan.manifest.seeds[id.seed];
     let ended = if error.is_some() { FinishReason::Error } else { FinishReason::Stop };
-    let mut outcome = RemoteOutcome::new(server, wanted, &prompt, call, seed, answer, ended);
+    let mut outcome = RemoteOutcome::new(engine, wanted, &prompt, call, seed, answer, ended);
     let sequence = outcome.sequences.drain(..).next();
     let sequence = sequence.unwrap_or_else(RemoteSequence::failed);
     let covered: Vec<Option<f64>> =
@@ -31,7 +31,7 @@ pub(super) fn record(
     let mut facts = object(&outcome.engine);
     facts.insert("completion_tokens".to_owned(), json!(outcome.usage.get("completion_tokens")));
     facts.insert("first_token_s".to_owned(), json!(outcome.timing.first_token_s));
-    if covered.iter().any(Option::is_some) {
+    if !plan.no_steps && covered.iter().any(Option::is_some) {
         facts.insert("covered".to_owned(), json!(covered));
     }
     let known = sequence.tokens.is_some();
@@ -44,7 +44,7 @@ pub(super) fn record(
         prompt: plan.manifest.prompts[id.prompt].name.clone(),
         prompt_tokens: outcome.prompt_tokens.clone().unwrap_or_default(),
         seed,
-        model: ModelId { name: server.model.clone().unwrap_or_default(), digest: None },
+        model: ModelId { name: engine.model.clone().unwrap_or_default(), digest: None },
         engine: Some(Value::Object(facts)),
         versions: plan.manifest.versions.clone(),
         config: outcome.config,
@@ -55,6 +55,7 @@ pub(super) fn record(
         error,
         score: None,
         steps: sequence.steps.into_iter().flatten().filter_map(step).collect(),
+        steps_left_out: None,
         kept_sets: None,
         tree: None,
         timing: Timing {
@@ -65,12 +66,14 @@ pub(super) fn record(
             tokens_per_s: outcome.timing.tokens_per_s,
         },
     };
-    let line = line(&record, known, outcome.prompt_tokens.is_some());
+    let record = if plan.no_steps { record.without_steps() } else { record };
+    let timed = outcome.timing.first_token_s.is_some();
+    let line = line(&record, known, outcome.prompt_tokens.is_some(), timed);
     (record, line)
 }
 
 /// A record as it is written.
-fn line(record: &Record, known: bool, prompt_known: bool) -> Value {
+fn line(record: &Record, known: bool, prompt_known: bool, timed: bool) -> Value {
     let mut line = Value::Object(object(record));
     if !known {
         line["tokens"] = Value::Null;
@@ -80,6 +83,9 @@ fn line(record: &Record, known: bool, prompt_known: bool) -> Value {
     }
     if let Some(timing) = line["timing"].as_object_mut() {
         timing.shift_remove("sampler_s");
+        if !timed {
+            timing.retain(|name, _| !["prefill_s", "decode_s"].contains(&name.as_str()));
+        }
     }
     line
 }

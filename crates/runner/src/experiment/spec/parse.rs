@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Axis, PromptSpec, PromptText, Seeds, SettingSpec, Spec, SpecError, Table};
+use crate::experiment::places::PLACE_KNOBS;
 use crate::experiment::settings::settings;
 use crate::knobs::{Knobs, find, nearest};
 use crate::told::shortened;
@@ -192,7 +193,7 @@ fn grid(value: &Value) -> Result<Vec<Axis>, SpecError> {
     }
     let one = |(knob, value): (&String, &Value)| {
         let at = || format!("grid.{knob}");
-        find(knob).map_err(|source| SpecError::Knob { at: "grid".to_owned(), source })?;
+        known("grid", knob)?;
         let Some(values) = value.as_array() else {
             return wrong(&at(), value, "a list of values");
         };
@@ -238,10 +239,18 @@ fn tables(value: &Value) -> Result<Vec<Table>, SpecError> {
 fn knobs(at: &str, value: &Value) -> Result<Knobs, SpecError> {
     let Some(table) = value.as_object() else { return wrong(at, value, "a table of knobs") };
     for (name, value) in table {
-        find(name).map_err(|source| SpecError::Knob { at: at.to_owned(), source })?;
+        known(at, name)?;
         finite(&format!("{at}.{name}"), value)?;
     }
     Ok(table.clone())
+}
+
+/// Refuses a name that is no knob's.
+fn known(at: &str, name: &str) -> Result<(), SpecError> {
+    if PLACE_KNOBS.contains(&name) {
+        return Ok(());
+    }
+    find(name).map(drop).map_err(|source| SpecError::Knob { at: at.to_owned(), source })
 }
 
 /// TOML has numbers that JSON has not; they arrive as nothing.

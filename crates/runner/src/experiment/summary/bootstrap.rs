@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 use taper_sampling::{DrawKey, Draws, Purpose};
 
-use super::facts::{METRICS, mean};
+use super::cell::Moments;
+use super::facts::{METRICS, Values, mean};
 
 /// Fewer runs than this say nothing about how far they spread.
 const FEWEST: usize = 8;
 const RESAMPLES: usize = 1000;
+/// The normal distribution has 95 % of its mass within so many standard deviations.
+const TWO_SIDED: f64 = 1.959_963_984_540_054;
 const RESAMPLING: Purpose = Purpose::Custom(0x626f_6f74);
 
 /// A mean over runs.
@@ -18,12 +21,10 @@ pub struct Estimate {
     pub mean: f64,
     /// The 95 % interval of the percentile bootstrap, from 1000 resamples of the runs, each prompt's
     /// among themselves; `None` with fewer than 8 runs. The resamples have keys of their own, so that
-    /// the same records give the same interval.
+    /// the same records give the same interval. Of more runs than are held (see [`Row::sampled`](super::Row::sampled))
+    /// that of the normal distribution, which the bootstrap comes to.
     pub interval: Option<(f64, f64)>,
 }
-
-/// The values of one run.
-pub(super) type Values = [Option<f64>; METRICS.len()];
 
 /// The estimate of each metric from the runs, which come in groups that are resampled apart.
 pub(super) fn estimates(
@@ -57,6 +58,17 @@ pub(super) fn estimates(
         let mean = means(metric)?;
         Some(Estimate { mean, interval: interval(&mut resampled[metric]) })
     })
+}
+
+/// The estimate of a metric from the moments of groups that are too many to be resampled.
+pub(super) fn of_moments(groups: &(impl Iterator<Item = Moments> + Clone)) -> Option<Estimate> {
+    let runs: usize = groups.clone().map(|group| group.count).sum();
+    let all = runs as f64;
+    let sum = |of: fn(Moments) -> f64| groups.clone().map(|g| g.count as f64 * of(g)).sum::<f64>();
+    let mean = (runs > 0).then(|| sum(|group| group.mean) / all)?;
+    let error = sum(Moments::variance).sqrt() / all;
+    let interval = (runs >= FEWEST).then_some((mean - TWO_SIDED * error, mean + TWO_SIDED * error));
+    Some(Estimate { mean, interval })
 }
 
 fn add(sums: &mut [(f64, usize); METRICS.len()], values: &Values) {
@@ -94,6 +106,28 @@ mod tests {
         assert!((high - (49.5 + 1.96 * 2.887)).abs() < 1.0, "{high}");
         assert_eq!(estimates(&group, DrawKey::new(1))[0], Some(first));
         assert_ne!(estimates(&group, DrawKey::new(2))[0], Some(first));
+    }
+
+    #[test]
+    fn moments_come_to_the_same_interval() {
+        let runs: Vec<Vec<Values>> = [0, 1000]
+            .map(|from| (0..2000).map(|x| values(f64::from(from + x % 100))).collect())
+            .to_vec();
+        let groups: Vec<Vec<&Values>> = runs.iter().map(|group| group.iter().collect()).collect();
+        let [Some(resampled), ..] = estimates(&groups, DrawKey::new(1)) else { panic!("none") };
+        let moments = runs.iter().map(|group| {
+            let mut moments = Moments::default();
+            for values in group {
+                moments.add(values[0].unwrap());
+            }
+            moments
+        });
+        let of_moments = of_moments(&moments).unwrap();
+        assert!((resampled.mean - of_moments.mean).abs() < 1e-9);
+        let ((low, high), (least, most)) =
+            (resampled.interval.unwrap(), of_moments.interval.unwrap());
+        let wide = most - least;
+        assert!((low - least).abs() < 0.1 * wide && (high - most).abs() < 0.1 * wide);
     }
 
     #[test]

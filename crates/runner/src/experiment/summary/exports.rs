@@ -9,11 +9,16 @@ use taper_models::files::{FileError, write_file};
 use super::facts::Words;
 use super::jaccard::similarity;
 use crate::experiment::folder::FolderError;
+use crate::experiment::manifest::Manifest;
 use crate::experiment::record::Record;
 use crate::experiment::records::{PAIRS, RECORDS, STEPS, Seen, each_line};
 
 /// Runs of a prompt and a setting that are compared pair by pair; of more, the first.
 const COMPARED: usize = 50;
+
+/// Runs that are compared, all prompts and settings together: where there are many of those, each has
+/// fewer.
+const HELD: usize = 1 << 14;
 
 /// Settings of which each two are compared; of more, each with the first alone.
 const SETTINGS: usize = 40;
@@ -59,7 +64,8 @@ const PAIR_COLUMNS: [&str; 17] = [
 
 /// Writes both files into a sweep's folder, from the records there.
 ///
-/// `pairs.csv` has each two runs of one prompt and setting (`within`), the first 50 of them, and for each
+/// `pairs.csv` has each two runs of one prompt and setting (`within`), the first 50 of them (fewer where
+/// there are more than 327 prompts and settings together), and for each
 /// two settings the runs of the same seed (`between`). Jaccard is what two texts have in common over what
 /// either has: of words without case and punctuation, and of tokens, each counted once.
 ///
@@ -72,7 +78,9 @@ pub fn write_exports(dir: impl AsRef<Path>) -> Result<(), FolderError> {
         table.write_record(STEP_COLUMNS)?;
         each(dir, |record| step_lines(&record, table))
     })?;
-    let mut runs = Runs::default();
+    let manifest = Manifest::read(dir)?;
+    let cells = manifest.prompts.len().saturating_mul(manifest.settings.len());
+    let mut runs = Runs { most: COMPARED.min(HELD / cells.max(1)).max(2), ..Runs::default() };
     each(dir, |record| {
         runs.add(record);
         Ok(())
@@ -98,7 +106,8 @@ fn write_table(
 
 /// Each run once, as the summary has it.
 fn each(dir: &Path, mut take: impl FnMut(Record) -> io::Result<()>) -> io::Result<()> {
-    let (mut seen, mut failed) = (Seen::default(), None);
+    let manifest = Manifest::read(dir).map_err(io::Error::other)?;
+    let (mut seen, mut failed) = (Seen::of(&manifest), None);
     each_line(&dir.join(RECORDS), |line| {
         let record: Record = serde_json::from_str(line)?;
         if failed.is_none() && seen.is_new(&record) {
@@ -156,6 +165,8 @@ struct Run {
 /// The first runs of each prompt and setting.
 #[derive(Default)]
 struct Runs {
+    /// How many of each are compared.
+    most: usize,
     words: Words,
     texts: HashMap<u32, String>,
     prompts: BTreeMap<usize, (String, BTreeMap<usize, Vec<Run>>)>,
@@ -163,14 +174,15 @@ struct Runs {
 
 impl Runs {
     fn add(&mut self, record: Record) {
-        let words = self.words.of(&record);
-        let name = record.prompt;
-        let (_, settings) =
-            self.prompts.entry(record.id.prompt).or_insert_with(|| (name, BTreeMap::new()));
+        let (_, settings) = self
+            .prompts
+            .entry(record.id.prompt)
+            .or_insert_with(|| (record.prompt.clone(), BTreeMap::new()));
         let runs = settings.entry(record.id.setting).or_default();
-        if runs.len() >= COMPARED {
+        if runs.len() >= self.most {
             return;
         }
+        let words = self.words.of(&record);
         for step in &record.steps {
             self.texts.entry(step.token).or_insert_with(|| step.text.clone());
         }

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::outputs::identity;
 use crate::experiment::record::{Record, RunId, StepRecord};
-use crate::outcome::FinishReason;
 
 /// The numbers that each run has one of, in the order of [`Row::metrics`](super::Row::metrics):
 ///
@@ -38,26 +38,20 @@ pub const METRICS: [&str; 13] = [
 /// Steps of a run whose kept sets are shown one by one.
 pub(super) const STEPS_SHOWN: usize = 20;
 
+/// The [`METRICS`] of one run.
+pub(super) type Values = [Option<f64>; METRICS.len()];
+
+/// A run that is held whole.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     pub(super) id: RunId,
-    pub(super) metrics: [Option<f64>; METRICS.len()],
-    pub(super) kept_least: Option<usize>,
-    pub(super) kept_most: Option<usize>,
+    pub(super) metrics: Values,
     /// Of the first steps.
     pub(super) kept: Vec<Option<usize>>,
     pub(super) tokens: Vec<u32>,
     pub(super) text: String,
     /// The words of the text by number, ascending, each once.
     pub(super) words: Vec<u32>,
-    pub(super) finish: FinishReason,
-    pub(super) failed: bool,
-    /// Tokens that took a pass of their own.
-    pub(super) decoded: f64,
-    /// Seconds of those passes and of all choices.
-    pub(super) busy: f64,
-    pub(super) sampler: f64,
-    pub(super) all: f64,
 }
 
 /// Gives each word a number.
@@ -97,37 +91,15 @@ fn plain_words(text: &str) -> impl Iterator<Item = String> {
 }
 
 impl Facts {
-    pub(super) fn of(record: &Record, words: &mut Words) -> Self {
-        let steps = &record.steps;
-        let kept: Vec<Option<usize>> = steps.iter().map(|step| step.kept).collect();
-        let known = || kept.iter().copied().flatten();
-        let timing = &record.timing;
-        let busy = timing.decode_s + timing.sampler_s;
+    pub(super) fn of(record: &Record, metrics: Values, words: &mut Words) -> Self {
         Self {
             id: record.id,
-            metrics: metrics(record),
-            kept_least: known().min(),
-            kept_most: known().max(),
-            kept: kept.iter().take(STEPS_SHOWN).copied().collect(),
+            metrics,
+            kept: record.steps.iter().take(STEPS_SHOWN).map(|step| step.kept).collect(),
             tokens: identity(record),
             text: record.text.clone(),
             words: words.of(record),
-            finish: record.finish_reason,
-            failed: record.error.is_some(),
-            decoded: timing.tokens_per_s.map_or(0.0, |speed| speed * busy),
-            busy,
-            sampler: timing.sampler_s,
-            // What an engine's sampler takes is not known.
-            all: if record.engine.is_some() { 0.0 } else { timing.prefill_s + busy },
         }
-    }
-}
-
-/// What tells a text from others: its tokens, or where an engine does not tell them its letters.
-fn identity(record: &Record) -> Vec<u32> {
-    match (&record.engine, record.tokens.is_empty()) {
-        (Some(_), true) => record.text.chars().map(u32::from).collect(),
-        _ => record.tokens.clone(),
     }
 }
 
@@ -141,6 +113,9 @@ fn length(record: &Record) -> Option<f64> {
 
 /// The [`METRICS`] of a run, in that order; `None` for what it has no value of.
 pub fn metrics(record: &Record) -> [Option<f64>; METRICS.len()] {
+    if let Some(left_out) = &record.steps_left_out {
+        return METRICS.map(|name| left_out.metrics.get(name).copied());
+    }
     let steps = &record.steps;
     let drawn = || steps.iter().filter_map(|step| step.drawn.as_ref());
     let tied = |step: &StepRecord| step.stages.iter().any(|stage| stage.ties > 0);

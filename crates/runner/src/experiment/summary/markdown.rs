@@ -95,6 +95,10 @@ impl Summary {
                  the steps, and least–most. entropy and NLL (nats per token): of the model's own \
                  distribution. drawn entropy and KL (nats): of the distribution that tokens were chosen from, and \
                  its divergence from the model's. ties: steps at which equal scores met a boundary. repeated: 4-grams that occurred before.\n";
+        if self.rows.iter().any(|row| row.sampled) {
+            text += "\n≈: so many runs that different outputs beyond 4096 are estimated (±1.6 %), intervals are the normal \
+                     distribution's, and of each prompt and setting the first runs alone are compared as texts.\n";
+        }
         text
     }
 
@@ -167,7 +171,11 @@ impl Summary {
                 lines.push(vec![prompt, setting, String::new(), format!("({more} more)")]);
             }
         }
-        lines.markdown()
+        let mut text = lines.markdown();
+        if self.rows.iter().any(|row| row.sampled) {
+            text += "\nOf the first runs of each prompt and setting.\n";
+        }
+        text
     }
 
     /// The names of prompt and setting, and the runs.
@@ -245,13 +253,14 @@ pub(super) fn with_interval(estimate: Option<Estimate>, digits: usize) -> String
 
 /// `3 of 5`; over several prompts what each has on average, and all together.
 fn unique(row: &Row) -> String {
+    let about = if row.sampled { "≈ " } else { "" };
     if row.prompts == 1 {
-        return format!("{} of {}", row.unique, row.runs);
+        return format!("{about}{} of {}", row.unique, row.runs);
     }
     let prompts = row.prompts as f64;
     let (each, runs) = (row.unique as f64 / prompts, row.runs as f64 / prompts);
     let short = |x: f64| if x.fract() == 0.0 { format!("{x:.0}") } else { format!("{x:.1}") };
-    format!("{} of {} a prompt, {} in all", short(each), short(runs), row.unique_overall)
+    format!("{about}{} of {} a prompt, {} in all", short(each), short(runs), row.unique_overall)
 }
 
 fn spread(spread: Option<Spread>) -> String {

@@ -1,42 +1,44 @@
 //! What the records of an experiment say together.
 
 mod bootstrap;
+mod cell;
 mod csv;
 mod exports;
 mod facts;
 mod jaccard;
 mod markdown;
+mod outputs;
 mod paired;
+mod rows;
 mod steps;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use taper_models::files::{FileError, write_file};
-use taper_sampling::DrawKey;
 
 pub use self::bootstrap::Estimate;
-use self::bootstrap::estimates;
+use self::cell::{Cell, held_of_each};
 pub use self::exports::write_exports;
 use self::facts::{Facts, Words};
 pub use self::facts::{METRICS, metrics};
 pub use self::jaccard::Spread;
-use self::jaccard::{Spreading, between, within};
 pub use self::paired::Paired;
+use self::rows::{CellTotals, Rows};
 use super::folder::FolderError;
 use super::manifest::Manifest;
-use super::record::Record;
+use super::record::{Record, RunId};
 use super::records::{RECORDS, RecordsError, Repeated, SUMMARY, Seen, each_line};
-
-/// Pairs of settings that are compared; of more settings, each with the first alone.
-const SETTINGS_COMPARED: usize = 40;
 
 /// The records of an experiment, summed up.
 ///
 /// Similarity of texts is Jaccard's: words in both over words in either, without case and punctuation, of texts that continue the same
 /// prompt. Of more than 300 runs of one prompt and setting the first 300 are compared.
+///
+/// Memory does not grow with the number of runs but with that of prompts and settings, and by four bytes a
+/// run that tell a record of a run that is there already: see [`Row::sampled`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Summary {
@@ -49,7 +51,7 @@ pub struct Summary {
     pub between: Vec<Between>,
     /// What was left out because its run is there already.
     pub repeated: Repeated,
-    /// By prompt and setting, in canonical order.
+    /// By prompt and setting, in canonical order: the first runs of each.
     cells: BTreeMap<(usize, usize), Vec<Facts>>,
     /// The first run of each prompt and setting.
     firsts: Vec<Record>,
@@ -87,6 +89,12 @@ pub struct Row {
     pub tokens_per_s: Option<f64>,
     /// The share of the time that went into choosing tokens.
     pub sampler_share: Option<f64>,
+    /// Whether these are more runs than are held whole, 32768 over all prompts and settings. Numbers of
+    /// different outputs beyond 4096 are then estimates (1.6 %), intervals those of the normal
+    /// distribution, and the first runs of each prompt and setting alone are compared as texts; the rest
+    /// is of all runs.
+    #[serde(default)]
+    pub sampled: bool,
 }
 
 /// How much the texts of two settings have in common.
@@ -115,7 +123,7 @@ impl Summary {
     pub fn read(dir: impl AsRef<Path>) -> Result<Self, RecordsError> {
         let dir = dir.as_ref();
         let manifest = Manifest::read(dir)?;
-        let mut collected = Collected::default();
+        let mut collected = Collected::of(&manifest);
         each_line(&dir.join(RECORDS), |line| {
             collected.add(serde_json::from_str(line)?);
             Ok(())
@@ -125,7 +133,7 @@ impl Summary {
 
     /// Sums up records.
     pub fn of(manifest: Manifest, records: impl IntoIterator<Item = Record>) -> Self {
-        let mut collected = Collected::default();
+        let mut collected = Collected::of(&manifest);
         records.into_iter().for_each(|record| collected.add(record));
         collected.summary(manifest)
     }
@@ -134,6 +142,20 @@ impl Summary {
     pub fn row(&self, label: &str) -> Option<&Row> {
         let setting = self.manifest.settings.iter().position(|setting| setting.label == label)?;
         self.rows.iter().find(|row| row.setting == setting && row.prompt.is_none())
+    }
+
+    /// Runs, all prompts and settings together.
+    pub fn runs(&self) -> usize {
+        self.overall().map(|row| row.runs).sum()
+    }
+
+    /// Runs whose model or sampler failed.
+    pub fn failed(&self) -> usize {
+        self.overall().map(|row| row.failed).sum()
+    }
+
+    fn overall(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.prompt.is_none())
     }
 
     /// Writes the rows into the folder, as `summary.csv`.
@@ -150,112 +172,56 @@ impl Summary {
     }
 }
 
-#[derive(Debug, Default)]
+/// First runs of a prompt and a setting that are held with their steps.
+const FIRSTS: usize = 1000;
+
+#[derive(Debug)]
 struct Collected {
     words: Words,
-    cells: BTreeMap<(usize, usize), Vec<Facts>>,
-    firsts: Vec<Record>,
+    cells: BTreeMap<(usize, usize), Cell>,
+    /// Runs of each prompt and setting that are held whole.
+    most: usize,
+    firsts: BTreeMap<RunId, Record>,
     seen: Seen,
 }
 
 impl Collected {
+    fn of(manifest: &Manifest) -> Self {
+        Self {
+            words: Words::default(),
+            cells: BTreeMap::new(),
+            most: held_of_each(manifest),
+            firsts: BTreeMap::new(),
+            seen: Seen::of(manifest),
+        }
+    }
+
     /// A run counts once.
     fn add(&mut self, record: Record) {
         if !self.seen.is_new(&record) {
             return;
         }
-        let facts = Facts::of(&record, &mut self.words);
-        self.cells.entry((record.id.prompt, record.id.setting)).or_default().push(facts);
+        let cell = self.cells.entry((record.id.prompt, record.id.setting)).or_default();
+        cell.add(&record, &mut self.words, self.most);
         if record.id.seed == 0 {
-            self.firsts.push(record);
+            self.firsts.insert(record.id, record);
+            if self.firsts.len() > FIRSTS {
+                self.firsts.pop_last();
+            }
         }
     }
 
-    fn summary(mut self, manifest: Manifest) -> Summary {
-        self.cells.values_mut().for_each(|runs| runs.sort_by_key(|facts| facts.id));
-        self.firsts.sort_by_key(|record| record.id);
+    fn summary(self, manifest: Manifest) -> Summary {
+        let Self { cells, firsts, seen, .. } = self;
+        let (mut totals, mut held) = (BTreeMap::new(), BTreeMap::new());
+        for (at, cell) in cells {
+            totals.insert(at, CellTotals::of(&cell));
+            held.insert(at, cell.held.into_values().collect());
+        }
         let (settings, prompts) = (manifest.settings.len(), manifest.prompts.len());
-        let between = self.between(settings, prompts);
-        let of_prompts = (0..prompts).filter(move |_| prompts > 1).map(Some);
-        let prompts = std::iter::once(None).chain(of_prompts);
-        let rows = prompts
-            .flat_map(|prompt| (0..settings).map(move |setting| (prompt, setting)))
-            .filter_map(|(prompt, setting)| self.row(prompt, setting, settings))
-            .collect();
-        let repeated = self.seen.repeated;
-        Summary { manifest, rows, between, repeated, cells: self.cells, firsts: self.firsts }
-    }
-
-    fn cell(&self, prompt: usize, setting: usize) -> Vec<&Facts> {
-        self.cells.get(&(prompt, setting)).into_iter().flatten().collect()
-    }
-
-    fn between(&self, settings: usize, prompts: usize) -> Vec<Between> {
-        let mut all = Vec::new();
-        let firsts = if settings > SETTINGS_COMPARED { 1 } else { settings };
-        for a in 0..firsts {
-            for b in a + 1..settings {
-                let mut spreading = Spreading::default();
-                for prompt in 0..prompts {
-                    between(&self.cell(prompt, a), &self.cell(prompt, b), &mut spreading);
-                }
-                let found = spreading.spread();
-                all.extend(found.map(|jaccard| Between { settings: (a, b), jaccard }));
-            }
-        }
-        all
-    }
-
-    fn row(&self, prompt: Option<usize>, setting: usize, settings: usize) -> Option<Row> {
-        let cells = self
-            .cells
-            .iter()
-            .filter(|((of, by), _)| *by == setting && prompt.is_none_or(|prompt| prompt == *of));
-        let cells: Vec<_> = cells.map(|((of, _), runs)| (*of, runs)).collect();
-        let runs = || cells.iter().flat_map(|(_, runs)| runs.iter());
-        let all = runs().count();
-        if all == 0 {
-            return None;
-        }
-        let (mut inside, mut outside) = (Spreading::default(), Spreading::default());
-        let compared = if settings > SETTINGS_COMPARED { 1 } else { settings };
-        for (prompt, runs) in &cells {
-            let runs: Vec<&Facts> = runs.iter().collect();
-            within(&runs, &mut inside);
-            for other in (0..compared).filter(|&other| other != setting) {
-                between(&runs, &self.cell(*prompt, other), &mut outside);
-            }
-        }
-        let unique = cells
-            .iter()
-            .map(|(_, runs)| runs.iter().map(|facts| &facts.tokens).collect::<HashSet<_>>().len());
-        let groups: Vec<Vec<_>> = cells
-            .iter()
-            .map(|(_, runs)| runs.iter().map(|facts| &facts.metrics).collect())
-            .collect();
-        let key = DrawKey::new(prompt.map_or(0, |prompt| prompt as u64 + 1)).stream(setting as u64);
-        let mut finish_reasons = BTreeMap::new();
-        for facts in runs() {
-            *finish_reasons.entry(facts.finish.name().to_owned()).or_insert(0) += 1;
-        }
-        let sum = |of: fn(&Facts) -> f64| runs().map(of).sum::<f64>();
-        let ratio = |a: f64, b: f64| (a > 0.0 && b > 0.0).then(|| a / b);
-        let least = runs().filter_map(|facts| facts.kept_least).min();
-        Some(Row {
-            setting,
-            prompt,
-            runs: all,
-            failed: runs().filter(|facts| facts.failed).count(),
-            unique: unique.sum(),
-            unique_overall: runs().map(|facts| &facts.tokens).collect::<HashSet<_>>().len(),
-            prompts: cells.len(),
-            jaccard_within: inside.spread(),
-            jaccard_between: outside.spread(),
-            kept: least.zip(runs().filter_map(|facts| facts.kept_most).max()),
-            metrics: estimates(&groups, key),
-            finish_reasons,
-            tokens_per_s: ratio(sum(|facts| facts.decoded), sum(|facts| facts.busy)),
-            sampler_share: ratio(sum(|facts| facts.sampler), sum(|facts| facts.all)),
-        })
+        let rows = Rows { settings, prompts, held: &held, totals: &totals };
+        let (between, rows) = (rows.between(), rows.all());
+        let (repeated, firsts) = (seen.repeated, firsts.into_values().collect());
+        Summary { manifest, rows, between, repeated, cells: held, firsts }
     }
 }

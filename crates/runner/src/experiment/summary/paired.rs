@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use taper_sampling::DrawKey;
 
 use super::Summary;
-use super::bootstrap::{Estimate, Values, estimates};
-use super::facts::{Facts, METRICS};
+use super::bootstrap::{Estimate, estimates};
+use super::facts::{Facts, METRICS, Values};
 use super::markdown::{Lines, shorten, with_interval};
 
 /// Metrics whose differences are shown.
@@ -26,7 +26,8 @@ pub struct Paired {
 }
 
 impl Summary {
-    /// Compares two settings run by run; `None` without a common prompt and seed.
+    /// Compares two settings run by run, those that are held whole; `None` without a common prompt and
+    /// seed.
     pub fn paired(&self, a: usize, b: usize) -> Option<Paired> {
         let groups: Vec<Vec<Values>> = (0..self.manifest.prompts.len())
             .map(|prompt| {

@@ -31,13 +31,13 @@ fn sweep(spec: &str, out: &Path, more: &[&str]) -> Ran {
     taper([&all[..], more].concat())
 }
 
-fn records(out: &Path) -> Vec<Value> {
+pub(super) fn records(out: &Path) -> Vec<Value> {
     let text = fs::read_to_string(out.join("records.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Run and text, which the fakes make of prompt, temperature and seed.
-fn contents(out: &Path) -> Vec<(String, String)> {
+pub(super) fn contents(out: &Path) -> Vec<(String, String)> {
     let of = |record: &Value| (record["id"].to_string(), record["text"].to_string());
     records(out).iter().map(of).collect()
 }
