@@ -11,6 +11,7 @@ mod generate;
 mod model;
 mod processors;
 mod tokenizer;
+mod watermark;
 
 use std::fmt;
 use std::fs;
@@ -104,13 +105,16 @@ pub enum ConformError {
 }
 
 /// The suites of case files.
-const SUITES: [&str; 6] = [
+const SUITES: [&str; 9] = [
     "chat-template",
     "hf-generate",
     "hf-processors",
     "llamacpp-samplers",
     "tokenizer",
     "vllm-sampler",
+    "watermark-gumbel",
+    "watermark-kgw",
+    "watermark-synthid",
 ];
 
 /// Runs the cases of a file, of a model folder, or of all those that are in a folder.
@@ -148,6 +152,7 @@ fn run_case(path: &Path, case: &Value) -> Result<(), String> {
         Some("llamacpp-samplers") => engines::run(case, presets::llama_cpp),
         Some("vllm-sampler") => engines::run(case, presets::vllm),
         Some("hf-generate") => generate::run(case),
+        Some("watermark-gumbel" | "watermark-kgw" | "watermark-synthid") => watermark::run(case),
         Some("tokenizer") => tokenizer::run(path, case),
         Some(other) => Err(format!("the suite `{other}` cannot be run by this build")),
         None => Err(format!("the case names no `suite`; there are {}", SUITES.join(", "))),

@@ -4,6 +4,7 @@
 
 mod chat;
 pub mod conform;
+mod detect;
 mod detokenizer;
 mod drawn;
 mod dump;
@@ -28,6 +29,7 @@ mod table_model;
 mod told;
 
 pub use chat::{Chat, ChatError, ChatTemplate};
+pub use detect::{DetectError, Detected, Detector};
 pub use detokenizer::{Detokenizer, Piece, token_text};
 pub use drawn::{Drawn, DrawnToken, KeptSet, KeptSets};
 pub use dump::{Dump, DumpError};
@@ -44,8 +46,8 @@ pub use outcome::{
     pipeline_as_data,
 };
 pub use request::{
-    DEFAULT_MAX_NEW_TOKENS, OnError, Request, SearchMode, draw_seed, tie_policy_name, tokenize,
-    tokenize_plain,
+    DEFAULT_MAX_NEW_TOKENS, OnError, Request, SearchMode, WATERMARK_KEY, draw_seed,
+    tie_policy_name, tokenize, tokenize_plain, watermark_keys,
 };
 pub use run::{Draft, Generation, ScoreOptions, ScoredText, Scorer, Search, Step, score_prompt};
 pub use semantics::{LlamaCpp, MirostatVersion, OwnPipeline, Recommended, Semantics, Vllm};

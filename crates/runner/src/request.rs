@@ -1,14 +1,18 @@
 //! What to generate, and how.
 
 mod choices;
+mod keys;
 
 use std::hash::{BuildHasher, RandomState};
 
 use taper_models::tokenizers::{Encoding, Tokenizer};
+use taper_sampling::watermark::WatermarkKey;
 use taper_sampling::{Ask, GenerationConfig, TiePolicy};
 
 pub(crate) use self::choices::tie_policy;
 pub use self::choices::{OnError, SearchMode, tie_policy_name};
+pub(crate) use self::keys::give;
+pub use self::keys::{WATERMARK_KEY, watermark_keys};
 use crate::error::RequestError;
 use crate::grammar::TextGrammar;
 use crate::logits_dtype::LogitsDtype;
@@ -60,6 +64,9 @@ pub struct Request {
     /// Draw so many sequences and return the best: those with the highest mean log-probability under
     /// the model itself. A [`Step`](crate::Step) counts sequences in the order drawn.
     pub best_of: Option<usize>,
+    /// The keys of the watermark that the settings ask for; they go before those of a file, and no
+    /// outcome has them.
+    pub watermark_keys: Vec<WatermarkKey>,
     /// Tokens that every sequence begins with. They count as generated.
     pub forced_prefix: Vec<u32>,
 }
@@ -81,6 +88,7 @@ impl Request {
             redraws: 0,
             search: SearchMode::default(),
             best_of: None,
+            watermark_keys: Vec::new(),
             forced_prefix: Vec::new(),
         }
     }

@@ -100,10 +100,16 @@ impl Semantics {
 
     /// What these rules do with the settings on this model that is unlikely to be meant.
     pub fn remarks(&self, source: &Source<'_>) -> Vec<String> {
-        match (self, source.tokenizer) {
-            (Self::Vllm(settings), Some(tokenizer)) => settings.words_let_through(tokenizer),
-            _ => Vec::new(),
+        let Self::Vllm(settings) = self else { return Vec::new() };
+        let mut remarks = source
+            .tokenizer
+            .map_or_else(Vec::new, |tokenizer| settings.words_let_through(tokenizer));
+        if settings.config.watermark_config.is_some() && settings.config.temperature == 0.0 {
+            remarks.push(
+                "watermark: at temperature 0 nothing is drawn, and nothing marked".to_owned(),
+            );
         }
+        remarks
     }
 
     /// Tokens that end a sequence besides the EOS tokens, and have no text.

@@ -70,6 +70,8 @@
 //!   grammars (`Grammar`, with the feature `llguidance`, is one).
 //! - Lengths: [`MinLength`], [`MinNewTokens`], [`ForcedBos`], [`ForcedEos`], [`ExponentialDecay`].
 //! - Others: [`RemoveInvalidValues`], [`ClassifierFreeGuidance`].
+//! - Watermarks: [`GreenList`], [`SynthId`], and the selectors [`GumbelWatermark`] and [`DualKeyGumbel`];
+//!   their detectors are in [`watermark`].
 //! - Selectors: [`Greedy`], [`Draw`], [`Gumbel`], [`Mirostat`], [`MirostatV2`], [`AdaptiveP`].
 //!
 //! [`presets`] puts them in the order of Hugging Face transformers, llama.cpp or vLLM.
@@ -133,6 +135,7 @@ pub mod stages;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod ties;
+pub mod watermark;
 
 pub use candidates::{Candidates, Edge, MassRule, Normaliser};
 pub use data::{

@@ -18,6 +18,7 @@ pub(super) use self::knobs::KnobArgs;
 pub(super) use self::observing::{DumpArgs, ScoreArgs};
 #[cfg(feature = "engines")]
 pub(super) use self::remote::{ELSEWHERE, RemoteArgs, Sample};
+use super::detect::DetectArgs;
 use super::explore::ExploreArgs;
 use super::export::ExportArgs;
 use super::merge::MergeArgs;
@@ -46,6 +47,8 @@ pub(super) enum Command {
     Explore(Box<ExploreArgs>),
     /// Say how likely a text is under a model: token by token, and its perplexity
     Score(Box<ScoreArgs>),
+    /// Say whether a text is watermarked: the engine's own score and p-value, and an exact one
+    Detect(Box<DetectArgs>),
     /// Run prompts × settings × seeds, record each run, and sum them up
     Sweep(Box<SweepArgs>),
     /// Join the folders of a sweep that was divided by --shard

@@ -93,6 +93,10 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
 /// The flags as a page has them.
 fn knobs(turned: &Turned) -> Result<Knobs, Failure> {
     let one = |(knob, value): (&'static Knob, &KnobValue)| {
+        if knob.name == "watermark_key" {
+            let what = "--watermark-key: the page would show it; set TAPER_WATERMARK_KEY instead";
+            return Err(Failure::usage(what));
+        }
         let json = value.to_json().ok_or_else(|| {
             Failure::Usage(format!("{} {value}: it must be finite on a page", knob.flag()))
         })?;

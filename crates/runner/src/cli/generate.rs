@@ -427,7 +427,15 @@ pub(super) fn blame(
     let file = |key| loaded.and_then(|loaded| file(args, loaded, key));
     // Groups ask for a penalty, so that its default is wrong because of them.
     let unnamed = flags.for_setting(key).is_none() && file(key).is_none();
-    let source = if unnamed && key == "diversity_penalty" { "num_beam_groups" } else { key };
+    let source = match key {
+        "diversity_penalty" if unnamed => "num_beam_groups",
+        "watermark_config" | "watermarking_config" | "watermark_key"
+            if unnamed && flags.for_setting("watermark").is_some() =>
+        {
+            "watermark"
+        }
+        _ => key,
+    };
     Failure::Usage(match (flags.for_setting(source), file(source)) {
         (Some(flag), _) if (key, engine) == ("temperature", "huggingface") => {
             format!("{flag}: {error}; use --temperature 0 for that")

@@ -14,6 +14,8 @@ pub(super) const OBJECTS: FileKind = FileKind::input("a JSON list of objects", 6
 pub(super) const SCHEMA: FileKind = FileKind::input("a JSON schema", 64);
 /// `--grammar`.
 pub(super) const GRAMMAR: FileKind = FileKind::input("a grammar in Lark's form", 64);
+/// `--watermark-key`.
+pub(super) const WATERMARK_KEY: FileKind = FileKind::input("the key of a watermark", 1);
 /// `--pipeline`.
 pub(super) const PIPELINE: FileKind = FileKind::input("a pipeline in JSON", 64);
 /// What `sweep` runs.

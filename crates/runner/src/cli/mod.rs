@@ -5,6 +5,7 @@ mod beams;
 mod chat;
 mod columns;
 mod conform;
+mod detect;
 mod dump;
 #[cfg(feature = "engines")]
 mod engine;
@@ -68,6 +69,7 @@ fn run() -> Result<(), Failure> {
             inspect::run(&args, &flags)
         }
         Command::Explore(args) => explore::run(&args),
+        Command::Detect(args) => detect::run(&args),
         Command::Score(args) => score::run(&args, &flags),
         Command::Sweep(args) => sweep::run(&args),
         Command::Merge(args) => merge::run(&args),

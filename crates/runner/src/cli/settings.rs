@@ -13,7 +13,7 @@ use taper_runner::{Request, Semantics};
 use super::args::GenerateArgs;
 use super::failure::Failure;
 use super::generate::blame;
-use super::input::{GRAMMAR, SCHEMA, read_for};
+use super::input::{GRAMMAR, SCHEMA, WATERMARK_KEY, read_for};
 
 /// The flags that were given.
 #[derive(Debug, Default)]
@@ -142,6 +142,7 @@ fn file_of(knob: &Knob, value: &KnobValue) -> Result<Option<String>, Failure> {
     let kind = match knob.name {
         "json_schema" if !path.trim_start().starts_with('{') => SCHEMA,
         "grammar" => GRAMMAR,
+        "watermark_key" => WATERMARK_KEY,
         _ => return Ok(None),
     };
     read_for(&knob.flag(), Path::new(path), kind).map(Some)

@@ -330,6 +330,7 @@ const ROWS: &[Row] = &[
     row("forced_prefix", &[Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
     row("ties", &[Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
     row("logits_dtype", &[Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
+    row("watermark", &[Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
     row("on_error", &[Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
     row("pipeline", &[Lacks, Lacks, Lacks, Lacks, Lacks, Lacks]),
 ];

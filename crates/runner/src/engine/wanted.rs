@@ -295,6 +295,7 @@ fn name_of(sampler: LlamaCppSampler) -> Option<&'static str> {
 
 /// What the runner itself would act on.
 fn runners(request: &Request, knobs: &mut Map<String, Value>) {
+    let watermark = ["watermarking_config", "watermark_config"].map(|name| knobs.remove(name));
     let mut set = |name: &str, value: Value| drop(knobs.insert(name.to_owned(), value));
     match &request.grammar {
         Some(TextGrammar::JsonSchema(schema)) => {
@@ -304,6 +305,9 @@ fn runners(request: &Request, knobs: &mut Map<String, Value>) {
         Some(TextGrammar::Regex(regex)) => set("regex", json!(regex)),
         Some(TextGrammar::Lark(grammar)) => set("grammar", json!(grammar)),
         None => {}
+    }
+    if let Some(settings) = watermark.into_iter().flatten().next() {
+        set("watermark", settings);
     }
     if let Some(ties) = request.ties {
         set("ties", json!(tie_policy_name(ties)));

@@ -43,6 +43,8 @@ pub enum Kind {
     Texts(Texts),
     /// A text; for the flag, the file that it is in.
     File,
+    /// An object in JSON, as a text or as itself.
+    Json,
 }
 
 /// A name, and what it means where that is not plain.
@@ -259,6 +261,9 @@ impl Kind {
             }
             Self::Texts(Texts::Word) => KnobValue::from(vec![words::word(text)?]),
             Self::Texts(Texts::Escaped) => KnobValue::from(vec![words::breaker(text)?]),
+            // What is in it is for its knob to read, which does not quote it.
+            Self::Json if text.trim_start().starts_with('{') => KnobValue::Text(text.to_owned()),
+            Self::Json => return Err("it must be an object in JSON".to_owned()),
             Self::File => KnobValue::Text(text.to_owned()),
         })
     }
@@ -310,6 +315,7 @@ impl Kind {
                 return in_words(&choices.iter().map(quoted).collect::<Vec<_>>());
             }
             Self::Number(_) => "a number",
+            Self::Json => "an object",
         };
         plain.to_owned()
     }

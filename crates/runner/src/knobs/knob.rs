@@ -186,6 +186,11 @@ impl Knob {
         self
     }
 
+    pub(super) const fn of_hugging_face_and_vllm(mut self) -> Self {
+        self.engines = &[HUGGING_FACE, VLLM];
+        self
+    }
+
     pub(super) const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self

@@ -1,5 +1,6 @@
 //! The settings that come with a model, some of which may not be what they must be.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -79,7 +80,7 @@ pub fn unused_settings(config: &GenerationConfig, semantics: &Semantics) -> Vec<
     unused
         .map(|(key, value)| {
             let (value, domain) = (value.to_string(), domain(key, None));
-            format!("{key} is {}, which is not {domain}; it has no effect here", shortened(&value))
+            format!("{key} is {}, which is not {domain}; it has no effect here", shown(key, &value))
         })
         .collect()
 }
@@ -127,7 +128,8 @@ pub(crate) fn settle(
             config.extra.remove(&key);
         } else if counts(&config, semantics, &key) {
             let key = known(&key);
-            return refuse(key, shortened(&value.to_string()), domain(key, Some(vocab_size)));
+            let value = shown(key, &value.to_string()).into_owned();
+            return refuse(key, value, domain(key, Some(vocab_size)));
         }
     }
     Ok(config)
@@ -159,11 +161,23 @@ fn counts(config: &GenerationConfig, semantics: &Semantics, key: &str) -> bool {
     }
 }
 
+/// A setting that holds keys, and so is not shown.
+const WATERMARK: &str = "watermarking_config";
+
+fn shown<'v>(key: &str, value: &'v str) -> Cow<'v, str> {
+    if key == WATERMARK { "hidden".into() } else { shortened(value) }
+}
+
 /// Tokens that are no knobs: nothing looks at them.
 const TOKENS: [&str; 2] = ["bos_token_id", "pad_token_id"];
 
 /// What a setting's value must be, with the ids of the vocabulary if it is known.
 pub(crate) fn domain(key: &str, vocab_size: Option<usize>) -> String {
+    if key == WATERMARK {
+        return "an object: greenlist_ratio, bias, hashing_key, seeding_scheme and context_width, or \
+                ngram_len, keys and what else SynthID has"
+            .to_owned();
+    }
     let kind = match named(key) {
         _ if TOKENS.contains(&key) => Kind::Ids { none: false, alone: true },
         Some(knob) => knob.kind,
@@ -178,7 +192,7 @@ pub(crate) fn domain(key: &str, vocab_size: Option<usize>) -> String {
 
 /// The name of a setting as one that errors can carry.
 pub(crate) fn known(key: &str) -> &'static str {
-    let token = TOKENS.into_iter().find(|known| *known == key);
+    let token = TOKENS.into_iter().chain([WATERMARK]).find(|known| *known == key);
     token.or(named(key).map(|knob| knob.name)).unwrap_or("a setting")
 }
 

@@ -35,6 +35,11 @@ impl Knob {
                 Value::String(text) => Ok(KnobValue::Text(text.clone())),
                 _ => Err("it must be a text".to_owned()),
             },
+            Kind::Json => match value {
+                Value::Object(_) => Ok(KnobValue::Text(value.to_string())),
+                Value::String(text) => self.parse(text),
+                _ => Err(self.kind.domain()),
+            },
             Kind::Bool | Kind::Whole(_) | Kind::Number(_) | Kind::OneOf(_) | Kind::Id => {
                 scalar(value, self.kind)
             }

@@ -10,8 +10,12 @@ use crate::semantics::{LlamaCpp, Vllm};
 
 /// A word that a knob of each kind takes, and which is not the default.
 fn word(knob: &Knob) -> &'static str {
+    if knob.name == "watermark_key" {
+        return "3,4";
+    }
     match knob.kind {
         Kind::Bool => "true",
+        Kind::Json => r#"{"context_width":2}"#,
         Kind::Number(range) if range.contains(0.25) => "0.25",
         Kind::Number(_) => "1.5",
         Kind::Whole(_) => "3",
@@ -99,7 +103,7 @@ fn json_and_words_of_a_knob_are_the_same_value() {
         if let Ok(plain) = serde_json::from_str::<Value>(word) {
             assert_eq!(knob.read(&plain), read, "{}", knob.name);
         }
-        assert!(knob.read(&json!({"a": 1})).is_err(), "{}", knob.name);
+        assert!(knob.kind == Kind::Json || knob.read(&json!({"a": 1})).is_err(), "{}", knob.name);
         assert!(knob.kind.domain().starts_with("it must "), "{}", knob.name);
     }
 }

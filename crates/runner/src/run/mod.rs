@@ -2,6 +2,7 @@
 
 mod clock;
 mod generation;
+mod marks;
 mod prepared;
 mod score;
 mod search;

@@ -9,7 +9,7 @@ use crate::error::{RequestError, refuse};
 use crate::grammar::constrain;
 use crate::knobs::settle;
 use crate::outcome::EffectiveConfig;
-use crate::request::{DEFAULT_MAX_NEW_TOKENS, Request, draw_seed};
+use crate::request::{DEFAULT_MAX_NEW_TOKENS, Request, draw_seed, give};
 use crate::semantics::{Semantics, at_zero};
 use crate::source::Source;
 
@@ -33,7 +33,9 @@ impl Prepared {
         request: Request,
         goes: impl FnOnce(&GenerationConfig) -> Result<(), RequestError>,
     ) -> Result<Self, RequestError> {
-        let Request { prompt, config, semantics, ties, forced_prefix, grammar, .. } = request;
+        let Request { prompt, mut config, mut semantics, ties, forced_prefix, grammar, .. } =
+            request;
+        give(&request.watermark_keys, &mut config, &mut semantics)?;
         check_prompt(&prompt, source.model)?;
         let generation = complete(config, &semantics, prompt.len(), source)?;
         goes(&generation)?;

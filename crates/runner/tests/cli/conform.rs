@@ -39,6 +39,11 @@ fn the_vllm_sampler_agrees() {
 }
 
 #[test]
+fn watermarks_and_their_detectors_agree() {
+    assert_conforms(&of_sampling("watermark.jsonl"), 220);
+}
+
+#[test]
 fn transformers_generation_agrees() {
     assert_conforms(&of_runner("generate.jsonl"), 119);
     assert_conforms(&of_runner("generate_beams.jsonl"), 160);
@@ -168,7 +173,8 @@ fn cases_without_a_suite_are_told_what_they_lack() {
     let ran = taper(["conform", file.to_str().unwrap()]);
     let want = format!(
         "error: {}: its cases name no `suite`, without which they cannot be run; the suites are \
-         chat-template, hf-generate, hf-processors, llamacpp-samplers, tokenizer, vllm-sampler\n",
+         chat-template, hf-generate, hf-processors, llamacpp-samplers, tokenizer, vllm-sampler, \
+         watermark-gumbel, watermark-kgw, watermark-synthid\n",
         file.display()
     );
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr), (Some(2), "", want));

@@ -37,3 +37,4 @@ mod sweep_kills;
 mod sweep_lessons;
 mod text;
 mod threads;
+mod watermarks;

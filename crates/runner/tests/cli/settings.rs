@@ -306,8 +306,8 @@ fn said() -> Vec<(&'static str, &'static str, &'static str)> {
 #[test]
 fn a_knob_takes_the_words_of_its_flag() {
     let loaded = load(llama(), &LoadOptions::default()).unwrap();
-    // They take a file where the flag does, or more than a word.
-    let apart = ["semantics", "json_schema", "regex", "grammar", "negative_prompt"];
+    // They take a file where the flag does, or more than a word, or a key beside them.
+    let apart = ["semantics", "json_schema", "regex", "grammar", "negative_prompt", "watermark"];
     let of_spec = knobs::all().filter(|knob| knob.instead.is_none());
     for knob in of_spec.filter(|knob| !apart.contains(&knob.name)) {
         assert!(said().iter().any(|(name, ..)| *name == knob.name), "{}", knob.name);

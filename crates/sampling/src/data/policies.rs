@@ -8,6 +8,7 @@ use core::str::FromStr;
 use super::{FromSetting, Setting};
 use crate::candidates::{Edge, MassRule};
 use crate::ties::{ArgmaxTies, TiePolicy};
+use crate::watermark::{ContextScope, SeedingScheme};
 
 /// A word that stands for none of the values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -103,4 +104,12 @@ words!(
     Reach = "reach",
     Exceed = "exceed"
 );
+words!(
+    ContextScope,
+    "none, single_turn, all",
+    None = "none",
+    SingleTurn = "single_turn",
+    All = "all"
+);
+words!(SeedingScheme, "lefthash, selfhash", LeftHash = "lefthash", SelfHash = "selfhash");
 words!(Edge, "keep, drop", Keep = "keep", Drop = "drop");

@@ -10,14 +10,16 @@ use core::fmt;
 use super::arguments::near;
 use super::{Arguments, Described, PipelineError, Setting};
 use crate::pipeline::Pipeline;
-use crate::selectors::{AdaptiveP, Draw, Greedy, Gumbel, Mirostat, MirostatV2, Selector};
+use crate::selectors::{
+    AdaptiveP, Draw, DualKeyGumbel, Greedy, Gumbel, GumbelWatermark, Mirostat, MirostatV2, Selector,
+};
 use crate::stage::Stage;
 use crate::stages::{
     AllowedTokens, ArgmaxOnly, BadWords, BeginSuppressTokens, ClassifierFreeGuidance, Dry,
     DynamicTemperature, EpsilonCutoff, EtaCutoff, ExponentialDecay, ForcedBos, ForcedEos,
-    LogitBias, MinLength, MinNewTokens, MinP, NoRepeatNgram, OccurrencePenalty,
-    RemoveInvalidValues, Renormalize, RepetitionPenalty, SequenceBias, SuppressTokens, Temperature,
-    TopH, TopK, TopNSigma, TopP, Typical, Xtc,
+    GreenList, LogitBias, MinLength, MinNewTokens, MinP, NoRepeatNgram, OccurrencePenalty,
+    RemoveInvalidValues, Renormalize, RepetitionPenalty, SequenceBias, SuppressTokens, SynthId,
+    Temperature, TopH, TopK, TopNSigma, TopP, Typical, Xtc,
 };
 
 type Read<T> = fn(&mut Arguments) -> Result<Box<T>, PipelineError>;
@@ -53,6 +55,7 @@ const STAGES: &[(&str, Read<dyn Stage>)] = &[
     ("frequency_penalty", stage::<OccurrencePenalty>),
     ("frequency_presence_penalty", stage::<OccurrencePenalty>),
     ("presence_penalty", stage::<OccurrencePenalty>),
+    ("green_list", stage::<GreenList>),
     ("logit_bias", stage::<LogitBias>),
     ("min_length", stage::<MinLength>),
     ("min_new_tokens", stage::<MinNewTokens>),
@@ -63,6 +66,7 @@ const STAGES: &[(&str, Read<dyn Stage>)] = &[
     ("repetition_penalty", stage::<RepetitionPenalty>),
     ("sequence_bias", stage::<SequenceBias>),
     ("suppress_tokens", stage::<SuppressTokens>),
+    ("synth_id", stage::<SynthId>),
     ("temperature", stage::<Temperature>),
     ("top_h", stage::<TopH>),
     ("top_k", stage::<TopK>),
@@ -76,8 +80,10 @@ const STAGES: &[(&str, Read<dyn Stage>)] = &[
 const SELECTORS: &[(&str, Read<dyn Selector>)] = &[
     ("adaptive_p", selector::<AdaptiveP>),
     ("draw", selector::<Draw>),
+    ("dual_key_gumbel", selector::<DualKeyGumbel>),
     ("greedy", selector::<Greedy>),
     ("gumbel", selector::<Gumbel>),
+    ("gumbel_watermark", selector::<GumbelWatermark>),
     ("mirostat", selector::<Mirostat>),
     ("mirostat_v2", selector::<MirostatV2>),
 ];

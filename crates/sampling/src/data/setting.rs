@@ -7,6 +7,7 @@ use core::fmt;
 
 use crate::sequence::Window;
 use crate::stages::LengthLimit;
+use crate::watermark::WatermarkKey;
 
 /// A value of a setting: what JSON can say, and ±∞.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +71,12 @@ impl From<bool> for Setting {
 impl From<u32> for Setting {
     fn from(token: u32) -> Self {
         Self::Count(token.into())
+    }
+}
+
+impl From<u64> for Setting {
+    fn from(count: u64) -> Self {
+        Self::Count(count)
     }
 }
 
@@ -177,6 +184,10 @@ from_setting!(bool, "true or false", |setting| match setting {
 });
 from_setting!(usize, "a whole number, not negative", |s| usize::try_from(count(s)?).ok());
 from_setting!(u32, "a token id", |s| u32::try_from(count(s)?).ok());
+from_setting!(u64, "a whole number, not negative", count);
+from_setting!(WatermarkKey, "a secret whole number in 0..2^64", |setting| {
+    count(setting).map(WatermarkKey::new)
+});
 from_setting!(f64, "a number", |setting| match setting {
     Setting::Number(number) => Some(*number),
     Setting::Count(count) => Some(*count as f64),

@@ -22,6 +22,8 @@ use super::Setting;
 pub struct Settings {
     name: String,
     entries: Vec<Entry>,
+    /// An argument that is not told.
+    hidden: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +44,19 @@ enum Kind {
 impl Settings {
     /// A stage without arguments.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_string(), entries: Vec::new() }
+        Self { name: name.to_string(), entries: Vec::new(), hidden: None }
+    }
+
+    /// Says that there is a secret argument, which is not written: to read the stage back, a document must
+    /// be given it.
+    #[must_use]
+    pub fn hiding(self, key: &'static str) -> Self {
+        Self { hidden: Some(key), ..self }
+    }
+
+    /// The secret argument, if there is one.
+    pub fn hidden(&self) -> Option<&'static str> {
+        self.hidden
     }
 
     /// Appends an argument of the constructor.

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::presets::WatermarkingConfig;
 use crate::search::EarlyStopping;
 
 /// The settings of a decoding run under Hugging Face's names.
@@ -148,6 +149,9 @@ pub struct GenerationConfig {
     /// How many sequences to draw for one prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_return_sequences: Option<usize>,
+    /// How to mark the text; its keys are not written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermarking_config: Option<WatermarkingConfig>,
     /// Everything else that the file said, as it said it.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
@@ -233,6 +237,7 @@ impl GenerationConfig {
             guidance_scale num_beams num_beam_groups diversity_penalty
             length_penalty early_stopping max_time eos_token_id
             pad_token_id bos_token_id stop_strings num_return_sequences
+            watermarking_config
         }
     }
 
@@ -355,7 +360,7 @@ mod tests {
             "{}",
             r#"{"num_beam_groups": 1, "penalty_alpha": 0.0, "dola_layers": null, "constraints": []}"#,
             r#"{"length_penalty": 2.0, "early_stopping": true, "use_cache": false}"#,
-            r#"{"token_healing": false, "watermarking_config": {}, "encoder_no_repeat_ngram_size": 0}"#,
+            r#"{"token_healing": false, "encoder_no_repeat_ngram_size": 0}"#,
         ];
         for json in harmless {
             assert_eq!(parse(json).unsupported(), None, "{json}");

@@ -49,5 +49,4 @@ const NOT_YET: &[(&str, Off)] = &[
     ("force_words_ids", Off::Empty),
     ("penalty_alpha", Off::At(0.0)),
     ("token_healing", Off::False),
-    ("watermarking_config", Off::Empty),
 ];

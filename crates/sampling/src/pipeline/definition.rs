@@ -131,9 +131,14 @@ impl Pipeline {
 }
 
 impl PartialEq for Pipeline {
-    /// A pipeline equals its clones, and one that is made with the same settings where all of it is data.
+    /// A pipeline equals its clones, and one that is made with the same settings where all of it is data,
+    /// and none of it hidden.
     fn eq(&self, other: &Self) -> bool {
-        let same = || Some(self.described().ok()? == other.described().ok()?);
+        let same = || {
+            let ((stages, selector), other) = (self.described().ok()?, other.described().ok()?);
+            let hides = stages.iter().chain([&selector]).any(|all| all.hidden().is_some());
+            Some(!hides && (stages, selector) == other)
+        };
         self.is(other) || same() == Some(true)
     }
 }

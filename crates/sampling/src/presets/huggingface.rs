@@ -2,7 +2,7 @@
 
 use alloc::string::ToString;
 
-use super::PresetError;
+use super::{PresetError, WatermarkingConfig};
 use crate::candidates::MassRule;
 use crate::generation_config::GenerationConfig;
 use crate::pipeline::Pipeline;
@@ -22,7 +22,7 @@ use crate::ties::TiePolicy;
 /// `min_length` or `min_new_tokens`, `forced_bos`, `forced_eos`, `remove_invalid_values`,
 /// `exponential_decay_length_penalty`, `suppress_tokens`, `begin_suppress_tokens`; then, only with
 /// `do_sample`, `temperature`, `top_h`, `top_k`, `top_p`, `min_p`, `typical`, `epsilon_cutoff`,
-/// `eta_cutoff`; and `renormalize`. What the config leaves open has its
+/// `eta_cutoff`; the watermark; and `renormalize`. What the config leaves open has its
 /// [class default](GenerationConfig::class_defaults); note that with `do_sample` alone that means
 /// `top_k = 50`.
 ///
@@ -88,6 +88,9 @@ pub fn huggingface(
     if draws {
         pipeline = with_shape(pipeline, &config, ties)?;
         pipeline = with_cutoffs(pipeline, &config, ties)?;
+    }
+    if let Some(watermark) = &config.watermarking_config {
+        pipeline.push(watermark.stage()?);
     }
     if config.renormalize_logits == Some(true) {
         pipeline = pipeline.then(Renormalize);
@@ -240,6 +243,7 @@ impl GenerationConfig {
         with_late_edits(Pipeline::draw(), &every)?;
         with_shape(Pipeline::draw(), &every, None)?;
         with_cutoffs(Pipeline::draw(), &every, None)?;
+        every.watermarking_config.as_ref().map(WatermarkingConfig::stage).transpose()?;
         self.check_numbers()
     }
 

@@ -5,12 +5,16 @@ mod error;
 mod huggingface;
 mod llama_cpp;
 mod vllm;
+mod watermarks;
 
 pub use error::PresetError;
 #[cfg(feature = "serde")]
 pub use huggingface::huggingface;
 pub use llama_cpp::{LlamaCppConfig, LlamaCppSampler, llama_cpp};
 pub use vllm::{VllmConfig, vllm};
+#[cfg(feature = "serde")]
+pub use watermarks::{GreenListConfig, SynthIdConfig, WatermarkingConfig};
+pub use watermarks::{VllmWatermark, VllmWatermarkAlgorithm};
 
 use crate::ties::{ArgmaxTies, TiePolicy};
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::PresetError;
+use super::{PresetError, VllmWatermark};
 use crate::candidates::MassRule;
 use crate::pipeline::Pipeline;
 use crate::selectors::{Draw, Greedy};
@@ -47,6 +47,9 @@ pub struct VllmConfig {
     /// The tokens that [`min_tokens`](Self::min_tokens) holds back: stop tokens, and the model's EOS
     /// tokens unless they are ignored.
     pub stop_token_ids: Vec<u32>,
+    /// How to mark what is drawn: a setting of vLLM's server, and not of one request.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub watermark_config: Option<VllmWatermark>,
 }
 
 impl Default for VllmConfig {
@@ -64,6 +67,7 @@ impl Default for VllmConfig {
             logit_bias: Vec::new(),
             min_tokens: 0,
             stop_token_ids: Vec::new(),
+            watermark_config: None,
         }
     }
 }
@@ -89,7 +93,7 @@ impl Default for VllmConfig {
 /// vLLM draws by a race of exponentials; here the selector is [`Draw`], which has the same
 /// distribution and other numbers. Its second runner (MRV2) bans bad words after the penalties.
 /// Under a grammar vLLM lets a stop token through before `min_tokens` where nothing else is left;
-/// here that is an error.
+/// here that is an error. At temperature 0 nothing is marked, as there.
 ///
 /// # Errors
 ///
@@ -116,7 +120,11 @@ pub fn vllm(
         let pipeline = Pipeline::selecting(Greedy { ties: super::argmax_ties(ties) });
         return with_edits(pipeline, config, vocab_size);
     }
-    let pipeline = with_edits(Pipeline::selecting(Draw), config, vocab_size)?;
+    let drawn = match &config.watermark_config {
+        Some(watermark) => Pipeline::selecting(watermark.selector()?),
+        None => Pipeline::selecting(Draw),
+    };
+    let pipeline = with_edits(drawn, config, vocab_size)?;
     with_cuts(pipeline, config, ties)
 }
 
@@ -244,6 +252,7 @@ mod tests {
             logit_bias: vec![(3, 500.0)],
             min_tokens: 2,
             stop_token_ids: vec![4],
+            watermark_config: None,
         }
     }
 

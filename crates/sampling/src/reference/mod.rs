@@ -14,6 +14,7 @@
 
 mod cuts;
 mod edits;
+mod watermarks;
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -22,6 +23,8 @@ use crate::kernels::special::gumbel;
 use crate::kernels::{Mass, exp, ln, weight};
 use crate::sequence::{Draws, Purpose};
 use crate::ties::TiePolicy;
+
+pub use watermarks::{Green, permutation};
 
 /// A listed token.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -124,7 +127,7 @@ impl List {
     }
 
     /// `f(id, score)` for each, as [`List::edit`] does for some.
-    pub fn map(&mut self, f: impl Fn(u32, f32) -> f32) {
+    pub fn map(&mut self, mut f: impl FnMut(u32, f32) -> f32) {
         for entry in &mut self.entries {
             entry.score = f(entry.id, entry.score);
             entry.undivided = entry.score;

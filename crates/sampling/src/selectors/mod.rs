@@ -2,15 +2,19 @@
 
 mod adaptive_p;
 mod draw;
+mod dual_key_gumbel;
 mod greedy;
 mod gumbel;
+mod gumbel_watermark;
 mod mirostat;
 mod mirostat_v2;
 
 pub use adaptive_p::AdaptiveP;
 pub use draw::Draw;
+pub use dual_key_gumbel::DualKeyGumbel;
 pub use greedy::Greedy;
 pub use gumbel::Gumbel;
+pub use gumbel_watermark::GumbelWatermark;
 pub use mirostat::Mirostat;
 pub use mirostat_v2::MirostatV2;
 

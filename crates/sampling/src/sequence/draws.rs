@@ -64,6 +64,8 @@ pub enum Purpose {
     Residual,
     /// Beam sampling.
     Beam,
+    /// Which of two keys marks a token.
+    WatermarkKey,
     /// A stage written elsewhere; the number keeps two of them apart.
     Custom(u32),
 }
@@ -80,6 +82,7 @@ impl Purpose {
             Self::Accept => 5,
             Self::Residual => 6,
             Self::Beam => 7,
+            Self::WatermarkKey => 8,
             Self::Custom(n) => 1 << 32 | n as u64,
         }
     }

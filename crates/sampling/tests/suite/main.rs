@@ -16,3 +16,4 @@ mod support;
 mod testkit;
 mod traces;
 mod value_stability;
+mod watermarks;

@@ -5,6 +5,7 @@ mod llama_cpp;
 mod runner;
 mod several;
 mod vllm;
+mod watermarks;
 
 use serde::de::DeserializeOwned;
 
@@ -12,12 +13,13 @@ use super::knob::Knob;
 use super::value::{KnobValue, Mismatch};
 
 /// In the order of `--help`.
-pub(super) const TABLES: [&[Knob]; 6] = [
+pub(super) const TABLES: [&[Knob]; 7] = [
     runner::RULES,
     several::KNOBS,
     huggingface::KNOBS,
     llama_cpp::KNOBS,
     vllm::KNOBS,
+    watermarks::KNOBS,
     runner::FORM_AND_LENGTH,
 ];
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use taper_models::{Outputs, RowId, State, Want, Work};
 use taper_sampling::{Guess, Workspace};
 
+use super::super::marks::refuse_marks;
 use super::sequence::Sequence;
 use super::{Generation, Source};
 use crate::error::{RequestError, RunError, refuse};
@@ -75,6 +76,7 @@ impl<'m> Generation<'m> {
             let scale = self.config.generation.guidance_scale.unwrap_or(1.0);
             return refuse("guidance_scale", scale, format!("1 with {by}"));
         }
+        refuse_marks(&self.pipeline, by)?;
         let can = self.source.model.capabilities();
         let able = can.all_positions && (can.truncate || can.fork);
         let (key, tokens) = match draft {

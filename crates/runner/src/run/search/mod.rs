@@ -12,6 +12,7 @@ use taper_sampling::{DrawKey, Pipeline, Workspace};
 use self::ends::Ends;
 use self::settings::beam_settings;
 use super::clock::Clock;
+use super::marks::refuse_marks;
 use super::prepared::Prepared;
 use crate::error::{RequestError, RunError, refuse};
 use crate::outcome::{
@@ -93,6 +94,7 @@ impl<'m> Search<'m> {
                 }
                 _ => Ok(()),
             })?;
+        refuse_marks(&pipeline, "num_beams above 1")?;
         // A token follows even a prompt that fills the context.
         let room = source.model.context_length().saturating_sub(prompt.len()).max(1);
         let longest = config.generation.max_new_tokens.unwrap_or(room).min(room);

@@ -107,6 +107,34 @@ impl Candidates<'_> {
         winner.ok_or(StageError::Empty)
     }
 
+    /// The token with the highest score after `noise(id)` was added to each, equal sums by lower id. Banned
+    /// tokens are never returned, and the noise is asked for only where it could decide: it is at most
+    /// `at_most`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidates::max`].
+    pub fn pick_by_noise(
+        &mut self,
+        at_most: f64,
+        mut noise: impl FnMut(u32) -> f64,
+    ) -> Result<u32, StageError> {
+        self.best()?;
+        let (mut winner, mut highest) = (None, f64::NEG_INFINITY);
+        for (slot, &value) in self.values().iter().enumerate() {
+            let score = f64::from(self.score_of(value));
+            if score == f64::NEG_INFINITY || score + at_most <= highest {
+                continue;
+            }
+            let id = self.id_at(slot);
+            let sum = score + noise(id);
+            if sum > highest {
+                (winner, highest) = (Some(id), sum);
+            }
+        }
+        winner.ok_or(StageError::Empty)
+    }
+
     /// Where the running sum of `term(value)` exceeds the share `u` of `total`, which it sums to.
     fn at_share(
         &self,
