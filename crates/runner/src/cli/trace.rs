@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use taper_runner::models::LoadedModel;
 use taper_runner::sampling::{Pipeline, Selector};
 use taper_runner::{
-    DrawnToken, Generation, Moved, MovedToken, Outcome, StageReport, Step, StepReport, TopToken,
-    escaped,
+    DrawnToken, Generation, LogitsDtype, Moved, MovedToken, Outcome, StageReport, Step, StepReport,
+    TopToken, escaped,
 };
 
 use super::columns::{columns, fold};
@@ -93,6 +93,9 @@ pub(super) fn head(generation: &Generation<'_>, prompt: &str, loaded: &LoadedMod
     let _ = writeln!(head, "prompt   {prompt:?}, {} tokens", generation.prompt().len());
     let _ = writeln!(head, "rules    {}", config.semantics.name());
     let _ = writeln!(head, "stages   {pipeline}");
+    if config.logits_dtype != LogitsDtype::F32 {
+        let _ = writeln!(head, "logits   rounded to {} first", config.logits_dtype.name());
+    }
     if config.draws() {
         let _ = writeln!(head, "seed     {}", config.seed);
     }

@@ -117,7 +117,9 @@ fn a_top_k_of_one_keeps_several_as_the_readme_says() {
     let tie = |ran: &Ran| ran.stdout.lines().any(|line| line.contains(", by a tie: "));
     assert!(tie(&rounded), "{}", rounded.stdout);
     assert!(!rounded.stdout.contains("top_k 1 kept 1"), "{}", rounded.stdout);
+    assert!(rounded.stdout.contains("\nlogits   rounded to bf16 first\n"), "{}", rounded.stdout);
     let whole = taper(args);
+    assert!(!whole.stdout.contains("\nlogits "), "{}", whole.stdout);
     assert!(!tie(&whole), "nothing ties in f32: {}", whole.stdout);
 }
 
