@@ -51,7 +51,7 @@ fn uniforms_are_those_of_vllm() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(200)))]
+    #![proptest_config(ProptestConfig::with_cases(cases(100)))]
 
     #[test]
     fn the_selector_agrees_with_its_twin(row in row(), secret: u64, width in 1..6_usize) {
@@ -168,7 +168,7 @@ type OfKey = fn(u64) -> Pipeline;
 fn over_keys_draws_follow_the_distribution() {
     let odds = [0.4_f64, 0.25, 0.2, 0.1, 0.05];
     let row = odds.map(|p| p.ln() as f32);
-    let trials = if cfg!(debug_assertions) { 800 } else { 40_000 };
+    let trials = if cfg!(debug_assertions) { 400 } else { 40_000 };
     let history = history(&[], &[3, 1, 4]);
     let pipelines: [(&str, OfKey); 3] = [
         ("gumbel", |secret| Pipeline::selecting(GumbelWatermark::new(key(secret), 2).unwrap())),
