@@ -9,5 +9,6 @@ taper=${TAPER:-"$here/../target/debug/taper"}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 . "$here/browser.sh"
-find_browser "$out" explore-check
-CHROMIUM="${CHROMIUM:-}" "$out/venv/bin/python" "$here/explore-check.py" "$taper" "$out"
+browser="$here/../target/browser"
+find_browser "$browser" explore-check
+CHROMIUM="${CHROMIUM:-}" "$browser/venv/bin/python" "$here/explore-check.py" "$taper" "$out"

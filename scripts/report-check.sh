@@ -5,7 +5,7 @@
 # Screenshots go to OUT. Usage: scripts/report-check.sh [OUT], after `cargo build -p taper-runner`;
 # TAPER names another program, CHROMIUM another browser.
 #
-# Playwright is installed beside the screenshots. Where its own browser cannot be had, one from the
+# Playwright is installed in target/browser. Where its own browser cannot be had, one from the
 # path or from npm's @sparticuz/chromium is taken; where there is none at all the check is skipped.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,5 +23,6 @@ done
 "$taper" report "$out/runs-sweep" --out "$out/report-sweep.html"
 
 . "$here/browser.sh"
-find_browser "$out" report-check
-TAPER="$taper" CHROMIUM="${CHROMIUM:-}" "$out/venv/bin/python" "$here/report-check.py" "$out"
+browser="$here/../target/browser"
+find_browser "$browser" report-check
+TAPER="$taper" CHROMIUM="${CHROMIUM:-}" "$browser/venv/bin/python" "$here/report-check.py" "$out"
