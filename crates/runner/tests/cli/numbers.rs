@@ -276,6 +276,10 @@ fn exports_stand_beside_the_summary_and_agree_with_the_records() {
         let apart: Option<usize> = line[at("first_difference")].parse().ok();
         assert_eq!(apart.is_none(), &line[at("same")] == "true");
         assert!(apart.is_none() || line[at("token_a")] != line[at("token_b")]);
+        let kept = ["kept_a", "kept_b"].map(|name| line[at(name)].parse::<usize>().ok());
+        // Where a text has ended there is nothing to choose from.
+        assert!(kept.iter().flatten().count() <= if apart.is_none() { 0 } else { 2 }, "{kept:?}");
+        assert!(apart.is_none() || kept.iter().any(Option::is_some));
     }
     let paired = taper(["summarize", out_name, "--tables", "paired,summary", "--full"]);
     assert!(paired.stdout.contains("Settings compared run by run"), "{}", paired.stdout);

@@ -42,7 +42,7 @@ const STEP_COLUMNS: [&str; 16] = [
     "ties",
 ];
 
-const PAIR_COLUMNS: [&str; 17] = [
+const PAIR_COLUMNS: [&str; 18] = [
     "prompt",
     "kind",
     "setting_a",
@@ -60,6 +60,7 @@ const PAIR_COLUMNS: [&str; 17] = [
     "kept_a",
     "token_b",
     "text_b",
+    "kept_b",
 ];
 
 /// Writes both files into a sweep's folder, from the records there.
@@ -231,7 +232,7 @@ impl Runs {
         let apart = first_difference(&a.tokens, &b.tokens);
         let token = |run: &Run| apart.and_then(|at| run.tokens.get(at).copied());
         let text = |run: &Run| token(run).and_then(|token| self.texts.get(&token).cloned());
-        let kept = apart.and_then(|at| a.kept.get(at).copied().flatten());
+        let kept = |run: &Run| apart.and_then(|at| run.kept.get(at).copied().flatten());
         table.write_record([
             prompt.to_owned(),
             kind.to_owned(),
@@ -247,9 +248,10 @@ impl Runs {
             number(apart.map(|at| at + 1)),
             number(token(a)),
             number(text(a)),
-            number(kept),
+            number(kept(a)),
             number(token(b)),
             number(text(b)),
+            number(kept(b)),
         ])?;
         Ok(())
     }
