@@ -165,10 +165,11 @@ type OfKey = fn(u64) -> Pipeline;
 /// Over keys each scheme that claims it draws from the distribution; the critical values have a chance
 /// of 10⁻⁶ each.
 #[test]
+#[cfg_attr(debug_assertions, ignore = "slow where nothing is optimised: `cargo test --release`")]
 fn over_keys_draws_follow_the_distribution() {
     let odds = [0.4_f64, 0.25, 0.2, 0.1, 0.05];
     let row = odds.map(|p| p.ln() as f32);
-    let trials = if cfg!(debug_assertions) { 400 } else { 40_000 };
+    let trials = 40_000;
     let history = history(&[], &[3, 1, 4]);
     let pipelines: [(&str, OfKey); 3] = [
         ("gumbel", |secret| Pipeline::selecting(GumbelWatermark::new(key(secret), 2).unwrap())),
@@ -205,8 +206,9 @@ type Exactly = fn(u64, &[u32]) -> f64;
 /// may rise above the diagonal, by the inequality of Dvoretzky, Kiefer, Wolfowitz and Massart, and the
 /// mean leave a half, each by as much as it does by a chance of about 10⁻⁶.
 #[test]
+#[cfg_attr(debug_assertions, ignore = "slow where nothing is optimised: `cargo test --release`")]
 fn p_values_of_unmarked_texts_are_uniform() {
-    let texts: u64 = if cfg!(debug_assertions) { 24 } else { 1_000 };
+    let texts: u64 = 1_000;
     let most = (1e6_f64.ln() / (2.0 * texts as f64)).sqrt();
     let far = 4.9 / (12.0 * texts as f64).sqrt();
     let detectors: [(&str, Exactly); 5] = [
