@@ -150,14 +150,14 @@ def check_looks(browser):
 
 
 def check_speed(browser):
-    """1000 runs: the best of three, with room for what else the machine does; 0.6 s where it does nothing."""
+    """1000 runs: the best of three, for the machine has other things to do."""
     times = []
     for _ in range(3):
         shown = Page(browser, 1000)
         times.append(shown.seconds)
         shown.end()
     print(f"1000 runs are open after {min(times):.2f} s (best of {', '.join(f'{t:.2f}' for t in times)})")
-    assert min(times) < 5.0, times
+    assert min(times) < 1.0, times
 
 
 def check_one_run(browser):

@@ -5,7 +5,7 @@ use core::fmt;
 use super::sha256::sha256;
 use crate::data::{Setting, SettingError};
 
-/// The secret of a watermark. Whoever has it can find the mark, and make it.
+/// The secret of a watermark: with it the mark can be found, and made.
 ///
 /// It is never shown: [`Debug`](fmt::Debug) hides it, it has no `Display` and no `Serialize`, the
 /// settings of a stage leave it out, and errors do not quote it.

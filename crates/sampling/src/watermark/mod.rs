@@ -1,4 +1,4 @@
-//! Watermarks: texts that whoever has a key can tell from others, and the detectors that do.
+//! Watermarks: marks in texts that can be found with a key, and the detectors that find them.
 //!
 //! | scheme | makes it | finds it | changes the distribution |
 //! |---|---|---|---|
